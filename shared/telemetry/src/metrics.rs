@@ -1,0 +1,199 @@
+//! The instruments, by the OpenTelemetry semantic conventions where these have a word for it.
+//!
+//! While nothing is exported every recording is one load of an atomic. Attribute values come from closed sets (service
+//! and method names, contexts, status codes), never from what a caller sent.
+
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use opentelemetry::{
+    KeyValue, global,
+    metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter},
+};
+
+static ENABLED: AtomicBool = AtomicBool::new(false);
+
+/// Seconds; from a cached read to the longest deadline that a server grants.
+const CALL_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+pub(crate) fn enable() {
+    ENABLED.store(true, Ordering::Relaxed);
+}
+
+fn enabled() -> bool {
+    ENABLED.load(Ordering::Relaxed)
+}
+
+fn meter() -> Meter {
+    global::meter("kefu")
+}
+
+struct Rpc {
+    duration: Histogram<f64>,
+    in_flight: UpDownCounter<i64>,
+}
+
+fn rpc() -> &'static Rpc {
+    static RPC: OnceLock<Rpc> = OnceLock::new();
+    RPC.get_or_init(|| Rpc {
+        duration: meter()
+            .f64_histogram("rpc.server.call.duration")
+            .with_unit("s")
+            .with_description("Time from a call's first byte to the end of its answer")
+            .with_boundaries(CALL_BUCKETS.to_vec())
+            .build(),
+        in_flight: meter()
+            .i64_up_down_counter("rpc.server.in_flight")
+            .with_unit("{call}")
+            .with_description("Calls and streams that are being answered")
+            .build(),
+    })
+}
+
+/// A call that is being answered; counts as in flight until it is finished or dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct CallInFlight {
+    counted: bool,
+}
+
+/// Counts a call in.
+pub fn call_started() -> CallInFlight {
+    let counted = enabled();
+    if counted {
+        rpc().in_flight.add(1, &[]);
+    }
+    CallInFlight { counted }
+}
+
+impl CallInFlight {
+    /// Records how the call ended.
+    pub fn finished(self, service: &str, method: &str, status_code: i32, took: Duration) {
+        if !self.counted {
+            return;
+        }
+        let attributes = [
+            KeyValue::new("rpc.system", "grpc"),
+            KeyValue::new("rpc.service", service.to_owned()),
+            KeyValue::new("rpc.method", method.to_owned()),
+            KeyValue::new("rpc.grpc.status_code", i64::from(status_code)),
+        ];
+        rpc().duration.record(took.as_secs_f64(), &attributes);
+    }
+}
+
+impl Drop for CallInFlight {
+    fn drop(&mut self) {
+        if self.counted {
+            rpc().in_flight.add(-1, &[]);
+        }
+    }
+}
+
+/// How far one context is behind another's feed.
+#[derive(Clone, Debug)]
+pub struct FeedLag {
+    time: Gauge<f64>,
+    applied: Counter<u64>,
+    attributes: [KeyValue; 2],
+}
+
+impl FeedLag {
+    /// The lag of `consumer` behind the feed of `upstream`, both names of contexts.
+    pub fn new(consumer: &'static str, upstream: &'static str) -> Self {
+        Self {
+            time: meter()
+                .f64_gauge("kefu.feed.lag")
+                .with_unit("s")
+                .with_description("Age of the last applied event when it was applied")
+                .build(),
+            applied: meter()
+                .u64_counter("kefu.feed.applied")
+                .with_unit("{event}")
+                .with_description("Events applied")
+                .build(),
+            attributes: [
+                KeyValue::new("kefu.context", consumer),
+                KeyValue::new("kefu.upstream", upstream),
+            ],
+        }
+    }
+
+    /// Records that `events` were applied, the last of them `lag` after it was written.
+    pub fn applied(&self, events: u64, lag: Duration) {
+        if enabled() {
+            self.applied.add(events, &self.attributes);
+            self.time.record(lag.as_secs_f64(), &self.attributes);
+        }
+    }
+}
+
+/// How late timers fire.
+#[derive(Clone, Debug)]
+pub struct TimerLag {
+    lag: Histogram<f64>,
+    attributes: [KeyValue; 1],
+}
+
+impl TimerLag {
+    /// The timers of one context.
+    pub fn new(context: &'static str) -> Self {
+        Self {
+            lag: meter()
+                .f64_histogram("kefu.timer.lag")
+                .with_unit("s")
+                .with_description("Time from a deadline to the commit of its breach")
+                .build(),
+            attributes: [KeyValue::new("kefu.context", context)],
+        }
+    }
+
+    /// Records that a timer took effect `lag` after it was due.
+    pub fn fired(&self, lag: Duration) {
+        if enabled() {
+            self.lag.record(lag.as_secs_f64(), &self.attributes);
+        }
+    }
+}
+
+/// What a pool of connections looks like at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolState {
+    /// Open connections that wait for work.
+    pub idle: u64,
+    /// Open connections at work.
+    pub used: u64,
+    /// The most that may be open.
+    pub max: u64,
+}
+
+/// Watches a pool for the life of the process; `read` is called whenever metrics are sent, and must not block.
+pub fn observe_pool(pool: &'static str, read: impl Fn() -> PoolState + Send + Sync + 'static) {
+    if !enabled() {
+        return;
+    }
+    // The SDK keeps the callback; the instrument itself need not be kept.
+    let _ = meter()
+        .u64_observable_gauge("db.client.connection.count")
+        .with_unit("{connection}")
+        .with_description("Connections of the pool by state")
+        .with_callback(move |observer| {
+            let state = read();
+            for (name, value) in [("idle", state.idle), ("used", state.used), ("max", state.max)] {
+                observer.observe(
+                    value,
+                    &[
+                        KeyValue::new("db.client.connection.pool.name", pool),
+                        KeyValue::new("db.client.connection.state", name),
+                    ],
+                );
+            }
+        })
+        .build();
+}
