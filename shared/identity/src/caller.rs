@@ -98,8 +98,7 @@ impl Caller {
         org_unit: OrgUnit,
         roles: impl IntoIterator<Item = S>,
     ) -> Caller {
-        let staff =
-            Staff { subject: subject.into(), org_unit, roles: roles.into_iter().collect() };
+        let staff = Staff { subject: subject.into(), org_unit, roles: roles.into_iter().collect() };
         Caller { staff: Some(staff), token: None }
     }
 

@@ -8,11 +8,12 @@
 //!   permits is denied, and every denial explains itself to the operator, not to the caller.
 //! - [`Minter`]: a small identity provider for development and tests.
 
-
+mod authorizer;
 mod caller;
 mod org_unit;
 mod token;
 
+pub use authorizer::{Action, Authorizer, DEFAULT_PERMISSIONS, Denied, Group, PermissionsError};
 pub use caller::{Caller, Roles, Staff, role};
 pub use org_unit::{MAX_SEGMENT_LEN, MAX_SEGMENTS, OrgUnit, OrgUnitError};
 pub use token::{

@@ -70,10 +70,7 @@ impl OrgUnit {
     ///
     /// Compares whole segments: `group/north` does not contain `group/north-east`.
     pub fn contains(&self, other: &OrgUnit) -> bool {
-        other
-            .0
-            .strip_prefix(&*self.0)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        other.0.strip_prefix(&*self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     fn check(text: &str) -> Result<(), OrgUnitError> {

@@ -181,8 +181,7 @@ impl Authenticator {
     }
 
     fn verify(&self, token: &str, current: &Current) -> Result<Verified, AuthenticationError> {
-        let (message, signature) =
-            token.rsplit_once('.').ok_or(AuthenticationError::Malformed)?;
+        let (message, signature) = token.rsplit_once('.').ok_or(AuthenticationError::Malformed)?;
         let (header, payload) = message.split_once('.').ok_or(AuthenticationError::Malformed)?;
         let header: Header = decode(header)?;
         // Extensions that must be understood (RFC 7515, 4.1.11), of which we understand none.

@@ -1,6 +1,7 @@
 //! The public keys that tokens are verified with.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -169,8 +170,32 @@ pub(super) struct KeyRing {
     pub(super) wanted: Arc<Notify>,
     /// Tells those who wait for the first set.
     pub(super) loaded: Notify,
+    checks: Pace,
+    rereads: Pace,
+}
+
+/// Lets one through per [`FILE_CHECK_EVERY`], whoever comes first.
+struct Pace {
     started: Instant,
-    next_check_ms: AtomicU64,
+    next_ms: AtomicU64,
+}
+
+impl Pace {
+    fn new() -> Pace {
+        Pace { started: kefu_clock::monotonic(), next_ms: AtomicU64::new(0) }
+    }
+
+    fn permits(&self) -> bool {
+        let elapsed = kefu_clock::monotonic().duration_since(self.started).as_millis();
+        let now = u64::try_from(elapsed).unwrap_or(u64::MAX);
+        let next = self.next_ms.load(Ordering::Relaxed);
+        let after = now.saturating_add(FILE_CHECK_EVERY.as_millis() as u64);
+        now >= next
+            && self
+                .next_ms
+                .compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
 }
 
 struct WatchedFile {
@@ -179,7 +204,7 @@ struct WatchedFile {
 }
 
 /// What changes when a file is rewritten or replaced.
-type Stamp = (SystemTime, u64);
+type Stamp = (SystemTime, u64, u64);
 
 impl KeyRing {
     /// A ring with the keys of a fixed document or a file; for a URL an empty one, which the fetch fills.
@@ -198,8 +223,8 @@ impl KeyRing {
             file,
             wanted: Arc::default(),
             loaded: Notify::new(),
-            started: kefu_clock::monotonic(),
-            next_check_ms: AtomicU64::new(0),
+            checks: Pace::new(),
+            rereads: Pace::new(),
         })
     }
 
@@ -218,7 +243,7 @@ impl KeyRing {
     /// Reads a changed key file, looking at most once a second. Costs one atomic load otherwise.
     pub(super) fn refresh(&self) {
         let Some(file) = &self.file else { return };
-        if !self.may_check() {
+        if !self.checks.permits() {
             return;
         }
         let found = stamp(&file.path);
@@ -235,22 +260,9 @@ impl KeyRing {
         self.wanted.notify_one();
         // A file with the same stamp can still have new content: stamps are as coarse as the file system makes them.
         match &self.file {
-            Some(file) if self.may_check() => self.reread(file),
+            Some(file) if self.rereads.permits() => self.reread(file),
             _ => false,
         }
-    }
-
-    fn may_check(&self) -> bool {
-        let elapsed = kefu_clock::monotonic().duration_since(self.started).as_millis();
-        let now = u64::try_from(elapsed).unwrap_or(u64::MAX);
-        let next = self.next_check_ms.load(Ordering::Relaxed);
-        let after = now.saturating_add(FILE_CHECK_EVERY.as_millis() as u64);
-        // Whoever wins the exchange does the check; the others go on with what there is.
-        now >= next
-            && self
-                .next_check_ms
-                .compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
     }
 
     fn reread(&self, file: &WatchedFile) -> bool {
@@ -269,7 +281,7 @@ impl KeyRing {
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let meta = fs::metadata(path).ok()?;
-    Some((meta.modified().ok()?, meta.len()))
+    Some((meta.modified().ok()?, meta.len(), meta.ino()))
 }
 
 fn read(path: &Path) -> Result<KeySet, KeyError> {
@@ -290,7 +302,8 @@ mod tests {
 
     #[test]
     fn g10_keys_that_cannot_verify_safely_are_left_out() {
-        let short_rsa = format!(r#"{{"kty":"RSA","kid":"b","n":"{}","e":"AQAB"}}"#, "A".repeat(171));
+        let short_rsa =
+            format!(r#"{{"kty":"RSA","kid":"b","n":"{}","e":"AQAB"}}"#, "A".repeat(171));
         let secret = r#"{"kty":"oct","kid":"c","k":"c2VjcmV0"}"#;
         let encryption = ED.replace(r#""kid":"a""#, r#""kid":"d","use":"enc""#);
         let other_algorithm = ED.replace(r#""kid":"a""#, r#""kid":"e","alg":"ES256""#);

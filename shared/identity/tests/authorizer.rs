@@ -1,0 +1,233 @@
+//! What the default permissions allow, and how permissions of one's own are read.
+
+use kefu_identity::{Authorizer, Caller, OrgUnit, role};
+
+fn unit(path: &str) -> OrgUnit {
+    path.parse().unwrap()
+}
+
+fn caller(role: &str, home: &str) -> Caller {
+    Caller::staff("someone", unit(home), [role])
+}
+
+fn allows(authorizer: &Authorizer, caller: &Caller, action: &str, place: &str) -> bool {
+    authorizer.authorize(caller, action, &unit(place)).is_ok()
+}
+
+/// One method for every cell of the table below: context × group.
+const METHODS: [(&str, [&str; 5]); 3] = [
+    (
+        "customer",
+        ["GetCustomer", "CreateCustomer", "UpdateCustomer", "SetStanding", "ApplyCustomerPolicy"],
+    ),
+    ("ticket", ["GetTicket", "CreateTicket", "ResolveTicket", "CancelTicket", "ApplyTicketPolicy"]),
+    (
+        "survey",
+        [
+            "GetInvitation",
+            "RecordAnswer",
+            "IssueInvitationToken",
+            "RevokeInvitation",
+            "ApplySurveyPolicy",
+        ],
+    ),
+];
+
+#[test]
+fn x07_every_role_may_exactly_what_the_table_says() {
+    // Read, register, handle, decide, administer; in customer, ticket, survey.
+    let table = [
+        (role::CLERK, ["rg...", "rg...", "r...."]),
+        (role::HANDLER, ["rgh..", "rgh..", "r.h.."]),
+        (role::MANAGER, ["rghd.", "rghd.", "r.hd."]),
+        (role::DIRECTOR, ["rghd.", "rghd.", "r.hd."]),
+        (role::QUALITY, ["r....", "rg.d.", "rghd."]),
+        (role::HEADQUARTERS, ["rg.d.", "rghd.", "r..d."]),
+        (role::ADMIN, ["r...a", "r...a", "r...a"]),
+        (role::OPERATOR, [".....", ".....", "....."]),
+        (role::SERVICE, ["r....", "r....", "r...."]),
+        (role::AUDITOR, ["r....", "r....", "r...."]),
+        ("unheard-of", [".....", ".....", "....."]),
+    ];
+    assert!(role::ALL.iter().all(|role| table.iter().any(|(known, _)| known == role)));
+    let authorizer = Authorizer::with_defaults().unwrap();
+    for (role, rows) in table {
+        let caller = caller(role, "group/north");
+        for ((context, methods), row) in METHODS.iter().zip(rows) {
+            for (method, cell) in methods.iter().zip(row.chars()) {
+                let action = format!("{context}.{method}");
+                let allowed = allows(&authorizer, &caller, &action, "group/north");
+                assert_eq!(allowed, cell != '.', "{role} {action}");
+            }
+        }
+    }
+}
+
+#[test]
+fn x07_the_machinery_is_for_those_who_run_it() {
+    let authorizer = Authorizer::with_defaults().unwrap();
+    for role in role::ALL {
+        let caller = caller(role, "group");
+        let service = role == role::SERVICE;
+        let runs = service || role == role::OPERATOR;
+        assert_eq!(allows(&authorizer, &caller, "feed.Subscribe", "group"), service, "{role}");
+        assert_eq!(allows(&authorizer, &caller, "feed.GetHead", "group"), runs, "{role}");
+        assert_eq!(allows(&authorizer, &caller, "clock.SetTime", "group"), runs, "{role}");
+    }
+}
+
+#[test]
+fn x07_roles_count_in_the_own_unit_and_below_and_nowhere_else() {
+    let authorizer = Authorizer::with_defaults().unwrap();
+    for role in role::ALL {
+        let bound = !matches!(role, role::OPERATOR | role::SERVICE);
+        if !bound {
+            continue;
+        }
+        let caller = caller(role, "group/north");
+        let reads = |place| allows(&authorizer, &caller, "ticket.GetTicket", place);
+        assert!(reads("group/north"), "{role}");
+        assert!(reads("group/north/riverside"), "{role}");
+        assert!(!reads("group"), "{role} looks up");
+        assert!(!reads("group/south"), "{role} looks aside");
+        assert!(!reads("group/north-east"), "{role}: a common prefix is no kinship");
+        assert!(!reads("group/north-east/north"), "{role}");
+        assert!(!reads("north"), "{role}");
+        assert!(!reads("other/group/north"), "{role}");
+    }
+    let east = caller(role::MANAGER, "group/north-east");
+    assert!(!allows(&authorizer, &east, "ticket.GetTicket", "group/north"));
+    assert!(allows(&authorizer, &caller(role::SERVICE, "kefu"), "ticket.GetTicket", "group/north"));
+}
+
+#[test]
+fn x07_several_roles_add_up() {
+    let authorizer = Authorizer::with_defaults().unwrap();
+    let both = Caller::staff("li", unit("group"), [role::AUDITOR, role::ADMIN]);
+    assert!(allows(&authorizer, &both, "ticket.ApplyTicketPolicy", "group/north"));
+    let neither = Caller::staff("li", unit("group"), [""; 0]);
+    assert!(!allows(&authorizer, &neither, "ticket.GetTicket", "group"));
+}
+
+#[test]
+fn s04_an_invitation_may_be_answered_without_signing_in_and_nothing_else() {
+    let authorizer = Authorizer::with_defaults().unwrap();
+    for caller in [Caller::ANONYMOUS, caller(role::CLERK, "group/north")] {
+        assert!(allows(&authorizer, &caller, "survey.SubmitAnswer", "group/south"));
+        assert!(allows(&authorizer, &caller, "survey.GetQuestionnaire", "group/south"));
+        for (context, methods) in METHODS {
+            for method in methods {
+                let action = format!("{context}.{method}");
+                assert!(!allows(&authorizer, &caller, &action, "group/south"), "{action}");
+            }
+        }
+    }
+}
+
+#[test]
+fn x07_a_new_method_has_its_permission_by_its_verb_or_none() {
+    let authorizer = Authorizer::with_defaults().unwrap();
+    let director = caller(role::DIRECTOR, "group");
+    assert!(allows(&authorizer, &director, "ticket.ListThingsOfTomorrow", "group"));
+    assert!(!allows(&authorizer, &director, "ticket.ObliterateTicket", "group"));
+    assert!(!allows(&authorizer, &director, "treasury.GetGold", "group"));
+    assert!(!allows(&authorizer, &director, "no action at all", "group"));
+}
+
+#[test]
+fn g10_a_denial_explains_itself_to_the_operator_and_not_to_the_caller() {
+    let authorizer = Authorizer::with_defaults().unwrap();
+    let clerk = caller(role::CLERK, "group/north");
+    let explain =
+        |action: &str, place: &str| authorizer.authorize(&clerk, action, &unit(place)).unwrap_err();
+    let aside = explain("ticket.GetTicket", "group/south");
+    assert!(aside.explanation.ends_with("forbidden by scope"), "{}", aside.explanation);
+    assert_eq!(aside.to_string(), "permission denied");
+    let above = explain("ticket.CancelTicket", "group/north").explanation;
+    assert!(above.contains("roles [clerk] of group/north"), "{above}");
+    assert!(above.ends_with("applies: manager, quality, headquarters"), "{above}");
+    let unknown = explain("ticket.ObliterateTicket", "group/north").explanation;
+    assert!(unknown.ends_with("no policy permits this action to anybody"), "{unknown}");
+}
+
+#[test]
+fn x07_a_remembered_decision_is_the_same_and_only_for_the_same_question() {
+    let authorizer = Authorizer::with_defaults().unwrap();
+    for _ in 0..3 {
+        for (home, place, allowed) in [
+            ("group/north", "group/north", true),
+            ("group/south", "group/north", false),
+            ("group", "group/north", true),
+        ] {
+            let caller = caller(role::HANDLER, home);
+            assert_eq!(allows(&authorizer, &caller, "ticket.GetTicket", place), allowed, "{home}");
+        }
+        assert!(!allows(&authorizer, &Caller::ANONYMOUS, "ticket.GetTicket", "group/north"));
+    }
+}
+
+#[test]
+fn x07_a_policy_about_one_person_is_not_remembered_for_another() {
+    let text = r#"permit (principal == Kefu::Staff::"li", action == Kefu::Action::"ticket.PurgeTicket", resource);"#;
+    let authorizer = Authorizer::from_policy_text(text).unwrap();
+    let ask = |name: &str| {
+        let caller = Caller::staff(name, unit("group"), [role::CLERK]);
+        allows(&authorizer, &caller, "ticket.PurgeTicket", "group")
+    };
+    assert!(ask("li"));
+    assert!(!ask("wang"));
+    assert!(ask("li"));
+}
+
+#[test]
+fn g10_permissions_with_faults_are_refused_with_all_of_them_named() {
+    let text = r#"
+        permit (principal in Kefu::Role::"clerk", action in Kefu::Action::"ticket.reed", resource);
+        permit (principal, action, resource) when { principal.department == "x" };
+        permit (principal in Kefu::Rolle::"clerk", action, resource);
+    "#;
+    let error = Authorizer::from_policy_text(text).unwrap_err();
+    for word in ["ticket.reed", "department", "Rolle"] {
+        assert!(error.to_string().contains(word), "{word} in {error}");
+    }
+    let syntax = Authorizer::from_policy_text("permit (principal, action);\nforbid everything;");
+    assert!(!syntax.unwrap_err().faults.is_empty());
+    let template = "permit (principal == ?principal, action, resource);";
+    assert!(Authorizer::from_policy_text(template).is_err());
+}
+
+#[test]
+fn g10_where_the_methods_are_known_a_misspelt_one_is_a_fault() {
+    let methods = ["ticket.GetTicket", "ticket.CreateTicket"];
+    let policy = |action: &str| {
+        let text = format!(r#"permit (principal, action in Kefu::Action::"{action}", resource);"#);
+        Authorizer::from_policy_text_for(&text, methods)
+    };
+    assert!(policy("ticket.GetTicket").is_ok());
+    assert!(policy("ticket.read").is_ok());
+    assert!(policy("ticket.GetTickets").is_err());
+    assert!(policy("tickets.read").is_err());
+    assert!(allows(
+        &policy("ticket.CreateTicket").unwrap(),
+        &Caller::ANONYMOUS,
+        "ticket.CreateTicket",
+        "group"
+    ));
+}
+
+#[test]
+fn g10_an_empty_text_denies_everything() {
+    let authorizer = Authorizer::from_policy_text("").unwrap();
+    assert!(!allows(&authorizer, &caller(role::ADMIN, "group"), "ticket.GetTicket", "group"));
+}
+
+#[test]
+fn g10_a_missing_file_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("permissions.cedar");
+    let error = Authorizer::from_file(&path).unwrap_err();
+    assert!(error.to_string().contains("permissions.cedar"));
+    std::fs::write(&path, "permit (principal, action, resource);").unwrap();
+    let authorizer = Authorizer::from_file(&path).unwrap();
+    assert!(allows(&authorizer, &Caller::ANONYMOUS, "ticket.GetTicket", "group"));
+}
