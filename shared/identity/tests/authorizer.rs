@@ -1,5 +1,7 @@
 //! What the default permissions allow, and how permissions of one's own are read.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
+
 use kefu_identity::{Authorizer, Caller, OrgUnit, role};
 
 fn unit(path: &str) -> OrgUnit {
