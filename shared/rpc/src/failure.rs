@@ -1,0 +1,315 @@
+//! From what went wrong to a `google.rpc.Status` that says so, and nothing more than that.
+
+use std::{collections::HashMap, fmt, time::Duration};
+
+use kefu_api::error::v1::Reason;
+use prost::Message;
+use tonic::{Code, Status};
+use tonic_types::pb;
+
+/// `ErrorInfo.domain` of every error that Kefu itself makes.
+pub const DOMAIN: &str = "kefu.dev";
+
+/// Upper limit for the serialised details. They travel in one header line, base64-encoded, and common clients refuse
+/// header lists of more than 8 KiB.
+const MAX_DETAILS: usize = 4 * 1024;
+
+/// The text of `ErrorInfo.reason`: the enum value's name without its prefix.
+pub fn reason_name(reason: Reason) -> &'static str {
+    let name = reason.as_str_name();
+    name.strip_prefix("REASON_").unwrap_or(name)
+}
+
+/// An error under construction: code, reason, message, details.
+///
+/// The constructors below cover what most handlers need:
+///
+/// ```
+/// let status = kefu_rpc::not_found("kefu.dev/Ticket", "tickets/42");
+/// assert_eq!(status.code(), tonic::Code::NotFound);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Failure {
+    code: Code,
+    reason: Reason,
+    message: String,
+    metadata: HashMap<String, String>,
+    details: Vec<prost_types::Any>,
+}
+
+impl Failure {
+    /// `message` is for the developer of the client, in English; clients decide by `reason`.
+    pub fn new(code: Code, reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            metadata: HashMap::new(),
+            details: Vec::new(),
+        }
+    }
+
+    /// Adds an entry to `ErrorInfo.metadata`; which keys a reason has is documented at [`Reason`].
+    pub fn metadata(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a detail message; `name` is that of its type in `google.rpc`.
+    pub(crate) fn detail(mut self, name: &str, detail: &impl Message) -> Self {
+        self.details.push(any(name, detail));
+        self
+    }
+
+    /// Tells the client when to try again.
+    pub fn retry_after(self, delay: Duration) -> Self {
+        let retry_delay = prost_types::Duration::try_from(delay).ok();
+        self.detail("RetryInfo", &pb::RetryInfo { retry_delay })
+    }
+
+    /// Names what is missing for the call to be possible (`FAILED_PRECONDITION`).
+    pub fn preconditions(self, violations: impl IntoIterator<Item = Precondition>) -> Self {
+        let violations = violations
+            .into_iter()
+            .map(|p| pb::precondition_failure::Violation {
+                r#type: p.kind,
+                subject: p.subject,
+                description: p.description,
+            })
+            .collect();
+        self.detail("PreconditionFailure", &pb::PreconditionFailure { violations })
+    }
+
+    /// The finished status. Details that would not fit into a header are left out, last first; the reason stays.
+    pub fn into_status(self) -> Status {
+        let info = pb::ErrorInfo {
+            reason: reason_name(self.reason).to_owned(),
+            domain: DOMAIN.to_owned(),
+            metadata: self.metadata,
+        };
+        let mut details = vec![any("ErrorInfo", &info)];
+        details.extend(self.details);
+        let mut status =
+            pb::Status { code: self.code.into(), message: self.message.clone(), details };
+        while status.details.len() > 1 && status.encoded_len() > MAX_DETAILS {
+            status.details.pop();
+        }
+        Status::with_details(self.code, self.message, status.encode_to_vec().into())
+    }
+}
+
+impl From<Failure> for Status {
+    fn from(failure: Failure) -> Self {
+        failure.into_status()
+    }
+}
+
+/// The generated types do not know their names.
+fn any(name: &str, message: &impl Message) -> prost_types::Any {
+    prost_types::Any {
+        type_url: format!("type.googleapis.com/google.rpc.{name}"),
+        value: message.encode_to_vec(),
+    }
+}
+
+/// One thing that is missing for a call to be possible.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Precondition {
+    /// What kind of thing, in upper snake case, such as `VERDICT_MISSING`.
+    pub kind: String,
+    /// Of what it is missing: a resource name.
+    pub subject: String,
+    /// What to do about it, in English.
+    pub description: String,
+}
+
+impl Precondition {
+    /// A missing thing.
+    pub fn new(
+        kind: impl Into<String>,
+        subject: impl Into<String>,
+        description: impl Into<String>,
+    ) -> Self {
+        Self { kind: kind.into(), subject: subject.into(), description: description.into() }
+    }
+}
+
+fn about(failure: Failure, resource_type: &str, name: &str) -> Status {
+    failure
+        .metadata("resource_type", resource_type)
+        .metadata("resource_name", name)
+        .detail(
+            "ResourceInfo",
+            &pb::ResourceInfo {
+                resource_type: resource_type.to_owned(),
+                resource_name: name.to_owned(),
+                ..Default::default()
+            },
+        )
+        .into_status()
+}
+
+/// `NOT_FOUND`: the resource does not exist, or the caller's scope does not reach it.
+pub fn not_found(resource_type: &str, name: &str) -> Status {
+    let message = format!("{name} does not exist");
+    let failure = Failure::new(Code::NotFound, Reason::ResourceNotFound, message);
+    about(failure, resource_type, name)
+}
+
+/// `ALREADY_EXISTS`: a resource with this identity is there.
+pub fn already_exists(resource_type: &str, name: &str) -> Status {
+    let message = format!("{name} exists already");
+    let failure = Failure::new(Code::AlreadyExists, Reason::ResourceAlreadyExists, message);
+    about(failure, resource_type, name)
+}
+
+/// `ALREADY_EXISTS`: the request id was used for another content (X-02).
+pub fn request_id_reused(request_id: &str) -> Status {
+    Failure::new(
+        Code::AlreadyExists,
+        Reason::RequestIdReused,
+        "request_id was used for a request with other content",
+    )
+    .metadata("request_id", request_id)
+    .into_status()
+}
+
+/// `ABORTED`: the etag is stale; carries the current one (X-03).
+pub fn aborted_stale_etag(current: &str) -> Status {
+    Failure::new(
+        Code::Aborted,
+        Reason::EtagStale,
+        "the resource has changed since its etag was read; read it again",
+    )
+    .metadata("current_etag", current)
+    .into_status()
+}
+
+/// `ABORTED`: a concurrent change won; the same call may succeed now.
+pub fn aborted_conflict() -> Status {
+    Failure::new(Code::Aborted, Reason::Conflict, "a concurrent change won; try again")
+        .retry_after(Duration::from_millis(20))
+        .into_status()
+}
+
+/// `FAILED_PRECONDITION`: the state does not allow the command; names everything that is missing.
+pub fn failed_precondition(
+    reason: Reason,
+    message: impl Into<String>,
+    missing: impl IntoIterator<Item = Precondition>,
+) -> Status {
+    Failure::new(Code::FailedPrecondition, reason, message).preconditions(missing).into_status()
+}
+
+/// `UNAUTHENTICATED`: with one of the three token reasons (G-10).
+pub fn unauthenticated(reason: Reason) -> Status {
+    let message = match reason {
+        Reason::TokenExpired => "the bearer token has expired",
+        Reason::TokenMissing => "the call needs a bearer token",
+        _ => "the bearer token is not valid here",
+    };
+    Failure::new(Code::Unauthenticated, reason, message).into_status()
+}
+
+/// `PERMISSION_DENIED`: no policy permits `action` for the caller in `org_unit` (X-07).
+pub fn permission_denied(action: &str, org_unit: &str) -> Status {
+    Failure::new(
+        Code::PermissionDenied,
+        Reason::PermissionDenied,
+        format!("{action} is not permitted in {org_unit}"),
+    )
+    .metadata("action", action)
+    .metadata("org_unit", org_unit)
+    .into_status()
+}
+
+/// `RESOURCE_EXHAUSTED`: more at once than this server takes (X-08).
+pub fn resource_exhausted(retry_after: Duration) -> Status {
+    Failure::new(Code::ResourceExhausted, Reason::Overloaded, "too many calls at once")
+        .retry_after(retry_after)
+        .into_status()
+}
+
+/// `UNAVAILABLE`: the database cannot be reached.
+pub fn store_unavailable(retry_after: Duration) -> Status {
+    Failure::new(Code::Unavailable, Reason::StoreUnavailable, "the database cannot be reached")
+        .retry_after(retry_after)
+        .into_status()
+}
+
+/// `UNAVAILABLE`: the answer needs another context, which cannot be reached.
+pub fn context_unavailable(context: &str, retry_after: Duration) -> Status {
+    Failure::new(
+        Code::Unavailable,
+        Reason::ContextUnavailable,
+        format!("the {context} context cannot be reached"),
+    )
+    .metadata("context", context)
+    .retry_after(retry_after)
+    .into_status()
+}
+
+/// `DEADLINE_EXCEEDED`: the time that the caller gave is over.
+pub fn deadline_exceeded() -> Status {
+    Failure::new(
+        Code::DeadlineExceeded,
+        Reason::DeadlineExceeded,
+        "the call's deadline has passed; retrying with the same request_id is safe",
+    )
+    .into_status()
+}
+
+/// `INTERNAL`: a defect. The cause is logged under an incident number; the caller learns the number only.
+pub fn internal(cause: &(impl fmt::Display + ?Sized)) -> Status {
+    let incident = u64::from_be_bytes(kefu_clock::random_bytes());
+    let incident = format!("{incident:016x}");
+    tracing::error!(incident = incident.as_str(), cause = %cause, "internal error");
+    Failure::new(
+        Code::Internal,
+        Reason::Internal,
+        format!("internal error; our log has more under incident {incident}"),
+    )
+    .metadata("incident", incident)
+    .into_status()
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::StatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn x06_an_internal_error_tells_a_number_and_no_cause() {
+        let status = internal("connection to db-7.internal refused for role kefu_ticket");
+        assert_eq!(status.code(), Code::Internal);
+        let wire = format!("{:?} {:?}", status.message(), status.details());
+        assert!(!wire.contains("db-7") && !wire.contains("kefu_ticket"), "{wire}");
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("INTERNAL", DOMAIN));
+        assert!(status.message().contains(&info.metadata["incident"]));
+    }
+
+    #[test]
+    fn x03_a_stale_etag_is_answered_with_the_current_one() {
+        let status = aborted_stale_etag("r8");
+        assert_eq!(status.code(), Code::Aborted);
+        assert_eq!(status.get_details_error_info().unwrap().metadata["current_etag"], "r8");
+    }
+
+    #[test]
+    fn x08_an_overloaded_server_says_when_to_come_back() {
+        let status = resource_exhausted(Duration::from_millis(250));
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        let retry = status.get_details_retry_info().unwrap();
+        assert_eq!(retry.retry_delay, Some(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn x06_a_failed_precondition_names_everything_missing() {
+        let missing = ["A", "B"].map(|kind| Precondition::new(kind, "tickets/1", "do it first"));
+        let status = failed_precondition(Reason::IllegalState, "not yet", missing);
+        assert_eq!(status.get_details_precondition_failure().unwrap().violations.len(), 2);
+    }
+}

@@ -1,0 +1,176 @@
+//! From the listening socket to the last answer.
+
+use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc, time::Duration};
+
+use http::{Request, Response};
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    signal::unix::{SignalKind, signal},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::body::Body;
+use tower::Service as _;
+
+use crate::{PeerAddress, Readiness, Served};
+
+/// What one listening socket takes on, and how it ends.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// Connections at once; more wait in the kernel's queue.
+    pub connections: usize,
+    /// Streams at once on one connection; more wait at the client.
+    pub streams_per_connection: u32,
+    /// How often a silent connection is asked whether it lives.
+    pub keep_alive_interval: Duration,
+    /// How long that may take before the connection is closed.
+    pub keep_alive_timeout: Duration,
+    /// How long calls may still take after shutdown began; what is left then is cut.
+    pub drain: Duration,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            connections: 8192,
+            streams_per_connection: 1024,
+            keep_alive_interval: Duration::from_secs(20),
+            keep_alive_timeout: Duration::from_secs(10),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Serves until `shutdown` is cancelled, then drains: says that it is not ready, accepts nothing more, finishes what is
+/// under way and returns.
+///
+/// Returns whether everything was finished; `false` means that `options.drain` was over first.
+///
+/// # Errors
+/// Only if the listener is no listener any more; trouble with single connections ends these.
+pub async fn serve(
+    listener: TcpListener,
+    service: Served,
+    readiness: Readiness,
+    shutdown: CancellationToken,
+    options: ServeOptions,
+) -> io::Result<bool> {
+    let tracker = TaskTracker::new();
+    let places = Arc::new(Semaphore::new(options.connections));
+    // Cancelled when the time for draining is over.
+    let cut = CancellationToken::new();
+    let http = builder(&options);
+
+    let accept = async {
+        loop {
+            // The semaphore is never closed.
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+            let Some((stream, peer)) = accepted(listener.accept().await).await? else { continue };
+            // Without it small answers wait for the acknowledgement of earlier ones. If it cannot be set, they do.
+            let _ = stream.set_nodelay(true);
+            let connection = connection(
+                http.clone(),
+                stream,
+                PeerAddress(peer),
+                service.clone(),
+                shutdown.clone(),
+            );
+            let cut = cut.clone();
+            tracker.spawn(async move {
+                cut.run_until_cancelled_owned(connection).await;
+                drop(place);
+            });
+        }
+        Ok::<_, io::Error>(())
+    };
+    shutdown.run_until_cancelled(accept).await.transpose()?;
+
+    readiness.drain();
+    // Closes the socket: the kernel refuses further connections at once, instead of letting them wait for nothing.
+    drop(listener);
+    tracker.close();
+    let finished = tokio::time::timeout(options.drain, tracker.wait()).await.is_ok();
+    if !finished {
+        tracing::warn!(connections = tracker.len(), "cut connections that did not finish in time");
+        cut.cancel();
+        tracker.wait().await;
+    }
+    Ok(finished)
+}
+
+fn builder(options: &ServeOptions) -> http2::Builder<TokioExecutor> {
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(options.streams_per_connection)
+        .keep_alive_interval(options.keep_alive_interval)
+        .keep_alive_timeout(options.keep_alive_timeout)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .max_header_list_size(32 * 1024);
+    http
+}
+
+/// Errors of accepting concern one connection (reset before it was taken), or pass (no file descriptors left): none is
+/// a reason to stop serving, but the latter would spin.
+async fn accepted<T>(accepted: io::Result<T>) -> io::Result<Option<T>> {
+    match accepted {
+        Ok(connection) => Ok(Some(connection)),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(error),
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Ok(None)
+        }
+    }
+}
+
+fn connection(
+    http: http2::Builder<TokioExecutor>,
+    stream: TcpStream,
+    peer: PeerAddress,
+    service: Served,
+    shutdown: CancellationToken,
+) -> impl Future<Output = ()> + Send {
+    let handler = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        // Every layer of the stack is always ready, so the service need not be asked.
+        let reply = service.clone().call(request);
+        async move { Ok::<Response<Body>, Infallible>(reply.await?) }
+    });
+    async move {
+        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), handler));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.as_mut().await
+            }
+        };
+        if let Err(error) = ended {
+            // Broken frames, broken connections: the other side's affair.
+            tracing::debug!(%error, "connection ended");
+        }
+    }
+}
+
+/// A token that is cancelled by SIGTERM or SIGINT.
+///
+/// # Errors
+/// If the handlers cannot be installed.
+pub fn shutdown_on_signal() -> io::Result<CancellationToken> {
+    let token = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let cancel = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancel.cancel();
+    });
+    Ok(token)
+}
