@@ -1,0 +1,257 @@
+//! What happened to a ticket: one change is one revision and one row of the journal.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{
+    clock::{ClockChange, ClockEffect},
+    escalation::Escalation,
+    ticket::{Details, Open, Solution, State, Ticket},
+    verdict::Verdict,
+    violation::ProposedViolation,
+    word::{Actor, Subject},
+};
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Who did it.
+    pub actor: Actor,
+    /// When it was recorded; never before the change before it.
+    pub at: Timestamp,
+    /// As of when it counts: when an answer was sent, when a deadline passed; else `at`.
+    pub effective_at: Timestamp,
+    /// What happened.
+    pub what: What,
+    /// What it did to the ledger, in order.
+    pub clocks: Vec<ClockChange>,
+}
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// It was registered.
+    Registered,
+    /// The customer was answered.
+    Responded {
+        /// What was said.
+        message: String,
+        /// When it was sent.
+        sent_at: Timestamp,
+    },
+    /// It waits.
+    Paused {
+        /// For whom or what.
+        reason: String,
+    },
+    /// It goes on.
+    Resumed,
+    /// A solution is on record.
+    Resolved(Solution),
+    /// The customer was told the result.
+    ResultFedBack {
+        /// What the customer was told.
+        message: String,
+    },
+    /// The customer is satisfied.
+    Closed(Verdict),
+    /// The customer is not.
+    Reopened {
+        /// The verdict.
+        verdict: Verdict,
+        /// The handling form that comes of it.
+        escalation: Escalation,
+        /// Whether the executives decide now (T-12).
+        executive_review: bool,
+    },
+    /// It was raised.
+    Escalated(Escalation),
+    /// It was cancelled.
+    Cancelled {
+        /// Why.
+        reason: String,
+    },
+    /// What was noted at intake was corrected.
+    Updated(Details),
+    /// A deadline comes near.
+    ClockWarned {
+        /// The promise; its cycle is the ticket's.
+        rule: Arc<str>,
+        /// Its cycle.
+        cycle: u32,
+    },
+    /// A deadline passed: one change with what follows (T-07, T-12, T-19).
+    ClockBreached {
+        /// The promise.
+        rule: Arc<str>,
+        /// Its cycle.
+        cycle: u32,
+        /// The deadline.
+        due: Timestamp,
+        /// The violation that the policy proposes.
+        violation: Option<ProposedViolation>,
+        /// The handling form where the policy raises the ticket.
+        escalation: Option<Escalation>,
+    },
+}
+
+impl Change {
+    /// What was done, as the journal names it.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        match self.what {
+            What::Registered => "CreateTicket",
+            What::Responded { .. } => "RespondTicket",
+            What::Paused { .. } => "PauseTicket",
+            What::Resumed => "ResumeTicket",
+            What::Resolved(_) => "ResolveTicket",
+            What::ResultFedBack { .. } => "FeedBackTicket",
+            What::Closed(_) | What::Reopened { .. } => "RecordVerdict",
+            What::Escalated(_) => "EscalateTicket",
+            What::Cancelled { .. } => "CancelTicket",
+            What::Updated(_) => "UpdateTicket",
+            What::ClockWarned { .. } => "WarnClock",
+            What::ClockBreached { .. } => "BreachClock",
+        }
+    }
+
+    /// The verdict that it put on record.
+    #[must_use]
+    pub fn verdict(&self) -> Option<&Verdict> {
+        match &self.what {
+            What::Closed(verdict) | What::Reopened { verdict, .. } => Some(verdict),
+            _ => None,
+        }
+    }
+
+    /// The handling form that it wrote.
+    #[must_use]
+    pub fn escalation(&self) -> Option<&Escalation> {
+        match &self.what {
+            What::Escalated(escalation) | What::Reopened { escalation, .. } => Some(escalation),
+            What::ClockBreached { escalation, .. } => escalation.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The violation that it proposed.
+    #[must_use]
+    pub fn violation(&self) -> Option<&ProposedViolation> {
+        match &self.what {
+            What::ClockBreached { violation, .. } => violation.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// Takes a change. Total, and the only thing that changes a ticket: what
+/// [`decide`](super::decide) returned, applied in order, is what was decided.
+pub fn apply(ticket: &mut Ticket, change: &Change) {
+    for clock in &change.clocks {
+        apply_clock(ticket, clock);
+    }
+    apply_what(ticket, change);
+    if let Some(verdict) = change.verdict() {
+        ticket.verdicts.push(verdict.clone());
+    }
+    if let Some(escalation) = change.escalation() {
+        ticket.receiver_level = ticket.receiver_level.max(escalation.to);
+        ticket.escalations.push(escalation.clone());
+    }
+    ticket.updated_at = ticket.updated_at.max(change.at);
+    ticket.revision += 1;
+}
+
+fn apply_clock(ticket: &mut Ticket, change: &ClockChange) {
+    if let ClockEffect::Started(entry) = &change.effect {
+        ticket.clocks.push((**entry).clone());
+        return;
+    }
+    let same = |cycle: u32, rule: &str| cycle == change.cycle && rule == &*change.rule;
+    if let Some(entry) = ticket.clocks.iter_mut().find(|entry| same(entry.cycle, &entry.rule)) {
+        entry.apply(&change.effect);
+    }
+}
+
+fn apply_what(ticket: &mut Ticket, change: &Change) {
+    match &change.what {
+        What::Registered | What::ClockWarned { .. } | What::ClockBreached { .. } => {}
+        What::Escalated(_) => {}
+        What::Responded { sent_at, .. } => {
+            heard(ticket, *sent_at);
+            handled(ticket, change.actor.subject());
+            match &mut ticket.state {
+                State::Open(open) | State::Waiting { resume_to: open, .. } => {
+                    *open = open.answered(*sent_at);
+                }
+                _ => {}
+            }
+        }
+        What::Paused { reason } => {
+            if let State::Open(resume_to) = ticket.state {
+                let reason = reason.clone();
+                ticket.state = State::Waiting { reason, since: change.effective_at, resume_to };
+            }
+        }
+        What::Resumed => {
+            if let State::Waiting { resume_to, .. } = ticket.state {
+                ticket.state = State::Open(resume_to);
+            }
+        }
+        What::Resolved(solution) => {
+            handled(ticket, solution.by.clone());
+            ticket.first_resolved_at = ticket.first_resolved_at.or(Some(solution.at));
+            ticket.state = State::Resolved(solution.clone());
+        }
+        What::ResultFedBack { .. } => {
+            heard(ticket, change.effective_at);
+            if let State::Resolved(solution) = &ticket.state {
+                ticket.state = State::ResultFedBack {
+                    solution: solution.clone(),
+                    by: change.actor.subject(),
+                    at: change.effective_at,
+                };
+            }
+        }
+        What::Closed(_) => {
+            if let Some(solution) = ticket.state.solution().cloned() {
+                ticket.state = State::Closed { solution, at: change.effective_at };
+            }
+        }
+        What::Reopened { executive_review, .. } => {
+            let since = change.effective_at;
+            ticket.rejected_solution = ticket.solution().cloned();
+            ticket.cycle += 1;
+            ticket.cycle_started_at = since;
+            ticket.cycle_handlers.clear();
+            ticket.state = State::Open(if *executive_review {
+                Open::ExecutiveReview { since }
+            } else {
+                Open::Reopened { since }
+            });
+        }
+        What::Cancelled { reason } => {
+            ticket.state = State::Cancelled {
+                reason: reason.clone(),
+                by: change.actor.subject(),
+                at: change.effective_at,
+            };
+        }
+        What::Updated(details) => ticket.details = details.clone(),
+    }
+}
+
+/// The customer heard something; the earliest of the first cycle is the first response.
+fn heard(ticket: &mut Ticket, at: Timestamp) {
+    if ticket.cycle == 1 {
+        ticket.first_response_at = Some(ticket.first_response_at.map_or(at, |first| first.min(at)));
+    }
+}
+
+fn handled(ticket: &mut Ticket, by: Subject) {
+    if !ticket.cycle_handlers.contains(&by) {
+        ticket.cycle_handlers.push(by.clone());
+    }
+    ticket.handler = Some(by);
+}

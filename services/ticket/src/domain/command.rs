@@ -1,0 +1,90 @@
+//! What can be asked of a ticket.
+
+use jiff::Timestamp;
+
+use super::ticket::Details;
+
+/// What is asked for. Texts were checked for length and characters by whoever decoded them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Put an answer to the customer on record. Possible until the ticket ends.
+    Respond {
+        /// What was said.
+        message: String,
+        /// When it was sent, if not now: not before the current cycle began.
+        sent_at: Option<Timestamp>,
+    },
+    /// Wait for the customer or a named outside party (T-06). Possible while open.
+    Pause {
+        /// For whom or what, and why.
+        reason: String,
+    },
+    /// Go on after waiting.
+    Resume,
+    /// Put the solution on record (T-09). Possible while open or waiting, with or without an
+    /// earlier answer; the first-response clock goes on until the customer hears something.
+    Resolve {
+        /// What was done.
+        solution: String,
+    },
+    /// Tell the customer the result. Where it is the first thing the customer hears, it is the
+    /// first response as well.
+    FeedBack {
+        /// What the customer was told.
+        message: String,
+    },
+    /// Enter the verdict of a call-back, by somebody other than the handlers (T-13).
+    RecordVerdict {
+        /// On the policy's scale.
+        value: i32,
+        /// What the customer said.
+        comment: String,
+    },
+    /// Take the verdict from the customer's answer to a survey (S-08). An answer about a cycle
+    /// that is over, or was judged already, changes nothing and is no error.
+    TakeSurveyVerdict {
+        /// The cycle that the customer was asked about.
+        cycle: u32,
+        /// On the policy's scale.
+        value: i32,
+        /// What the customer said.
+        comment: String,
+    },
+    /// Raise it to the next receiver level (T-12).
+    Escalate {
+        /// Why.
+        reason: String,
+    },
+    /// Cancel it. Possible until it was resolved for the first time: a customer who has seen a
+    /// solution is asked for a verdict.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+    /// Correct what was noted at intake. Without a difference nothing changes.
+    UpdateDetails {
+        /// All of it, as it should be.
+        details: Details,
+    },
+    /// Do what the clocks have to do until now (T-07). Never refused.
+    FireTimers,
+}
+
+impl Command {
+    /// The name of the method that asks for it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Respond { .. } => "RespondTicket",
+            Self::Pause { .. } => "PauseTicket",
+            Self::Resume => "ResumeTicket",
+            Self::Resolve { .. } => "ResolveTicket",
+            Self::FeedBack { .. } => "FeedBackTicket",
+            Self::RecordVerdict { .. } | Self::TakeSurveyVerdict { .. } => "RecordVerdict",
+            Self::Escalate { .. } => "EscalateTicket",
+            Self::Cancel { .. } => "CancelTicket",
+            Self::UpdateDetails { .. } => "UpdateTicket",
+            Self::FireTimers => "FireTimers",
+        }
+    }
+}

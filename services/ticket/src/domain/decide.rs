@@ -1,0 +1,237 @@
+//! What a command does to a ticket, or why not (T-09).
+
+use jiff::Timestamp;
+
+use super::{
+    change::{Change, What},
+    command::Command,
+    escalation::{self, EscalationCause},
+    policy::Policy,
+    refusal::{Missing, Refusal},
+    story::Story,
+    ticket::{Details, Solution, State, Ticket},
+    timers::{Until, settle},
+    verdict,
+    word::{Actor, ClockKind, Fault},
+};
+
+/// Decides on a command as of `now`: the changes that it makes, in order, or why it is refused.
+///
+/// The clocks have their say first: whatever was due before the command takes effect is part of
+/// the answer even if no worker has come to it yet, and whatever is due by `now` after it. So what
+/// a ticket becomes does not depend on how punctual the workers are. What is done at the very
+/// instant of a deadline is in time, unless the breach is on record already.
+///
+/// A `now` before the ticket's last change counts as that change's time: the clocks of two
+/// replicas differ a little.
+///
+/// # Errors
+/// [`Refusal`] with everything that is missing; then nothing has changed.
+pub fn decide(
+    ticket: &Ticket,
+    policy: &Policy,
+    command: Command,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<Vec<Change>, Refusal> {
+    let mut story = Story::new(ticket, policy, actor, now);
+    let name = command.name();
+    match command {
+        Command::Respond { message, sent_at } => respond(&mut story, name, message, sent_at)?,
+        Command::Pause { reason } => pause(&mut story, name, reason)?,
+        Command::Resume => resume(&mut story, name)?,
+        Command::Resolve { solution } => resolve(&mut story, name, solution)?,
+        Command::FeedBack { message } => feed_back(&mut story, name, message)?,
+        Command::RecordVerdict { value, comment } => verdict::record(&mut story, value, comment)?,
+        Command::TakeSurveyVerdict { cycle, value, comment } => {
+            verdict::take(&mut story, cycle, value, comment)?;
+        }
+        Command::Escalate { reason } => escalate(&mut story, name, reason)?,
+        Command::Cancel { reason } => cancel(&mut story, name, reason)?,
+        Command::UpdateDetails { details } => update(&mut story, name, details)?,
+        Command::FireTimers => {}
+    }
+    let now = story.now;
+    settle(&mut story, Until::At(now));
+    Ok(story.changes)
+}
+
+/// The first answer of a cycle fulfils its first-response clock as of when it was sent (T-07).
+fn respond(
+    story: &mut Story<'_>,
+    command: &'static str,
+    message: String,
+    sent_at: Option<Timestamp>,
+) -> Result<(), Refusal> {
+    allow(
+        story,
+        command,
+        match story.ticket.state {
+            State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
+            _ => &[],
+        },
+    )?;
+    let sent_at = sent_at.unwrap_or(story.now);
+    let mut faults = text_faults("message", &message);
+    let began = story.ticket.cycle_started_at;
+    if sent_at > story.now {
+        let now = story.now;
+        faults.push(Fault::new("send_time", format!("must not be after {now}, which is now")));
+    }
+    if sent_at < began {
+        let description = match story.ticket.cycle {
+            1 => format!("must not be before {began}, when the ticket was registered"),
+            _ => format!("must not be before {began}, when the ticket was reopened"),
+        };
+        faults.push(Fault::new("send_time", description));
+    }
+    refuse(faults)?;
+    settle(story, Until::Before(sent_at));
+    let mut clocks = Vec::new();
+    story.fulfil(ClockKind::FirstResponse, sent_at, &mut clocks)?;
+    story.record_as(story.actor.clone(), sent_at, What::Responded { message, sent_at }, clocks);
+    Ok(())
+}
+
+fn pause(story: &mut Story<'_>, command: &'static str, reason: String) -> Result<(), Refusal> {
+    allow(
+        story,
+        command,
+        match story.ticket.state {
+            State::Open(_) => &[],
+            State::Waiting { .. } => &[Missing::NotWaiting],
+            State::Resolved(_) | State::ResultFedBack { .. } => &[Missing::NoSolutionYet],
+            State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
+        },
+    )?;
+    refuse(text_faults("reason", &reason))?;
+    settle(story, Until::Before(story.now));
+    let clocks = story.pause(&reason);
+    story.record(What::Paused { reason }, clocks);
+    Ok(())
+}
+
+fn resume(story: &mut Story<'_>, command: &'static str) -> Result<(), Refusal> {
+    allow(
+        story,
+        command,
+        match story.ticket.state {
+            State::Waiting { .. } => &[],
+            State::Closed { .. } | State::Cancelled { .. } => {
+                &[Missing::NotEnded, Missing::Waiting]
+            }
+            _ => &[Missing::Waiting],
+        },
+    )?;
+    settle(story, Until::Before(story.now));
+    let mut clocks = Vec::new();
+    story.resume(&mut clocks)?;
+    story.record(What::Resumed, clocks);
+    Ok(())
+}
+
+/// No resolution without a solution. It is no answer: the first-response clock goes on until the
+/// customer hears something, at the latest the result.
+fn resolve(story: &mut Story<'_>, command: &'static str, solution: String) -> Result<(), Refusal> {
+    allow(
+        story,
+        command,
+        match story.ticket.state {
+            State::Open(_) | State::Waiting { .. } => &[],
+            State::Resolved(_) => &[Missing::NoSolutionYet],
+            State::ResultFedBack { .. } => &[Missing::NoSolutionYet, Missing::ResultNotFedBackYet],
+            State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
+        },
+    )?;
+    refuse(text_faults("solution", &solution))?;
+    settle(story, Until::Before(story.now));
+    let mut clocks = Vec::new();
+    story.fulfil(ClockKind::Resolution, story.now, &mut clocks)?;
+    story.start(&[ClockKind::ResultFeedback], story.ticket.cycle, &mut clocks)?;
+    let by = story.actor.subject();
+    story.record(What::Resolved(Solution { text: solution, by, at: story.now }), clocks);
+    Ok(())
+}
+
+fn feed_back(story: &mut Story<'_>, command: &'static str, message: String) -> Result<(), Refusal> {
+    allow(
+        story,
+        command,
+        match story.ticket.state {
+            State::Resolved(_) => &[],
+            State::Open(_) | State::Waiting { .. } => &[Missing::Solution],
+            State::ResultFedBack { .. } => &[Missing::ResultNotFedBackYet],
+            State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
+        },
+    )?;
+    refuse(text_faults("message", &message))?;
+    settle(story, Until::Before(story.now));
+    let mut clocks = Vec::new();
+    story.fulfil(ClockKind::FirstResponse, story.now, &mut clocks)?;
+    story.fulfil(ClockKind::ResultFeedback, story.now, &mut clocks)?;
+    story.start(&[ClockKind::CallBack], story.ticket.cycle, &mut clocks)?;
+    story.record(What::ResultFedBack { message }, clocks);
+    Ok(())
+}
+
+fn escalate(story: &mut Story<'_>, command: &'static str, reason: String) -> Result<(), Refusal> {
+    let ended = story.ticket.state.is_final();
+    allow(story, command, if ended { &[Missing::NotEnded] } else { &[] })?;
+    refuse(text_faults("reason", &reason))?;
+    // A breach may take the last level just before.
+    settle(story, Until::Before(story.now));
+    let at_top = story.ticket.receiver_level >= story.policy.top_level();
+    allow(story, command, if at_top { &[Missing::HigherLevel] } else { &[] })?;
+    let cause = EscalationCause::Manager;
+    let form = escalation::next(&story.ticket, story.policy, cause, reason, story.now);
+    story.record(What::Escalated(form), Vec::new());
+    Ok(())
+}
+
+/// Nobody gets rid of a customer who has seen a solution, least of all of a dissatisfied one.
+fn cancel(story: &mut Story<'_>, command: &'static str, reason: String) -> Result<(), Refusal> {
+    let first_cycle = story.ticket.cycle == 1;
+    allow(
+        story,
+        command,
+        match story.ticket.state {
+            State::Open(_) | State::Waiting { .. } if first_cycle => &[],
+            State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
+            _ => &[Missing::Verdict],
+        },
+    )?;
+    refuse(text_faults("reason", &reason))?;
+    settle(story, Until::Before(story.now));
+    let mut clocks = Vec::new();
+    story.cancel_rest(&mut clocks);
+    story.record(What::Cancelled { reason }, clocks);
+    Ok(())
+}
+
+fn update(story: &mut Story<'_>, command: &'static str, details: Details) -> Result<(), Refusal> {
+    let ended = story.ticket.state.is_final();
+    allow(story, command, if ended { &[Missing::NotEnded] } else { &[] })?;
+    refuse(text_faults("ticket.subject", &details.subject))?;
+    settle(story, Until::Before(story.now));
+    if details != story.ticket.details {
+        story.record(What::Updated(details), Vec::new());
+    }
+    Ok(())
+}
+
+fn allow(story: &Story<'_>, command: &'static str, missing: &[Missing]) -> Result<(), Refusal> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let state = story.ticket.state.name();
+    Err(Refusal::IllegalState { state, command, missing: missing.to_vec() })
+}
+
+fn text_faults(field: &str, text: &str) -> Vec<Fault> {
+    let empty = text.trim().is_empty();
+    empty.then(|| Fault::new(field, "must not be empty")).into_iter().collect()
+}
+
+fn refuse(faults: Vec<Fault>) -> Result<(), Refusal> {
+    if faults.is_empty() { Ok(()) } else { Err(Refusal::Fields(faults)) }
+}

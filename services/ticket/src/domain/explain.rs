@@ -1,0 +1,177 @@
+//! How a deadline came about: segment by segment, and in one sentence (T-05).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kefu_calendar::{Calendar, DueError, Explanation, Segment, Target};
+
+use super::{
+    clock::{ClockEntry, ClockState},
+    policy::Policy,
+    word::Text,
+};
+
+/// How a deadline came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadlineExplanation {
+    /// What was promised.
+    pub target: Target,
+    /// The zone in which the segments are best read.
+    pub time_zone: String,
+    /// The deadline; none while a pause holds it up.
+    pub due: Option<Timestamp>,
+    /// From the start to the deadline without a gap; while a pause holds it up, to now.
+    pub segments: Vec<Segment>,
+    /// The whole in one sentence.
+    pub summary: Text,
+}
+
+/// Explains a promise as of `now`.
+///
+/// # Errors
+/// If the policy's calendar does not reach the deadline, which it did when the clock started.
+pub fn explain(
+    clock: &ClockEntry,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<DeadlineExplanation, DueError> {
+    let calendar = policy.calendar();
+    let Explanation { due, segments } = clock.timeline.explain(calendar, now)?;
+    // What was promised at the time stands, whatever a newer time zone database says.
+    let due = clock.due.or(due);
+    let time_zone = calendar.time_zone().iana_name().unwrap_or("UTC").to_owned();
+    let summary = summary(clock, calendar, due, &segments, now);
+    Ok(DeadlineExplanation { target: clock.timeline.target(), time_zone, due, segments, summary })
+}
+
+fn summary(
+    clock: &ClockEntry,
+    calendar: &Calendar,
+    due: Option<Timestamp>,
+    segments: &[Segment],
+    now: Timestamp,
+) -> Text {
+    let kind = clock.kind.words();
+    let target = target(clock.timeline.target(), calendar);
+    let start = local(calendar, clock.timeline.started());
+    let zone = calendar.time_zone().iana_name().unwrap_or("UTC");
+    let (rule, cycle) = (&clock.rule, clock.cycle);
+    let due = match due {
+        Some(due) => {
+            let due = local(calendar, due);
+            Text::new(format!("is due at {due}"), format!("截止于 {due}"))
+        }
+        None => Text::new("has no deadline while it is paused", "暂停期间无截止时间"),
+    };
+    let not_counted = not_counted(segments);
+    let paused = paused(clock.paused_at(now));
+    let outcome = outcome(clock, calendar);
+    Text::new(
+        format!(
+            "{rule} ({}, cycle {cycle}): {} from {start} ({zone}) {}{}{}; {}.",
+            kind.en, target.en, due.en, not_counted.en, paused.en, outcome.en
+        ),
+        format!(
+            "{rule}（{}，第 {cycle} 轮）：自 {start}（{zone}）起{}，{}{}{}；{}。",
+            kind.zh, target.zh, due.zh, not_counted.zh, paused.zh, outcome.zh
+        ),
+    )
+}
+
+fn target(target: Target, calendar: &Calendar) -> Text {
+    match target {
+        Target::Elapsed(time) => {
+            let Text { en, zh } = length(time);
+            Text::new(format!("{en} of elapsed time"), format!(" {zh}（自然时间）"))
+        }
+        Target::Business(time) => {
+            let Text { en, zh } = length(time.amount());
+            Text::new(format!("{en} of working time"), format!(" {zh}（工作时间）"))
+        }
+        Target::WorkingDays(days) => {
+            let Text { en, zh } = length(calendar.working_day().amount());
+            let s = if days == 1 { "" } else { "s" };
+            Text::new(
+                format!("{days} working day{s} of {en}"),
+                format!(" {days} 个工作日（每日 {zh}）"),
+            )
+        }
+    }
+}
+
+/// The named days on which nothing counted, each once.
+fn not_counted(segments: &[Segment]) -> Text {
+    use kefu_calendar::Reason;
+    let mut names: Vec<&Text> = Vec::new();
+    for segment in segments {
+        if let Reason::Holiday(name) = &segment.reason
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        return Text::default();
+    }
+    let either = |first: &str, second: &str| {
+        if first.is_empty() { second.to_owned() } else { first.to_owned() }
+    };
+    let en: Vec<_> = names.iter().map(|name| either(&name.en, &name.zh)).collect();
+    let zh: Vec<_> = names.iter().map(|name| either(&name.zh, &name.en)).collect();
+    Text::new(format!(", not counting {}", en.join(", ")), format!("，不计{}", zh.join("、")))
+}
+
+fn paused(sum: Duration) -> Text {
+    if sum.is_zero() {
+        return Text::default();
+    }
+    let Text { en, zh } = length(sum);
+    Text::new(format!(", after pauses of {en}"), format!("，已顺延暂停 {zh}"))
+}
+
+fn outcome(clock: &ClockEntry, calendar: &Calendar) -> Text {
+    let fulfilled = clock.fulfilled.as_ref().map(|fulfilled| {
+        let by = &fulfilled.by;
+        (local(calendar, fulfilled.at), by)
+    });
+    match (clock.state(), fulfilled) {
+        (ClockState::Met, Some((at, by))) => {
+            Text::new(format!("kept at {at} by {by}"), format!("{by} 于 {at} 按时完成"))
+        }
+        (ClockState::Breached, Some((at, by))) => Text::new(
+            format!("broken, fulfilled late at {at} by {by}"),
+            format!("已逾期，{by} 于 {at} 完成"),
+        ),
+        (ClockState::Breached, None) => Text::new("broken, not fulfilled yet", "已逾期，尚未完成"),
+        (ClockState::Cancelled, _) => Text::new("ended without need", "已取消"),
+        (ClockState::Paused, _) => Text::new("paused", "暂停中"),
+        _ => Text::new("running", "计时中"),
+    }
+}
+
+/// On the wall clock of the calendar, with seconds only where there are any.
+fn local(calendar: &Calendar, at: Timestamp) -> String {
+    let local = at.to_zoned(calendar.time_zone().clone());
+    let format = if local.second() == 0 { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d %H:%M:%S" };
+    local.strftime(format).to_string()
+}
+
+/// A length of time in the largest units that say it whole; days are of 24 hours.
+fn length(time: Duration) -> Text {
+    const UNITS: [(u64, &str, &str); 4] =
+        [(86_400, "d", "天"), (3_600, "h", "小时"), (60, "min", "分钟"), (1, "s", "秒")];
+    let mut rest = time.as_secs();
+    let (mut en, mut zh) = (Vec::new(), String::new());
+    for (unit, en_name, zh_name) in UNITS {
+        let count = rest / unit;
+        rest %= unit;
+        if count > 0 {
+            en.push(format!("{count} {en_name}"));
+            zh.push_str(&format!("{count} {zh_name}"));
+        }
+    }
+    if en.is_empty() {
+        return Text::new("less than a second", "不足 1 秒");
+    }
+    Text::new(en.join(" "), zh)
+}

@@ -1,0 +1,62 @@
+//! The ticket domain: what a ticket is and what may happen to it. Pure: no I/O, no clock, no
+//! randomness; the time and the ids are handed in.
+//!
+//! [`register`] makes a ticket, [`decide`] says what a command does to it or why not, [`apply`] is
+//! the only thing that changes it. A [`Change`] is one revision and one row of the journal.
+//!
+//! # What always holds
+//!
+//! * A rule of the policy has at most one live clock per ticket; whatever ends a cycle ends its
+//!   clocks, and what an ended cycle shows never changes (T-05).
+//! * A breach is recorded once, as of its deadline, together with the violation that it proposes
+//!   and the level to which it raises the ticket, and is never unmade (T-07, T-12, T-19).
+//! * When a worker comes to a deadline does not matter: [`decide`] settles what is due first, so
+//!   late in one go is the same as each at its moment.
+//! * Cycle and receiver level only rise; the first-contact owner never changes (T-02).
+//! * Only the customer's verdict ends a ticket that has seen a solution, and nobody enters the
+//!   verdict on its own work (T-13).
+//! * The ticket is judged by the policy version that was in force when it was registered.
+
+mod change;
+mod clock;
+mod command;
+mod decide;
+mod escalation;
+mod explain;
+mod policy;
+mod policy_check;
+mod policy_draft;
+mod refusal;
+mod register;
+mod story;
+mod ticket;
+mod timers;
+mod verdict;
+mod violation;
+mod word;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    change::{Change, What, apply},
+    clock::{Alarm, ClockChange, ClockEffect, ClockEntry, ClockState, Fulfilment},
+    command::Command,
+    decide::decide,
+    escalation::{Escalation, EscalationCause},
+    explain::{DeadlineExplanation, explain},
+    policy::{
+        ClockRule, ClockRuleDraft, GradePriorityDraft, LevelDraft, Policy, PolicyDraft,
+        SeverityDraft, VerdictOption, VerdictOptionDraft, VerdictOutcome, ViolationDraft,
+        ViolationRule,
+    },
+    refusal::{Missing, Refusal},
+    register::{Identity, Intake, Registration, register},
+    ticket::{Complainant, Details, Open, Solution, State, StateName, Ticket},
+    verdict::{Verdict, VerdictSource},
+    violation::ProposedViolation,
+    word::{
+        Actor, Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Subject, Text,
+        TicketKind, UnknownCode,
+    },
+};

@@ -1,0 +1,181 @@
+//! The ticket part of a policy pack (制度包): every number of a regulation, checked.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use kefu_calendar::{Calendar, Target};
+
+use super::word::{
+    Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Text, TicketKind, coded,
+};
+
+pub use super::policy_draft::{
+    ClockRuleDraft, GradePriorityDraft, LevelDraft, PolicyDraft, SeverityDraft, VerdictOptionDraft,
+    ViolationDraft,
+};
+
+/// A regulation that was checked. Judges a ticket from its registration to its end.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub(super) code: String,
+    pub(super) title: Text,
+    pub(super) calendar: Calendar,
+    pub(super) clocks: Vec<ClockRule>,
+    /// Of the levels 1, 2, 3 … in order; never empty.
+    pub(super) levels: Vec<Text>,
+    pub(super) starts: BTreeMap<Severity, ReceiverLevel>,
+    pub(super) verdicts: BTreeMap<u8, VerdictOption>,
+    pub(super) priorities: BTreeMap<String, Priority>,
+    pub(super) violations: BTreeMap<String, ViolationRule>,
+}
+
+/// One promise and what follows when it is broken (T-05, T-07).
+#[derive(Clone, Debug)]
+pub struct ClockRule {
+    /// Unique in the policy, e.g. `first-response`.
+    pub name: Arc<str>,
+    /// What is promised.
+    pub kind: ClockKind,
+    /// Only for these kinds of ticket; empty means all.
+    pub ticket_kinds: BTreeSet<TicketKind>,
+    /// Only for these channels; empty means all.
+    pub channels: BTreeSet<Channel>,
+    /// Only for these severities; empty means all.
+    pub severities: BTreeSet<Severity>,
+    /// How long.
+    pub target: Target,
+    /// At how many hundredths of the time the owner is warned, 1 to 99; none means never.
+    pub warn_percent: Option<u32>,
+    /// Whether a breach raises the ticket to the next receiver level.
+    pub breach_raises_level: bool,
+    /// Code of the violation that a breach proposes.
+    pub breach_violation: Option<String>,
+}
+
+impl ClockRule {
+    /// Whether it promises anything to such a ticket.
+    #[must_use]
+    pub fn covers(&self, kind: TicketKind, channel: Channel, severity: Severity) -> bool {
+        let among = |empty: bool, named: bool| empty || named;
+        among(self.ticket_kinds.is_empty(), self.ticket_kinds.contains(&kind))
+            && among(self.channels.is_empty(), self.channels.contains(&channel))
+            && among(self.severities.is_empty(), self.severities.contains(&severity))
+    }
+}
+
+coded! {
+    /// What a verdict leads to (T-13).
+    VerdictOutcome {
+        /// The ticket closes.
+        Close = "close",
+        /// The ticket reopens one receiver level up with a new cycle of clocks.
+        Reopen = "reopen",
+    }
+}
+
+/// One value of the call-back scale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerdictOption {
+    /// What it means.
+    pub label: Text,
+    /// What it leads to.
+    pub outcome: VerdictOutcome,
+}
+
+/// One row of the violation table (T-19).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViolationRule {
+    /// Unique in the policy, e.g. `late-first-response`.
+    pub code: String,
+    /// What the rule says.
+    pub description: Text,
+    /// Proposed penalty in hundredths of the currency; not negative.
+    pub amount_cents: i64,
+    /// ISO 4217; set with an amount.
+    pub currency: Option<String>,
+}
+
+impl Policy {
+    /// Checks what was handed in.
+    ///
+    /// # Errors
+    /// Every fault there is with its path, never an empty list.
+    pub fn try_new(draft: PolicyDraft) -> Result<Self, Vec<Fault>> {
+        super::policy_check::check(draft)
+    }
+
+    /// Code of the pack.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// What the pack is called.
+    #[must_use]
+    pub fn title(&self) -> &Text {
+        &self.title
+    }
+
+    /// When the org unit works.
+    #[must_use]
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
+    }
+
+    /// The promises, in the order of the policy.
+    #[must_use]
+    pub fn clocks(&self) -> &[ClockRule] {
+        &self.clocks
+    }
+
+    /// The promise with this name.
+    #[must_use]
+    pub fn rule(&self, name: &str) -> Option<&ClockRule> {
+        self.clocks.iter().find(|rule| &*rule.name == name)
+    }
+
+    /// Where a ticket of this severity starts; 1 unless the policy says otherwise (T-03).
+    #[must_use]
+    pub fn starting_level(&self, severity: Severity) -> ReceiverLevel {
+        self.starts.get(&severity).copied().unwrap_or(ReceiverLevel::FRONT_LINE)
+    }
+
+    /// The level above which there is none.
+    #[must_use]
+    pub fn top_level(&self) -> ReceiverLevel {
+        let number = i32::try_from(self.levels.len()).ok();
+        number.and_then(ReceiverLevel::from_number).unwrap_or(ReceiverLevel::FRONT_LINE)
+    }
+
+    /// What a level is called; none above the top.
+    #[must_use]
+    pub fn level_title(&self, level: ReceiverLevel) -> Option<&Text> {
+        self.levels.get(usize::from(level.number()) - 1)
+    }
+
+    /// What a grade of the customer gives; `Normal` unless the policy says otherwise (T-03).
+    #[must_use]
+    pub fn priority(&self, grade: Option<&str>) -> Priority {
+        grade.and_then(|grade| self.priorities.get(grade)).copied().unwrap_or(Priority::Normal)
+    }
+
+    /// A value of the scale; none if it is not on it.
+    #[must_use]
+    pub fn verdict(&self, value: i32) -> Option<(u8, &VerdictOption)> {
+        let value = u8::try_from(value).ok()?;
+        self.verdicts.get(&value).map(|option| (value, option))
+    }
+
+    /// The values of the scale, lowest first.
+    pub fn verdict_values(&self) -> impl Iterator<Item = u8> {
+        self.verdicts.keys().copied()
+    }
+
+    /// A row of the violation table.
+    #[must_use]
+    pub fn violation(&self, code: &str) -> Option<&ViolationRule> {
+        self.violations.get(code)
+    }
+}

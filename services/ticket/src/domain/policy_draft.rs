@@ -1,0 +1,109 @@
+//! A policy as it is written down: the shape of the API message, with nothing checked yet.
+//!
+//! A value that could not even be converted (an unknown enum value, a calendar with faults of its
+//! own) is `None`; [`Policy::try_new`](super::Policy::try_new) reports it as missing, so whoever
+//! converted it and has reported it already drops that path.
+
+use kefu_calendar::{Calendar, Target};
+
+use super::{
+    policy::VerdictOutcome,
+    word::{Channel, ClockKind, Priority, Text, TicketKind},
+};
+
+/// The whole. Paths of faults are made of the field names of the API message.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyDraft {
+    /// `code`.
+    pub code: String,
+    /// `title`.
+    pub title: Text,
+    /// `calendar`.
+    pub calendar: Option<Calendar>,
+    /// `clocks`.
+    pub clocks: Vec<ClockRuleDraft>,
+    /// `levels`.
+    pub levels: Vec<LevelDraft>,
+    /// `severities`.
+    pub severities: Vec<SeverityDraft>,
+    /// `verdict_scale.options`.
+    pub verdict_options: Vec<VerdictOptionDraft>,
+    /// `grade_priorities`.
+    pub grade_priorities: Vec<GradePriorityDraft>,
+    /// `violations`.
+    pub violations: Vec<ViolationDraft>,
+}
+
+/// One promise.
+#[derive(Clone, Debug, Default)]
+pub struct ClockRuleDraft {
+    /// `name`.
+    pub name: String,
+    /// `kind`.
+    pub kind: Option<ClockKind>,
+    /// `ticket_kinds`.
+    pub ticket_kinds: Vec<Option<TicketKind>>,
+    /// `channels`.
+    pub channels: Vec<Option<Channel>>,
+    /// `severities`.
+    pub severities: Vec<i32>,
+    /// `target`.
+    pub target: Option<Target>,
+    /// `warn_percent`; 0 means never.
+    pub warn_percent: i32,
+    /// `breach_raises_level`.
+    pub breach_raises_level: bool,
+    /// `breach_violation`; empty means none.
+    pub breach_violation: String,
+}
+
+/// One receiver level.
+#[derive(Clone, Debug, Default)]
+pub struct LevelDraft {
+    /// `level`.
+    pub level: i32,
+    /// `title`.
+    pub title: Text,
+}
+
+/// Where a severity starts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SeverityDraft {
+    /// `severity`.
+    pub severity: i32,
+    /// `receiver_level`.
+    pub receiver_level: i32,
+}
+
+/// One value of the call-back scale.
+#[derive(Clone, Debug, Default)]
+pub struct VerdictOptionDraft {
+    /// `value`.
+    pub value: i32,
+    /// `label`.
+    pub label: Text,
+    /// `outcome`.
+    pub outcome: Option<VerdictOutcome>,
+}
+
+/// Which priority a grade gives.
+#[derive(Clone, Debug, Default)]
+pub struct GradePriorityDraft {
+    /// `grade`.
+    pub grade: String,
+    /// `priority`.
+    pub priority: Option<Priority>,
+}
+
+/// One row of the violation table.
+#[derive(Clone, Debug, Default)]
+pub struct ViolationDraft {
+    /// `code`.
+    pub code: String,
+    /// `description`.
+    pub description: Text,
+    /// `amount_cents`.
+    pub amount_cents: i64,
+    /// `currency`; empty means none.
+    pub currency: String,
+}

@@ -1,0 +1,314 @@
+//! What the company owes an answer to (工单/投诉单), T-01, and where it stands, T-09.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    clock::ClockEntry,
+    escalation::Escalation,
+    verdict::Verdict,
+    word::{Channel, Priority, ReceiverLevel, Severity, Subject, TicketKind, coded},
+};
+
+/// A ticket. Made by [`register`](super::register), changed by [`apply`](super::apply) alone; the
+/// fields are open for the store, which puts together what it once took apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Its identity.
+    pub id: Uuid,
+    /// For people: unique, counted per org unit and year.
+    pub number: String,
+    /// The version of the policy by which it is judged to the end.
+    pub policy_version: Uuid,
+    /// The org unit that answers for it.
+    pub org_unit: String,
+    /// What kind of matter.
+    pub kind: TicketKind,
+    /// How it came in.
+    pub channel: Channel,
+    /// Who complains.
+    pub complainant: Complainant,
+    /// How much it weighs.
+    pub severity: Severity,
+    /// When it happened or was said, if not at registration.
+    pub occurred_at: Option<Timestamp>,
+    /// What was noted at intake.
+    pub details: Details,
+    /// The customer's grade at intake.
+    pub customer_grade: Option<String>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Whoever took it; never changes (首问负责人, T-02).
+    pub first_contact_owner: Subject,
+    /// Whoever gave the last answer or solution.
+    pub handler: Option<Subject>,
+    /// Everybody who gave an answer or a solution in this cycle, each once: they may not enter its
+    /// verdict (T-13).
+    pub cycle_handlers: Vec<Subject>,
+    /// Who may handle it; never falls.
+    pub receiver_level: ReceiverLevel,
+    /// Counts the rounds from 1; never falls.
+    pub cycle: u32,
+    /// When this cycle began: registration or reopening.
+    pub cycle_started_at: Timestamp,
+    /// Where it stands.
+    pub state: State,
+    /// The solution of the last cycle that the customer did not accept; the current one is part
+    /// of the state.
+    pub rejected_solution: Option<Solution>,
+    /// When the customer first got an answer, in the first cycle.
+    pub first_response_at: Option<Timestamp>,
+    /// When it was resolved for the first time.
+    pub first_resolved_at: Option<Timestamp>,
+    /// The promises of all cycles, oldest first.
+    pub clocks: Vec<ClockEntry>,
+    /// The customer's answers at call-back, oldest first.
+    pub verdicts: Vec<Verdict>,
+    /// The handling forms, oldest first.
+    pub escalations: Vec<Escalation>,
+    /// Counts the changes, 1 at registration.
+    pub revision: i64,
+    /// When it was registered.
+    pub created_at: Timestamp,
+    /// When it was last changed; never goes back.
+    pub updated_at: Timestamp,
+}
+
+/// Who complains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Complainant {
+    /// A registered customer.
+    Customer {
+        /// The customer.
+        customer: Uuid,
+        /// The contact, where known.
+        contact: Option<Uuid>,
+    },
+    /// Somebody who is no customer, by name or alias.
+    Unregistered {
+        /// The name.
+        name: String,
+    },
+    /// Nobody knows.
+    Anonymous,
+}
+
+/// What was noted at intake and may be corrected while the ticket is open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// The customer's own words in short.
+    pub subject: String,
+    /// What happened, when, where and whom it concerns.
+    pub description: String,
+    /// Category from the company's tree.
+    pub category: String,
+    /// The product, order or shop concerned.
+    pub product: String,
+    /// Free tags.
+    pub tags: Vec<String>,
+}
+
+/// Where a ticket stands, with what is only true there (T-09).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Somebody has to do something.
+    Open(Open),
+    /// Waits for the customer or a named outside party (T-06).
+    Waiting {
+        /// For whom or what, and why.
+        reason: String,
+        /// Since when.
+        since: Timestamp,
+        /// Where it goes on.
+        resume_to: Open,
+    },
+    /// A solution is on record.
+    Resolved(Solution),
+    /// The customer has been told the result.
+    ResultFedBack {
+        /// What was done.
+        solution: Solution,
+        /// Who told it.
+        by: Subject,
+        /// When.
+        at: Timestamp,
+    },
+    /// Closed with a verdict; the last of [`Ticket::verdicts`].
+    Closed {
+        /// What was done.
+        solution: Solution,
+        /// When.
+        at: Timestamp,
+    },
+    /// Cancelled.
+    Cancelled {
+        /// Why.
+        reason: String,
+        /// By whom.
+        by: Subject,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// The states in which somebody has to do something; waiting ends in one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// Nobody has answered yet.
+    Registered,
+    /// Somebody has answered in this cycle.
+    InProgress {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Opened again by a bad verdict; nobody has answered since.
+    Reopened {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Very serious and still unsatisfactory at the top level: the executives decide, and their
+    /// decision is the next solution (T-12).
+    ExecutiveReview {
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// What was done (T-09).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Solution {
+    /// In words.
+    pub text: String,
+    /// By whom.
+    pub by: Subject,
+    /// When it was put on record.
+    pub at: Timestamp,
+}
+
+coded! {
+    /// A [`State`] or [`Open`] without what it carries.
+    StateName {
+        /// [`Open::Registered`].
+        Registered = "registered",
+        /// [`Open::InProgress`].
+        InProgress = "in_progress",
+        /// [`State::Waiting`].
+        Waiting = "waiting",
+        /// [`State::Resolved`].
+        Resolved = "resolved",
+        /// [`State::ResultFedBack`].
+        ResultFedBack = "result_fed_back",
+        /// [`Open::Reopened`].
+        Reopened = "reopened",
+        /// [`Open::ExecutiveReview`].
+        ExecutiveReview = "executive_review",
+        /// [`State::Closed`].
+        Closed = "closed",
+        /// [`State::Cancelled`].
+        Cancelled = "cancelled",
+    }
+}
+
+impl Open {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> StateName {
+        match self {
+            Self::Registered => StateName::Registered,
+            Self::InProgress { .. } => StateName::InProgress,
+            Self::Reopened { .. } => StateName::Reopened,
+            Self::ExecutiveReview { .. } => StateName::ExecutiveReview,
+        }
+    }
+
+    /// Since when; the registration has its own time.
+    #[must_use]
+    pub fn since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Registered => None,
+            Self::InProgress { since }
+            | Self::Reopened { since }
+            | Self::ExecutiveReview { since } => Some(*since),
+        }
+    }
+
+    /// What an answer makes of it: work has begun. A review stays with the executives.
+    pub(super) fn answered(self, at: Timestamp) -> Self {
+        match self {
+            Self::Registered | Self::Reopened { .. } => Self::InProgress { since: at },
+            Self::InProgress { .. } | Self::ExecutiveReview { .. } => self,
+        }
+    }
+}
+
+impl State {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> StateName {
+        match self {
+            Self::Open(open) => open.name(),
+            Self::Waiting { .. } => StateName::Waiting,
+            Self::Resolved(_) => StateName::Resolved,
+            Self::ResultFedBack { .. } => StateName::ResultFedBack,
+            Self::Closed { .. } => StateName::Closed,
+            Self::Cancelled { .. } => StateName::Cancelled,
+        }
+    }
+
+    /// Whether nothing can happen any more.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Closed { .. } | Self::Cancelled { .. })
+    }
+
+    /// The solution on record in this cycle.
+    #[must_use]
+    pub fn solution(&self) -> Option<&Solution> {
+        match self {
+            Self::Resolved(solution)
+            | Self::ResultFedBack { solution, .. }
+            | Self::Closed { solution, .. } => Some(solution),
+            Self::Open(_) | Self::Waiting { .. } | Self::Cancelled { .. } => None,
+        }
+    }
+}
+
+impl Ticket {
+    /// The last solution on record, accepted or not.
+    #[must_use]
+    pub fn solution(&self) -> Option<&Solution> {
+        self.state.solution().or(self.rejected_solution.as_ref())
+    }
+
+    /// When it was closed.
+    #[must_use]
+    pub fn closed_at(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Closed { at, .. } => Some(at),
+            _ => None,
+        }
+    }
+
+    /// When one of its clocks next has something to do: what a worker waits for.
+    #[must_use]
+    pub fn next_fire_at(&self) -> Option<Timestamp> {
+        self.clocks.iter().filter_map(ClockEntry::next_fire_at).min()
+    }
+
+    /// The promises of this cycle.
+    pub fn current_clocks(&self) -> impl Iterator<Item = &ClockEntry> {
+        self.clocks.iter().filter(|clock| clock.cycle == self.cycle)
+    }
+
+    /// The entry of a rule and cycle.
+    #[must_use]
+    pub fn clock(&self, rule: &str, cycle: u32) -> Option<&ClockEntry> {
+        self.clocks.iter().find(|clock| &*clock.rule == rule && clock.cycle == cycle)
+    }
+
+    /// Whoever works on it, or else whoever took it.
+    #[must_use]
+    pub fn answerable(&self) -> &Subject {
+        self.handler.as_ref().unwrap_or(&self.first_contact_owner)
+    }
+}

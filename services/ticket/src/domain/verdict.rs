@@ -1,0 +1,146 @@
+//! The customer's answer at call-back (满意度评价), T-13.
+
+use jiff::Timestamp;
+
+use super::{
+    change::What,
+    clock::ClockChange,
+    escalation::{self, EscalationCause},
+    policy::{VerdictOption, VerdictOutcome},
+    refusal::{Missing, Refusal},
+    story::Story,
+    ticket::State,
+    timers::{Until, settle},
+    word::{ClockKind, Fault, Severity, Subject, Text, coded},
+};
+
+coded! {
+    /// Where a verdict came from.
+    VerdictSource {
+        /// A member of the staff asked.
+        Call = "call",
+        /// The customer answered a survey invitation (S-08).
+        Survey = "survey",
+    }
+}
+
+/// The customer's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// On the scale of the ticket's policy, 0 to 10.
+    pub value: u8,
+    /// The cycle that it judges; each cycle is judged once.
+    pub cycle: u32,
+    /// Where it came from.
+    pub source: VerdictSource,
+    /// Who entered it.
+    pub recorded_by: Subject,
+    /// What the customer said.
+    pub comment: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Enters the verdict of a call-back.
+pub(super) fn record(story: &mut Story<'_>, value: i32, comment: String) -> Result<(), Refusal> {
+    const COMMAND: &str = "RecordVerdict";
+    let state = story.ticket.state.name();
+    let missing = match story.ticket.state {
+        State::ResultFedBack { .. } => Vec::new(),
+        State::Resolved(_) => vec![Missing::ResultFedBack],
+        State::Open(_) | State::Waiting { .. } => vec![Missing::Solution, Missing::ResultFedBack],
+        State::Closed { .. } | State::Cancelled { .. } => vec![Missing::NotEnded],
+    };
+    if !missing.is_empty() {
+        return Err(Refusal::IllegalState { state, command: COMMAND, missing });
+    }
+    let staff = story.actor.subject();
+    if story.ticket.cycle_handlers.contains(&staff) {
+        return Err(Refusal::SeparationOfDuties { state, command: COMMAND, staff });
+    }
+    let (value, outcome) = on_scale(story, value)?;
+    judge(story, value, outcome, VerdictSource::Call, comment)
+}
+
+/// Takes the verdict from a survey. What is about another cycle than the one that waits for its
+/// verdict comes too late: it changes nothing.
+pub(super) fn take(
+    story: &mut Story<'_>,
+    cycle: u32,
+    value: i32,
+    comment: String,
+) -> Result<(), Refusal> {
+    let waits = matches!(story.ticket.state, State::ResultFedBack { .. });
+    if !waits || cycle != story.ticket.cycle {
+        return Ok(());
+    }
+    let (value, outcome) = on_scale(story, value)?;
+    judge(story, value, outcome, VerdictSource::Survey, comment)
+}
+
+fn on_scale(story: &Story<'_>, value: i32) -> Result<(u8, VerdictOption), Refusal> {
+    if let Some((value, option)) = story.policy.verdict(value) {
+        return Ok((value, option.clone()));
+    }
+    let values: Vec<String> = story.policy.verdict_values().map(|v| v.to_string()).collect();
+    let description = format!("is not on the scale of the policy: {}", values.join(", "));
+    Err(Refusal::Fields(vec![Fault::new("value", description)]))
+}
+
+fn judge(
+    story: &mut Story<'_>,
+    value: u8,
+    option: VerdictOption,
+    source: VerdictSource,
+    comment: String,
+) -> Result<(), Refusal> {
+    settle(story, Until::Before(story.now));
+    let verdict = Verdict {
+        value,
+        cycle: story.ticket.cycle,
+        source,
+        recorded_by: story.actor.subject(),
+        comment,
+        at: story.now,
+    };
+    let mut clocks = Vec::new();
+    story.fulfil(ClockKind::CallBack, story.now, &mut clocks)?;
+    story.cancel_rest(&mut clocks);
+    match option.outcome {
+        VerdictOutcome::Close => {
+            story.record(What::Closed(verdict), clocks);
+            Ok(())
+        }
+        VerdictOutcome::Reopen => reopen(story, verdict, &option.label, clocks),
+    }
+}
+
+/// One level up with a new cycle of clocks; very serious and already at the top, the executives
+/// decide (T-12, T-13).
+fn reopen(
+    story: &mut Story<'_>,
+    verdict: Verdict,
+    label: &Text,
+    mut clocks: Vec<ClockChange>,
+) -> Result<(), Refusal> {
+    let ticket = &story.ticket;
+    let executive_review = ticket.severity == Severity::VerySerious
+        && ticket.receiver_level >= story.policy.top_level();
+    let reason = reason(&verdict, label);
+    let escalation =
+        escalation::next(ticket, story.policy, EscalationCause::Verdict, reason, story.now);
+    let kinds = [ClockKind::FirstResponse, ClockKind::Resolution];
+    story.start(&kinds, ticket.cycle + 1, &mut clocks)?;
+    story.record(What::Reopened { verdict, escalation, executive_review }, clocks);
+    Ok(())
+}
+
+fn reason(verdict: &Verdict, label: &Text) -> String {
+    let Verdict { value, cycle, .. } = verdict;
+    let named = |open: &str, text: &str, close: &str| match text {
+        "" => String::new(),
+        text => format!("{open}{text}{close}"),
+    };
+    let (en, zh) = (named(" (", &label.en, ")"), named("（", &label.zh, "）"));
+    format!("Verdict {value}{en} on cycle {cycle}. / 第 {cycle} 轮满意度评价：{value}{zh}。")
+}

@@ -1,0 +1,65 @@
+//! A broken rule with its evidence and proposed penalty (违规), T-19.
+
+use jiff::Timestamp;
+
+use super::{
+    clock::ClockEntry,
+    policy::{Policy, ViolationRule},
+    ticket::Ticket,
+    word::{ClockKind, Subject, Text},
+};
+
+/// A violation that waits for a supervisor. At most one per ticket, rule and cycle, for a breach is
+/// recorded once; whoever stores it gives it its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposedViolation {
+    /// Code of the rule.
+    pub code: String,
+    /// What the rule says.
+    pub description: Text,
+    /// Who is answerable.
+    pub staff: Subject,
+    /// Which promise was due when, in English and Chinese.
+    pub evidence: String,
+    /// Proposed penalty in hundredths of the currency.
+    pub amount_cents: i64,
+    /// ISO 4217; none without an amount.
+    pub currency: Option<String>,
+    /// As of when.
+    pub at: Timestamp,
+}
+
+/// What a breach proposes by its rule.
+pub(super) fn for_breach(
+    policy: &Policy,
+    ticket: &Ticket,
+    clock: &ClockEntry,
+    due: Timestamp,
+) -> Option<ProposedViolation> {
+    let code = policy.rule(&clock.rule)?.breach_violation.as_ref()?;
+    let ViolationRule { code, description, amount_cents, currency } =
+        policy.violation(code)?.clone();
+    let staff = answerable(ticket, clock.kind).clone();
+    let evidence = evidence(clock, due);
+    Some(ProposedViolation { code, description, staff, evidence, amount_cents, currency, at: due })
+}
+
+/// Who answers for a promise: the first-contact owner pushes the ticket to an answer and to a
+/// verdict, whoever handles it (T-02); the work in between is the handler's.
+fn answerable(ticket: &Ticket, kind: ClockKind) -> &Subject {
+    match kind {
+        ClockKind::FirstResponse | ClockKind::CallBack => &ticket.first_contact_owner,
+        ClockKind::Resolution | ClockKind::ResultFeedback => ticket.answerable(),
+    }
+}
+
+/// That a promise was broken, in both languages (X-09).
+pub(super) fn evidence(clock: &ClockEntry, due: Timestamp) -> String {
+    let ClockEntry { rule, cycle, .. } = clock;
+    let started = clock.timeline.started();
+    let Text { en, zh } = clock.kind.words();
+    format!(
+        "{rule} ({en}, cycle {cycle}): started {started}, due {due}, not fulfilled by then. / \
+         {rule}（{zh}，第 {cycle} 轮）：自 {started} 起计，应于 {due} 前完成，逾期未完成。"
+    )
+}

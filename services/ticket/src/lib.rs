@@ -1,0 +1,3 @@
+//! kefu-ticket.
+
+pub mod domain;
