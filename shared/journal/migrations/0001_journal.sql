@@ -32,8 +32,9 @@ COMMENT ON TABLE journal IS
 COMMENT ON COLUMN journal.seq IS
     'Order of insertion. Not the order of commits: readers order by (xid, seq). Never given by the writer.';
 COMMENT ON COLUMN journal.xid IS
-    'The transaction that wrote the row. Readers see only rows below the oldest transaction still running, so that a late '
-    'commit can never slip in behind them. Never given by the writer.';
+    'The transaction that wrote the row, or the one that wrote an earlier revision of the same aggregate if that is '
+    'greater (see journal_follow_revision). Readers see only rows below the oldest transaction still running, so that a '
+    'late commit can never slip in behind them. Never given by the writer.';
 COMMENT ON COLUMN journal.event_id IS 'UUID v7 of the change, from the service''s id source.';
 COMMENT ON COLUMN journal.occurred_at IS 'When, on the service''s clock (X-05).';
 COMMENT ON COLUMN journal.actor IS 'Who: the subject of the sign-in token, or system/<worker>.';
@@ -55,6 +56,22 @@ COMMENT ON COLUMN journal.event_type IS
     'Full name of the public event''s message type, e.g. kefu.ticket.v1.TicketResolved; null when the change is of no '
     'concern to other contexts.';
 COMMENT ON COLUMN journal.event IS 'The public event, a serialised message of that type; null exactly when event_type is.';
+
+-- A transaction gets its id with its first write, which may come before it waits for another one to finish with the
+-- aggregate: then the younger id holds the older revision, and (xid, seq) alone would tell the changes in the wrong order.
+-- So a row never stands before the revision that it follows. It cannot get out of the readers' sight by this: both
+-- transactions have ended when the greater id is below all running ones. Creations, the most frequent rows, pay nothing.
+CREATE FUNCTION journal_follow_revision() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    NEW.xid := greatest(NEW.xid, (
+        SELECT xid FROM journal
+        WHERE aggregate_type = NEW.aggregate_type AND aggregate_id = NEW.aggregate_id AND revision < NEW.revision
+        ORDER BY revision DESC LIMIT 1));
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER journal_follow_revision BEFORE INSERT ON journal
+    FOR EACH ROW WHEN (NEW.revision > 1) EXECUTE FUNCTION journal_follow_revision();
 
 -- Append-only, for the owner as well: whoever must change the past (retention, a restored dump) disables the trigger in
 -- the transaction that does it, which only the owner can, and which is visible to whoever reviews it.

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use kefu_postgres::StoreError;
+use kefu_rpc::RequestContext;
 use kefu_telemetry::current_trace;
 
 /// Who did it, from where and on which request: the same for all changes of one command.
@@ -25,6 +26,18 @@ pub struct Provenance {
 }
 
 impl Provenance {
+    /// A change that `context`'s caller asked for, under `request_id` (empty where the method has none).
+    pub fn of(context: &RequestContext, request_id: &str) -> Self {
+        let caller = context.caller();
+        Self {
+            actor: caller.subject().to_owned(),
+            actor_org_unit: caller.org_unit().map(ToString::to_string).unwrap_or_default(),
+            origin: context.origin().to_string(),
+            request_id: request_id.to_owned(),
+            traceparent: context.trace().to_string(),
+        }
+    }
+
     /// A change that a worker of this service made by itself, e.g. `system("timer")`, within the current trace.
     pub fn system(worker: &str) -> Self {
         Self {

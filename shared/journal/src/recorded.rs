@@ -1,5 +1,6 @@
 //! A public event as it stands in the journal.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -31,5 +32,5 @@ pub struct Recorded {
     /// Full name of the payload's message type.
     pub event_type: String,
     /// The serialised message.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
 }

@@ -1,7 +1,7 @@
 //! Table `journal`.
 
 use jiff_sqlx::ToSqlx as _;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 use kefu_postgres::StoreError;
 
@@ -80,7 +80,7 @@ pub(crate) async fn read_after(
                 org_unit: row.org_unit,
                 customer_id: row.customer_id,
                 event_type: row.event_type?,
-                payload: row.event?,
+                payload: row.event?.into(),
             })
         })
         .collect();
@@ -118,17 +118,21 @@ pub(crate) async fn next_xid(pool: &PgPool) -> Result<i64, StoreError> {
 
 /// Gives rows that another cluster numbered the transaction 0: before all of this one, in the order of insertion.
 pub(crate) async fn rebase(conn: &mut PgConnection) -> Result<u64, StoreError> {
-    let mut tx = sqlx::Connection::begin(conn).await?;
+    let foreign = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM journal WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())) AS "foreign!""#
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if !foreign {
+        return Ok(0);
+    }
+    let mut tx = conn.begin().await?;
     sqlx::query!("ALTER TABLE journal DISABLE TRIGGER journal_append_only")
         .execute(&mut *tx)
         .await?;
-    let rows = sqlx::query!(
-        "UPDATE journal SET xid = '0' WHERE EXISTS (
-             SELECT FROM journal WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()))"
-    )
-    .execute(&mut *tx)
-    .await?
-    .rows_affected();
+    let rows =
+        sqlx::query!("UPDATE journal SET xid = '0'").execute(&mut *tx).await?.rows_affected();
     sqlx::query!("ALTER TABLE journal ENABLE TRIGGER journal_append_only")
         .execute(&mut *tx)
         .await?;
