@@ -19,15 +19,18 @@
 //! application's connections may go through PgBouncer in transaction mode (1.21 or later, which
 //! knows named prepared statements). Migrations want a direct connection: see [`migrate`].
 
+mod cluster;
 mod error;
 mod metrics;
 mod migrate;
 mod provision;
 mod readiness;
 mod settings;
+pub mod testing;
 mod url;
 
 pub use crate::{
+    cluster::{ClusterError, PrivateCluster, PrivateClusterOptions},
     error::StoreError,
     metrics::observe_pool,
     migrate::{MigrationError, migrate, migrate_until_done},

@@ -92,7 +92,8 @@ async fn apply(connection: &mut PgConnection, migrator: &Migrator) -> Result<(),
         ignore_missing: true,
     };
     let table = &*migrator.table_name;
-    tolerant.run(&mut *connection).await.map_err(|error| sort(table, error))?;
+    // Not `run`: its future is not `Send` for a borrowed connection, so no task could wait for it.
+    tolerant.run_direct(None, connection, false).await.map_err(|error| sort(table, error))?;
     protect_records(connection, table)
         .await
         .map_err(|error| sort(table, MigrateError::Execute(error)))
