@@ -1,0 +1,78 @@
+//! What a context brings.
+
+use std::sync::Arc;
+
+use kefu_journal::Tail;
+use sqlx::migrate::Migrator;
+use tonic::service::Routes;
+
+use crate::{Dependencies, Settle, Worker};
+
+/// A context of the mesh, or the gateway: what a service is made of.
+pub trait Context: 'static {
+    /// Its name: `customer`, `ticket`, `survey` or `gateway`. Its packages are `kefu.<name>.v…`.
+    const NAME: &'static str;
+
+    /// Its migrations in the order in which they are applied, the journal's first; none for a service without a
+    /// database.
+    fn migrators() -> Vec<&'static Migrator>;
+
+    /// Puts the context together. Must not wait for the database or for other contexts, which may all be away.
+    ///
+    /// # Errors
+    /// What is wrong with the settings; the service does not start.
+    fn build(deps: Dependencies) -> impl Future<Output = anyhow::Result<Assembled>> + Send;
+}
+
+/// A context put together, ready to be started.
+#[derive(Default)]
+pub struct Assembled {
+    pub(crate) routes: Routes,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) settle: Vec<Arc<dyn Settle>>,
+    pub(crate) journal: Option<Tail>,
+    pub(crate) services: Option<Vec<String>>,
+    pub(crate) own_clock_service: bool,
+}
+
+impl Assembled {
+    /// A context with these gRPC services. Feed, clock, health and reflection come by themselves.
+    pub fn new(routes: Routes) -> Assembled {
+        Assembled { routes, ..Assembled::default() }
+    }
+
+    /// Adds the context's journal: its feed is served, and its tail is followed.
+    #[must_use]
+    pub fn journal(self, tail: Tail) -> Assembled {
+        Assembled { journal: Some(tail), ..self }
+    }
+
+    /// Adds a worker. It is started when the schema is migrated.
+    #[must_use]
+    pub fn worker(mut self, worker: Worker) -> Assembled {
+        self.workers.push(worker);
+        self
+    }
+
+    /// Adds something that has to come to rest after the manual clock was moved, and be caught up before the service
+    /// is ready. They settle in the order in which they are added: what causes before what is caused, so subscribers
+    /// before timers.
+    #[must_use]
+    pub fn settles(mut self, part: Arc<dyn Settle>) -> Assembled {
+        self.settle.push(part);
+        self
+    }
+
+    /// Names the gRPC services that health and reflection show, where these are not those of the context's packages:
+    /// the gateway shows all.
+    #[must_use]
+    pub fn showing(self, services: impl IntoIterator<Item = impl Into<String>>) -> Assembled {
+        Assembled { services: Some(services.into_iter().map(Into::into).collect()), ..self }
+    }
+
+    /// Says that the routes have a ClockService of their own: the gateway's, which moves all clocks.
+    #[must_use]
+    pub fn with_own_clock_service(self) -> Assembled {
+        Assembled { own_clock_service: true, ..self }
+    }
+}
