@@ -214,7 +214,7 @@ fn x01_every_committed_event_is_read_once_and_in_order_whatever_the_interleaving
         let pool = database.pool().unwrap();
         (database, pool)
     });
-    let clock: SharedClock = Arc::new(SystemClock::default());
+    let clock: SharedClock = Arc::new(SystemClock);
     // Failures are reproduced from the printed steps; a file of seeds would depend on the strategy's form.
     let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
