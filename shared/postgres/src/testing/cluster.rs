@@ -27,7 +27,7 @@ while kill -0 "$server" 2> /dev/null; do
     wait $!
     (
         flock -n 9 2> /dev/null || [ $? -eq 127 ] || exit 0
-        [ -n "$(find "$USED" -mmin -30 2> /dev/null)" ] || kill -INT "$server"
+        [ -n "$(find "$USED" -mmin -30 2> /dev/null)" ] || kill -INT "$server" 2> /dev/null
     ) 9< "$LOCK"
 done
 "#;

@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// Stale databases dropped per new one: enough to win, few enough not to be felt.
-const DROPS_PER_TEST: i64 = 3;
+const DROPS_PER_TEST: usize = 3;
 
 /// Templates kept for each context: other branches want theirs.
 const TEMPLATES_KEPT: i64 = 8;
@@ -238,8 +238,7 @@ impl Admin {
         .bind(names::database_prefix())
         .fetch_all(&mut self.connection)
         .await?;
-        let limit = usize::try_from(DROPS_PER_TEST).unwrap_or_default();
-        for name in names.iter().filter(|name| names::is_stale(name)).take(limit) {
+        for name in names.iter().filter(|name| names::is_stale(name)).take(DROPS_PER_TEST) {
             self.drop_database(name).await;
         }
         Ok(())
