@@ -19,8 +19,8 @@ use super::{
 ///
 /// The clocks have their say first: whatever was due before the command takes effect is part of
 /// the answer even if no worker has come to it yet, and whatever is due by `now` after it. So what
-/// a ticket becomes does not depend on how punctual the workers are. What is done at the very
-/// instant of a deadline is in time, unless the breach is on record already.
+/// a ticket becomes does not depend on how punctual the workers are. What fulfils a promise at the
+/// very instant of its deadline is in time, unless the breach is on record already.
 ///
 /// A `now` before the ticket's last change counts as that change's time: the clocks of two
 /// replicas differ a little.
@@ -105,7 +105,7 @@ fn pause(story: &mut Story<'_>, command: &'static str, reason: String) -> Result
         },
     )?;
     refuse(text_faults("reason", &reason))?;
-    settle(story, Until::Before(story.now));
+    settle(story, Until::At(story.now));
     let clocks = story.pause(&reason);
     story.record(What::Paused { reason }, clocks);
     Ok(())
@@ -123,7 +123,7 @@ fn resume(story: &mut Story<'_>, command: &'static str) -> Result<(), Refusal> {
             _ => &[Missing::Waiting],
         },
     )?;
-    settle(story, Until::Before(story.now));
+    settle(story, Until::At(story.now));
     let mut clocks = Vec::new();
     story.resume(&mut clocks)?;
     story.record(What::Resumed, clocks);
@@ -179,7 +179,7 @@ fn escalate(story: &mut Story<'_>, command: &'static str, reason: String) -> Res
     allow(story, command, if ended { &[Missing::NotEnded] } else { &[] })?;
     refuse(text_faults("reason", &reason))?;
     // A breach may take the last level just before.
-    settle(story, Until::Before(story.now));
+    settle(story, Until::At(story.now));
     let at_top = story.ticket.receiver_level >= story.policy.top_level();
     allow(story, command, if at_top { &[Missing::HigherLevel] } else { &[] })?;
     let cause = EscalationCause::Manager;
@@ -201,7 +201,7 @@ fn cancel(story: &mut Story<'_>, command: &'static str, reason: String) -> Resul
         },
     )?;
     refuse(text_faults("reason", &reason))?;
-    settle(story, Until::Before(story.now));
+    settle(story, Until::At(story.now));
     let mut clocks = Vec::new();
     story.cancel_rest(&mut clocks);
     story.record(What::Cancelled { reason }, clocks);
@@ -212,7 +212,7 @@ fn update(story: &mut Story<'_>, command: &'static str, details: Details) -> Res
     let ended = story.ticket.state.is_final();
     allow(story, command, if ended { &[Missing::NotEnded] } else { &[] })?;
     refuse(text_faults("ticket.subject", &details.subject))?;
-    settle(story, Until::Before(story.now));
+    settle(story, Until::At(story.now));
     if details != story.ticket.details {
         story.record(What::Updated(details), Vec::new());
     }

@@ -59,16 +59,16 @@ fn summary(
     let due = match due {
         Some(due) => {
             let due = local(calendar, due);
-            Text::new(format!("is due at {due}"), format!("截止于 {due}"))
+            Text::new(format!("due at {due}"), format!("截止于 {due}"))
         }
-        None => Text::new("has no deadline while it is paused", "暂停期间无截止时间"),
+        None => Text::new("without a deadline while paused", "暂停期间无截止时间"),
     };
     let not_counted = not_counted(segments);
     let paused = paused(clock.paused_at(now));
     let outcome = outcome(clock, calendar);
     Text::new(
         format!(
-            "{rule} ({}, cycle {cycle}): {} from {start} ({zone}) {}{}{}; {}.",
+            "{rule} ({}, cycle {cycle}): {} from {start} ({zone}), {}{}{}; {}.",
             kind.en, target.en, due.en, not_counted.en, paused.en, outcome.en
         ),
         format!(
@@ -161,17 +161,17 @@ fn length(time: Duration) -> Text {
     const UNITS: [(u64, &str, &str); 4] =
         [(86_400, "d", "天"), (3_600, "h", "小时"), (60, "min", "分钟"), (1, "s", "秒")];
     let mut rest = time.as_secs();
-    let (mut en, mut zh) = (Vec::new(), String::new());
+    let (mut en, mut zh) = (Vec::new(), Vec::new());
     for (unit, en_name, zh_name) in UNITS {
         let count = rest / unit;
         rest %= unit;
         if count > 0 {
             en.push(format!("{count} {en_name}"));
-            zh.push_str(&format!("{count} {zh_name}"));
+            zh.push(format!("{count} {zh_name}"));
         }
     }
     if en.is_empty() {
         return Text::new("less than a second", "不足 1 秒");
     }
-    Text::new(en.join(" "), zh)
+    Text::new(en.join(" "), zh.join(" "))
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     change::{Change, What, apply},
-    clock::{ClockChange, ClockEffect, ClockEntry, Fulfilment},
+    clock::{ClockChange, ClockEffect, ClockEntry, ClockState, Fulfilment},
     policy::Policy,
     refusal::Refusal,
     ticket::Ticket,
@@ -77,7 +77,8 @@ impl<'a> Story<'a> {
 
     /// Pauses what pauses.
     pub fn pause(&self, reason: &str) -> Vec<ClockChange> {
-        let running = |clock: &&ClockEntry| clock.kind.pauses() && clock.next_alarm().is_some();
+        let running =
+            |clock: &&ClockEntry| clock.kind.pauses() && clock.state() == ClockState::Running;
         let pause = ClockEffect::Paused { at: self.now, reason: reason.to_owned() };
         let clocks = self.ticket.clocks.iter().filter(running);
         clocks.map(|clock| effect(clock, pause.clone())).collect()

@@ -108,6 +108,21 @@ pub struct Details {
     pub tags: Vec<String>,
 }
 
+impl Details {
+    /// The fields in which `other` differs, by their names in the API.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let fields = [
+            ("subject", self.subject == other.subject),
+            ("description", self.description == other.description),
+            ("category", self.category == other.category),
+            ("product", self.product == other.product),
+            ("tags", self.tags == other.tags),
+        ];
+        fields.into_iter().filter_map(|(name, same)| (!same).then_some(name)).collect()
+    }
+}
+
 /// Where a ticket stands, with what is only true there (T-09).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {

@@ -1,0 +1,206 @@
+//! What holds for any commands at any times.
+
+use jiff::SignedDuration;
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::*;
+
+/// A command, by whom, and how long after the one before.
+#[derive(Clone, Debug)]
+struct Step {
+    gap_minutes: i64,
+    staff: &'static str,
+    command: Command,
+    /// An answer that was sent so many minutes before it is entered.
+    sent_before: Option<i64>,
+}
+
+fn commands() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        4 => Just(respond()),
+        3 => Just(pause()),
+        3 => Just(Command::Resume),
+        4 => Just(resolve()),
+        5 => Just(feed_back()),
+        5 => (0..7).prop_map(verdict),
+        2 => (1..4_u32, 0..7).prop_map(|(cycle, value)| survey(cycle, value)),
+        1 => Just(Command::Escalate { reason: "a manager's reason".into() }),
+        1 => Just(Command::Cancel { reason: "registered twice".into() }),
+        1 => Just(Command::Resolve { solution: String::new() }),
+        1 => "[a-z]{0,3}".prop_map(|subject| {
+            Command::UpdateDetails { details: Details { subject, ..Details::default() } }
+        }),
+        2 => Just(Command::FireTimers),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let gap = prop_oneof![Just(0_i64), 1..120_i64, 1..6_000_i64];
+    let staff = select(&[CLERK, HANDLER, QUALITY][..]);
+    let sent_before = proptest::option::weighted(0.4, -10..3_000_i64);
+    let step = (gap, staff, commands(), sent_before).prop_map(|parts| {
+        let (gap_minutes, staff, command, sent_before) = parts;
+        Step { gap_minutes, staff, command, sent_before }
+    });
+    vec(step, 0..14)
+}
+
+/// Elapsed and business time, several promises of one kind, most of which raise the level.
+fn policies() -> impl Strategy<Value = Policy> {
+    let target =
+        || select(vec![elapsed(1), elapsed(24), business(4), Some(Target::WorkingDays(2))]);
+    let clocks = vec((select(ClockKind::ALL), target(), 0..100_i32, any::<bool>()), 0..6);
+    clocks.prop_map(|clocks| {
+        let mut draft = draft();
+        draft.clocks.extend(clocks.into_iter().enumerate().map(|(index, parts)| {
+            let (kind, target, warn_percent, breach_raises_level) = parts;
+            ClockRuleDraft {
+                warn_percent,
+                breach_raises_level,
+                ..clock(&format!("more-{index}"), kind, target)
+            }
+        }));
+        Policy::try_new(draft).expect("a sound policy")
+    })
+}
+
+fn severities() -> impl Strategy<Value = Severity> {
+    select(Severity::ALL)
+}
+
+/// The time of each step, with a part below the minute that no sum of others can make up: what
+/// happens at the very deadline has a test of its own.
+fn times(steps: &[Step]) -> Vec<Timestamp> {
+    let mut minutes = 0;
+    let mut odd = 1;
+    let mut time = |step: &Step| {
+        minutes += step.gap_minutes;
+        odd *= 3;
+        let since = SignedDuration::from_mins(minutes) + SignedDuration::from_micros(odd);
+        hours(0).checked_add(since).expect("a time in range")
+    };
+    steps.iter().map(&mut time).collect()
+}
+
+fn actor(step: &Step) -> Actor {
+    match step.command {
+        Command::TakeSurveyVerdict { .. } => Actor::SURVEY,
+        Command::FireTimers => Actor::TIMERS,
+        _ => Actor::staff(step.staff),
+    }
+}
+
+fn check_change(before: &Ticket, after: &Ticket, change: &Change) -> Result<(), TestCaseError> {
+    prop_assert_eq!(after.revision, before.revision + 1);
+    prop_assert!(after.cycle == before.cycle || after.cycle == before.cycle + 1);
+    prop_assert!(after.receiver_level >= before.receiver_level);
+    prop_assert_eq!(&after.first_contact_owner, &before.first_contact_owner);
+    prop_assert!(after.updated_at >= before.updated_at && change.at >= before.updated_at);
+    prop_assert!(change.effective_at <= change.at);
+    for old in &before.clocks {
+        let new = after.clock(&old.rule, old.cycle).expect("no clock is lost");
+        if old.cycle < before.cycle {
+            prop_assert_eq!(old, new, "what an ended cycle shows never changes");
+        }
+        if old.breached_at.is_some() {
+            prop_assert_eq!(old.breached_at, new.breached_at, "no breach is unmade");
+        }
+        prop_assert!(new.timeline.pauses().len() >= old.timeline.pauses().len());
+    }
+    prop_assert!(after.clocks.len() >= before.clocks.len());
+    Ok(())
+}
+
+fn check_ticket(desk: &Desk, now: Timestamp) -> Result<(), TestCaseError> {
+    let Desk { ticket, policy } = desk;
+    let calendar = policy.calendar();
+    let waits = matches!(ticket.state, State::Waiting { .. });
+    for clock in &ticket.clocks {
+        let same = ticket.clocks.iter().filter(|other| other.rule == clock.rule);
+        prop_assert!(same.filter(|other| other.is_live()).count() <= 1);
+        prop_assert!(clock.fulfilled.is_none() || clock.cancelled_at.is_none());
+        prop_assert!(!clock.is_live() || clock.cycle == ticket.cycle);
+        let paused = clock.state() == ClockState::Paused;
+        prop_assert_eq!(paused, clock.is_live() && waits && clock.kind.pauses());
+        prop_assert!(!ticket.state.is_final() || !clock.is_live());
+
+        let target = clock.timeline.target().amount(calendar);
+        let used = clock.consumed_at(calendar, now);
+        prop_assert_eq!(used.min(target) + clock.remaining_at(calendar, now), target);
+        if let Some(due) = clock.due {
+            prop_assert_eq!(clock.timeline.consumed_at(calendar, due), target);
+        }
+        let explained = explain(clock, policy, now).expect("explained");
+        prop_assert_eq!(explained.due, clock.due);
+        let first = explained.segments.first().map(|segment| segment.from);
+        prop_assert_eq!(first, Some(clock.timeline.started()));
+        let gapless = explained.segments.windows(2).all(|pair| pair[0].to == pair[1].from);
+        prop_assert!(gapless);
+    }
+    prop_assert!(ticket.next_fire_at().is_none_or(|at| at > now), "nothing due is left");
+    let judged: Vec<u32> = ticket.verdicts.iter().map(|verdict| verdict.cycle).collect();
+    prop_assert!(judged.is_sorted_by(|a, b| a < b), "each cycle is judged once");
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
+
+    #[test]
+    fn t05_t06_t07_the_ledger_holds_for_any_commands(
+        policy in policies(),
+        severity in severities(),
+        steps in steps(),
+    ) {
+        let mut desk = Desk::with(policy, severity);
+        for (step, now) in steps.iter().zip(times(&steps)) {
+            let mut command = step.command.clone();
+            if let (Command::Respond { sent_at, .. }, Some(minutes)) = (&mut command, step.sent_before) {
+                *sent_at = now.checked_sub(minutes.minutes()).ok();
+            }
+            let Ok(changes) = decide(&desk.ticket, &desk.policy, command, &actor(step), now) else {
+                continue;
+            };
+            for change in changes {
+                let before = desk.ticket.clone();
+                apply(&mut desk.ticket, &change);
+                check_change(&before, &desk.ticket, &change)?;
+            }
+            check_ticket(&desk, now)?;
+            let again = decide(&desk.ticket, &desk.policy, Command::FireTimers, &Actor::TIMERS, now);
+            prop_assert_eq!(again, Ok(Vec::new()), "nothing fires twice");
+        }
+    }
+
+    #[test]
+    fn t07_late_in_one_go_is_the_same_as_each_at_its_moment(
+        policy in policies(),
+        severity in severities(),
+        steps in steps(),
+    ) {
+        let mut punctual = Desk::with(policy, severity);
+        let mut late = punctual.clone();
+        let (mut told_in_time, mut told_late) = (Vec::new(), Vec::new());
+        for (step, now) in steps.iter().zip(times(&steps)) {
+            while let Some(due) = punctual.ticket.next_fire_at().filter(|due| *due <= now) {
+                told_in_time.extend(punctual.fires(due));
+            }
+            for (desk, told) in [(&mut punctual, &mut told_in_time), (&mut late, &mut told_late)] {
+                let command = step.command.clone();
+                let decided = decide(&desk.ticket, &desk.policy, command, &actor(step), now);
+                let changes = decided.unwrap_or_default();
+                desk.take(&changes);
+                told.extend(changes);
+            }
+        }
+        told_in_time.extend(punctual.fires(hours(5_000)));
+        told_late.extend(late.fires(hours(5_000)));
+        // When a change was recorded is the one thing that punctuality changes.
+        for change in told_in_time.iter_mut().chain(&mut told_late) {
+            change.at = hours(0);
+        }
+        prop_assert_eq!(told_in_time, told_late);
+        late.ticket.updated_at = punctual.ticket.updated_at;
+        prop_assert_eq!(punctual.ticket, late.ticket);
+    }
+}
