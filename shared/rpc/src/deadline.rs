@@ -110,7 +110,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn x08_a_written_timeout_is_never_longer(nanos in any::<u64>()) {
+        fn x08_a_written_timeout_is_never_longer(nanos in 0_u64..99_999_999_000_000_000) {
             let left = Duration::from_nanos(nanos);
             let text = format_timeout(left);
             let read = parse(text.to_str().unwrap()).unwrap().unwrap();

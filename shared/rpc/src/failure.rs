@@ -150,6 +150,13 @@ fn about(failure: Failure, resource_type: &str, name: &str) -> Status {
         .into_status()
 }
 
+/// `INVALID_ARGUMENT` for one wrong field; use [`crate::Violations`] where more than one can be wrong.
+pub fn invalid(field: &str, fault: impl Into<crate::Fault>) -> Status {
+    let mut violations = crate::Violations::new();
+    violations.add(field, fault);
+    violations.to_status()
+}
+
 /// `NOT_FOUND`: the resource does not exist, or the caller's scope does not reach it.
 pub fn not_found(resource_type: &str, name: &str) -> Status {
     let message = format!("{name} does not exist");

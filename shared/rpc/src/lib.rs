@@ -42,7 +42,7 @@ pub use crate::{
     etag::Etag,
     failure::{
         DOMAIN, Failure, Precondition, aborted_conflict, aborted_stale_etag, already_exists,
-        context_unavailable, deadline_exceeded, failed_precondition, internal, not_found,
+        context_unavailable, deadline_exceeded, failed_precondition, internal, invalid, not_found,
         permission_denied, reason_name, request_id_reused, resource_exhausted, store_unavailable,
         unauthenticated,
     },

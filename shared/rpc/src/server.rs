@@ -1,8 +1,8 @@
 //! From the listening socket to the last answer.
 
-use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 
-use http::{Request, Response};
+use http::Request;
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
@@ -137,8 +137,7 @@ fn connection(
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         // Every layer of the stack is always ready, so the service need not be asked.
-        let reply = service.clone().call(request);
-        async move { Ok::<Response<Body>, Infallible>(reply.await?) }
+        service.clone().call(request)
     });
     async move {
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), handler));

@@ -83,7 +83,7 @@ impl Violations {
     /// # Errors
     /// `INVALID_ARGUMENT` that names every wrong field.
     pub fn check(&self) -> Result<(), Status> {
-        if self.found.is_empty() { Ok(()) } else { Err(self.status()) }
+        if self.found.is_empty() { Ok(()) } else { Err(self.to_status()) }
     }
 
     /// [`check`](Self::check), at the end.
@@ -108,7 +108,7 @@ impl Violations {
         })
     }
 
-    fn status(&self) -> Status {
+    pub(crate) fn to_status(&self) -> Status {
         let mut listed = Vec::new();
         let mut size = 0;
         for (field, fault) in &self.found {

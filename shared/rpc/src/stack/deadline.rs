@@ -18,7 +18,7 @@ use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
 use super::{Limits, Reply, refusal, trailers};
-use crate::{Deadline, Failure, Method, Violations, parse_timeout};
+use crate::{Deadline, Failure, Method, parse_timeout};
 
 #[derive(Clone)]
 pub(super) struct DeadlineLayer {
@@ -81,13 +81,7 @@ where
         let asked = match parse_timeout(request.headers()) {
             Ok(asked) => asked,
             Err(fault) => {
-                let mut violations = Violations::new();
-                violations.add("grpc-timeout", fault);
-                let refused = violations.finish::<Infallible>(None);
-                let response = match refused {
-                    Err(status) => refusal(status),
-                    Ok(never) => match never {},
-                };
+                let response = refusal(crate::invalid("grpc-timeout", fault));
                 return Box::pin(async { Ok(response) });
             }
         };
