@@ -144,7 +144,7 @@ fn check_ticket(desk: &Desk, now: Timestamp) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
     fn t05_t06_t07_the_ledger_holds_for_any_commands(
