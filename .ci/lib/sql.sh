@@ -22,7 +22,7 @@ start_cluster() {
 }
 
 check_sql() {
-    local config folder name variable
+    local config folder name variable stale=()
     start_cluster
     for config in shared/*/sqlx.toml services/*/sqlx.toml; do
         folder=$(dirname "$config")
@@ -30,13 +30,18 @@ check_sql() {
         variable=$(sed -n 's/^database-url-var *= *"\(.*\)"/\1/p' "$config")
         echo "$folder"
         prepare_database "$name"
-        (
-            cd "$folder" || exit
-            unset SQLX_OFFLINE
-            export "$variable=$(database_url "$name")"
-            cargo sqlx prepare --check -- --all-targets --quiet
-        )
+        prepared "$folder" "$variable=$(database_url "$name")" || stale+=("$folder")
     done
+    if [ ${#stale[@]} -gt 0 ]; then
+        echo "not what a fresh database says, or not compiled: ${stale[*]}"
+        echo "mend it with \`cargo sqlx prepare -- --all-targets\` in each of them"
+        return 1
+    fi
+}
+
+# Whether the data in FOLDER is what the database of NAME=URL says.
+prepared() {
+    (cd "$1" && env --unset=SQLX_OFFLINE "$2" cargo sqlx prepare --check -- --all-targets --quiet)
 }
 
 database_url() {

@@ -96,7 +96,25 @@ impl Tree {
         paths.retain(|path| is_source(path));
         paths.sort();
         let sources = paths.iter().map(|path| read(&root, path)).collect::<io::Result<_>>()?;
-        Ok(Self { sources })
+        Ok(Self::new(sources))
+    }
+
+    /// These files as a tree. A file that another one declares under `#[cfg(test)]`, or under a feature for tests, is
+    /// a test as a whole.
+    #[must_use]
+    pub fn new(mut sources: Vec<Source>) -> Self {
+        let modules: Vec<String> = sources.iter().flat_map(test_modules).collect();
+        for source in &mut sources {
+            let stem = source.path.strip_suffix(".rs").unwrap_or(&source.path);
+            let inside = |module: &String| {
+                stem.strip_prefix(module.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            if modules.iter().any(inside) {
+                source.in_test.fill(true);
+            }
+        }
+        Self { sources }
     }
 
     /// The Rust files.
@@ -123,6 +141,27 @@ fn collect(folder: &Path, into: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
+/// The paths, without `.rs`, of the modules in files of their own that `source` declares for tests only.
+fn test_modules(source: &Source) -> Vec<String> {
+    if !source.is_rust() {
+        return Vec::new();
+    }
+    let stem = source.path.trim_end_matches(".rs");
+    let (folder, name) = stem.rsplit_once('/').unwrap_or(("", stem));
+    let base = if ["lib", "main", "mod"].contains(&name) { folder } else { stem };
+    let lines: Vec<&str> = source.text.lines().map(str::trim).collect();
+    lines
+        .windows(2)
+        .filter(|pair| {
+            pair[0].starts_with("#[cfg(") && pair[0].contains("test") && !pair[0].contains("not(")
+        })
+        .filter_map(|pair| {
+            let declared = pair[1].rsplit_once("mod ")?.1.strip_suffix(';')?;
+            Some(format!("{base}/{declared}"))
+        })
+        .collect()
+}
+
 /// By its extension, or, without one, by a shebang.
 fn is_source(path: &Path) -> bool {
     match path.extension() {
@@ -141,6 +180,23 @@ fn read(root: &Path, path: &Path) -> io::Result<Source> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_is_declared_for_tests_is_a_test() {
+        let file = |path: &str, text: &str| Source::new(path, text);
+        let tree = Tree::new(vec![
+            file(
+                "shared/x/src/lib.rs",
+                "#[cfg(feature = \"testing\")]\npub mod suite;\n#[cfg(test)]\nmod model;\nmod a;\n",
+            ),
+            file("shared/x/src/suite/feed.rs", "fn f() {}\n"),
+            file("shared/x/src/model.rs", "fn f() {}\n"),
+            file("shared/x/src/a.rs", "fn f() {}\n"),
+            file("shared/x/src/models.rs", "fn f() {}\n"),
+        ]);
+        let tests: Vec<bool> = tree.sources.iter().map(|source| source.is_test(1)).collect();
+        assert_eq!(tests, [false, true, true, false, false]);
+    }
 
     #[test]
     fn an_exception_needs_its_rule_and_a_reason() {

@@ -105,7 +105,7 @@ mod tests {
     use crate::Source;
 
     fn tree(path: &str, text: &str) -> Tree {
-        Tree { sources: vec![Source::new(path, text)] }
+        Tree::new(vec![Source::new(path, text)])
     }
 
     #[test]
