@@ -48,14 +48,14 @@ database_url() {
     echo "postgres://postgres@localhost/kefu_$1?host=$CLUSTER"
 }
 
-# A database as a context finds it: roles, a schema first on the search path, the journal's tables, its own.
+# A database as a context finds it: roles, a schema first on the search path, the tables of the shared crates, its own.
 prepare_database() {
     local name=$1 migrated
     psql -qX -v ON_ERROR_STOP=1 -h "$CLUSTER" -U postgres \
         -c "CREATE ROLE kefu_$name" -c "CREATE ROLE kefu_${name}_owner" -c "CREATE DATABASE kefu_$name" \
         -c "ALTER DATABASE kefu_$name SET search_path = $name"
     psql -qX -v ON_ERROR_STOP=1 -h "$CLUSTER" -U postgres -d "kefu_$name" -c "CREATE SCHEMA $name"
-    for migrated in shared/journal "services/$name"; do
+    for migrated in shared/journal shared/policy "services/$name"; do
         if [ -d "$migrated/migrations" ]; then
             (cd "$migrated" && sqlx migrate run --no-dotenv --database-url "$(database_url "$name")" >/dev/null)
         fi

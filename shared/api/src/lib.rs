@@ -2,8 +2,13 @@
 //!
 //! Modules mirror the proto packages: `kefu.ticket.v1` is [`ticket::v1`].
 
-// Generated code is not ours to lint; its comments come from the proto files, where `buf lint` demands them.
-#[allow(missing_docs, clippy::all, clippy::pedantic, unused_qualifications)]
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    unused_qualifications,
+    reason = "generated code; its comments come from the proto files, where `buf lint` demands them"
+)]
 mod generated {
     tonic::include_proto!("mod");
 }
@@ -17,7 +22,7 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "
 ///
 /// # Panics
 /// Never: the set was written by this crate's own build.
-#[allow(clippy::expect_used)]
+#[allow(clippy::expect_used, reason = "the set was written by this crate's own build")]
 pub fn descriptor_pool() -> &'static prost_reflect::DescriptorPool {
     static POOL: std::sync::LazyLock<prost_reflect::DescriptorPool> = std::sync::LazyLock::new(|| {
         prost_reflect::DescriptorPool::decode(FILE_DESCRIPTOR_SET)
