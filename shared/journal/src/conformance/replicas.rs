@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kefu_api::feed::v1::Event;
+use kefu_clock::IdSource;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -28,10 +29,11 @@ enum Mishap {
     },
 }
 
-/// Writes a journal row of its own for each event. The journal's unique revisions make a double effect an error.
+/// Writes a journal row of its own for each event, and another one when it is applied again.
 struct Effects {
     name: &'static str,
     by: Provenance,
+    ids: IdSource,
     mishap: Mishap,
     applied: AtomicUsize,
     refused: AtomicUsize,
@@ -39,10 +41,11 @@ struct Effects {
 }
 
 impl Effects {
-    fn new(name: &'static str, mishap: Mishap) -> Self {
+    fn new(probe: &Probe, name: &'static str, mishap: Mishap) -> Self {
         Self {
             name,
             by: Provenance::system(name),
+            ids: IdSource::new(probe.subject.clock.clone()),
             mishap,
             applied: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
@@ -73,7 +76,7 @@ impl Consumer for Effects {
             return Err("refused for the test".into());
         }
         let at = jiff::Timestamp::UNIX_EPOCH;
-        append(tx, &[entry(&self.by, id, at, self.name, id, 1, None)]).await?;
+        append(tx, &[entry(&self.by, id, at, self.name, self.ids.uuid(), 1, None)]).await?;
         let count = self.applied.fetch_add(1, Ordering::SeqCst) + 1;
         match self.mishap {
             Mishap::HangAt(n) if n == count => {
@@ -115,7 +118,7 @@ impl Probe {
 /// How often each event has taken effect.
 async fn effects(pool: &PgPool, name: &str) -> HashMap<Uuid, usize> {
     let rows: Vec<Uuid> =
-        sqlx::query_scalar("SELECT aggregate_id FROM journal WHERE aggregate_type = $1")
+        sqlx::query_scalar("SELECT event_id FROM journal WHERE aggregate_type = $1")
             .bind(name)
             .fetch_all(pool)
             .await
@@ -140,7 +143,7 @@ pub(super) async fn two_replicas_apply_once(probe: &Probe) {
     let shutdown = CancellationToken::new();
     let mut written = probe.commit_many(40).await;
     let replicas: Vec<_> =
-        (0..2).map(|_| probe.subscriber(Effects::new(NAME, Mishap::None))).collect();
+        (0..2).map(|_| probe.subscriber(Effects::new(probe, NAME, Mishap::None))).collect();
     let running: Vec<_> = replicas
         .iter()
         .cloned()
@@ -168,14 +171,14 @@ pub(super) async fn a_killed_consumer_continues_exactly(probe: &Probe) {
     const NAME: &str = "conformance-killed";
     let written = probe.commit_many(12).await;
     for at in [1, 5, 12] {
-        let victim = probe.subscriber(Effects::new(NAME, Mishap::HangAt(at)));
+        let victim = probe.subscriber(Effects::new(probe, NAME, Mishap::HangAt(at)));
         let hanging = victim.consumer().hanging.clone();
         tokio::select! {
             () = victim.run(CancellationToken::new()) => {}
             () = hanging.notified() => {}
         }
     }
-    let survivor = probe.subscriber(Effects::new(NAME, Mishap::BreakAt(3)));
+    let survivor = probe.subscriber(Effects::new(probe, NAME, Mishap::BreakAt(3)));
     tokio::select! {
         () = survivor.run(CancellationToken::new()) => {}
         settled = survivor.settle_now() => settled.expect("settle"),
@@ -188,7 +191,7 @@ pub(super) async fn a_failing_event_is_never_skipped(probe: &Probe) {
     const NAME: &str = "conformance-poison";
     let written = probe.commit_many(9).await;
     let poison = Mishap::Refuse { id: written[4], times: 2 };
-    let subscriber = probe.subscriber(Effects::new(NAME, poison));
+    let subscriber = probe.subscriber(Effects::new(probe, NAME, poison));
     tokio::select! {
         () = subscriber.run(CancellationToken::new()) => {}
         settled = subscriber.settle_now() => settled.expect("settle"),
