@@ -1,9 +1,17 @@
 //! The company's tree.
 
+use std::sync::Arc;
+
 use kefu_api::customer::v1::{
-    CreateOrgUnitRequest, GetOrgUnitRequest, ListOrgUnitsRequest, OrgUnit, UpdateOrgUnitRequest,
+    CreateOrgUnitRequest, GetOrgUnitRequest, ListOrgUnitsRequest, OrgUnit, OrgUnitChanged,
+    UpdateOrgUnitRequest,
 };
-use tonic::Code;
+use kefu_identity::role;
+use kefu_policy::{OrgUnitError, OrgUnits, apply_org_unit_changed};
+use kefu_postgres::testing::TestDatabase;
+use kefu_rpc::{ChannelOptions, Transport};
+use tonic::{Code, metadata::MetadataMap};
+use uuid::Uuid;
 
 use crate::world::{World, metadata, reason, text, violations};
 
@@ -91,4 +99,34 @@ async fn x06_every_wrong_field_of_an_org_unit_is_named() {
     assert_eq!(violations(&status), ["request_id", "org_unit.path", "org_unit.title.zh"]);
     let status = admin.org_units.create_org_unit(CreateOrgUnitRequest::default()).await;
     assert_eq!(violations(&status.unwrap_err()), ["org_unit"]);
+}
+
+/// The tree as another context sees it: its own copy first, then this context.
+#[tokio::test]
+async fn x01_another_context_asks_for_an_org_unit_that_its_copy_lacks() {
+    let world = World::new().await;
+    let database = TestDatabase::context(&[&kefu_policy::MIGRATOR], "ticket").await.unwrap();
+    let pool = database.pool().unwrap();
+    let token = world.bearer("service/ticket", "group", role::SERVICE);
+    let sign: Arc<dyn Fn(&mut MetadataMap) + Send + Sync> =
+        Arc::new(move |metadata| drop(metadata.insert("authorization", token.clone())));
+    let path = |text: &str| text.parse::<kefu_identity::OrgUnit>().unwrap();
+
+    let asking = OrgUnits::new(pool.clone(), world.transport(0), Arc::clone(&sign));
+    asking.require(&path("group/north")).await.unwrap();
+    let refused = asking.require(&path("group/nowhere")).await.unwrap_err();
+    assert!(matches!(&refused, OrgUnitError::Unknown(unit) if unit.as_str() == "group/nowhere"));
+
+    // Nobody listens there any more.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = Transport::remote(&format!("http://{closed}"), &ChannelOptions::default()).unwrap();
+    let alone = OrgUnits::new(pool.clone(), gone, sign);
+    let failed = alone.require(&path("group/north")).await.unwrap_err();
+    assert!(matches!(failed, OrgUnitError::CustomerUnavailable(Code::Unavailable)), "{failed:?}");
+    let event = OrgUnitChanged { path: "group/north".into(), title: None };
+    let now = world.shared_clock.now();
+    let mut conn = pool.acquire().await.unwrap();
+    apply_org_unit_changed(&mut conn, Uuid::from_u128(1), 1, now, &event).await.unwrap();
+    drop(conn);
+    alone.require(&path("group/north")).await.unwrap();
 }
