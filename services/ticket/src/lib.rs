@@ -1,3 +1,141 @@
-//! kefu-ticket.
+//! The ticket context: complaints, inquiries, requests, from the call to the verdict.
+//!
+//! What holds here, whatever happens:
+//!
+//! - **One command, one transaction .** The change, its row in the journal with the public event, and the answer that
+//!   a retry gets are committed together or not at all. Registrations share one statement and one commit with others, see
+//!   [`app::intake`].
+//! - **The ticket is the lock** of all that belongs to it. Every change locks the ticket's row first, then reads, so that a
+//!   command, a timer and a survey's answer that meet at one ticket come one after the other, each seeing what the one
+//!   before it left.
+//! - **A number is given once (T-01):** `T-2026-riverside-000042` counts per org unit and year of its calendar's time zone,
+//!   in the statement of the registration, without doubles and without gaps.
+//! - **A ticket is judged by the policy version in force when it began .** It names that version, which never changes;
+//!   a registration whose policies or standings were stale registers nothing and is tried again.
+//! - **A promise is broken once (T-07).** Breach, violation, escalation and event are one transaction under the ticket's
+//!   lock, in any number of replicas, after any crash; what is due is found in the ledger, not in memory.
+//! - **The ledger is evidence (T-05).** One row per ticket, rule and cycle; at most one runs per ticket and rule, which the
+//!   schema enforces; an ended cycle's rows are not changed.
+//! - **No call onward while a registration can do without (T-03).** Org units, customers, contacts and standings are copies
+//!   kept from the customer context's feed; only what the copy does not know yet is asked for.
+//! - **A survey's answer counts once (T-13, S-08).** It takes effect in the transaction that moves the feed's cursor, and
+//!   the journal has every answer, also one that came too late to count.
+//! - **Lists are bounded (X-08)** and cost by the number of org units and the size of the page, not of the table.
 
+pub mod app;
 pub mod domain;
+pub mod encode;
+pub mod grpc;
+mod store;
+pub mod workers;
+
+use std::sync::Arc;
+
+use kefu_api::customer::v1::customer_service_client::CustomerServiceClient;
+use kefu_journal::{Sign, Subscriber, Tail, requests::prune_until};
+use kefu_policy::{OrgUnits, PolicyBook};
+use kefu_service::{Assembled, Context, Dependencies, Settle, Worker};
+use sqlx::migrate::Migrator;
+
+use crate::app::{App, Customers, Intake, TimerSignal};
+use crate::grpc::Grpc;
+use crate::workers::{customer_feed::CustomerFeed, survey_feed::SurveyFeed, timers::Timers};
+
+/// The migrations of the context's own tables, after those of journal and policy.
+pub static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// The ticket context, as a service is made of it.
+#[derive(Clone, Copy, Debug)]
+pub struct TicketContext;
+
+impl Context for TicketContext {
+    const NAME: &'static str = "ticket";
+
+    fn migrators() -> Vec<&'static Migrator> {
+        vec![&kefu_journal::MIGRATOR, &kefu_policy::MIGRATOR, &MIGRATOR]
+    }
+
+    async fn build(deps: Dependencies) -> anyhow::Result<Assembled> {
+        let pool = deps.pool()?.clone();
+        let app = Arc::new(app(&deps)?);
+        let customer_feed = Arc::new(Subscriber::new(
+            CustomerFeed,
+            deps.feed_of("customer")?,
+            pool.clone(),
+            deps.clock(),
+        ));
+        let survey_feed = Arc::new(Subscriber::new(
+            SurveyFeed::new(Arc::clone(&app)),
+            deps.feed_of("survey")?,
+            pool.clone(),
+            deps.clock(),
+        ));
+        let timers = Timers::new(Arc::clone(&app));
+        let mut assembled = Assembled::new(Grpc::routes(Arc::clone(&app)))
+            .journal(app.tail.clone())
+            // What causes before what is caused.
+            .settles(Arc::clone(&customer_feed) as Arc<dyn Settle>)
+            .settles(Arc::clone(&survey_feed) as Arc<dyn Settle>)
+            .settles(Arc::new(timers.clone()))
+            .worker(worker("customer-feed", customer_feed, |feed, shutdown| async move {
+                feed.run(shutdown).await;
+                Ok(())
+            }))
+            .worker(worker("survey-feed", survey_feed, |feed, shutdown| async move {
+                feed.run(shutdown).await;
+                Ok(())
+            }))
+            .worker(worker("timers", timers, Timers::run))
+            .worker(worker("request-pruner", pool, |pool, shutdown| async move {
+                prune_until(pool, shutdown).await;
+                Ok(())
+            }));
+        for _ in 0..app::intake::WRITERS {
+            let writer = worker("intake", app.intake.clone(), |intake, shutdown| async move {
+                intake.write(shutdown).await;
+                Ok(())
+            });
+            assembled = assembled.worker(writer.until_drained());
+        }
+        Ok(assembled)
+    }
+}
+
+fn app(deps: &Dependencies) -> anyhow::Result<App> {
+    let pool = deps.pool()?.clone();
+    let tail = Tail::new(pool.clone(), Arc::clone(&deps.wake));
+    let timers = TimerSignal::default();
+    let customer = deps.peers.get("customer")?;
+    let token = deps.token.clone();
+    let sign: Sign = Arc::new(move |metadata| token.sign(metadata));
+    Ok(App {
+        policies: PolicyBook::new(pool.clone()),
+        org_units: OrgUnits::new(pool.clone(), customer.clone(), Arc::clone(&sign)),
+        customers: Customers::new(
+            pool.clone(),
+            deps.clock(),
+            CustomerServiceClient::new(customer),
+            sign,
+        ),
+        intake: Intake::new(pool.clone(), tail.clone(), timers.clone()),
+        clock: deps.clock(),
+        ids: Arc::clone(&deps.ids),
+        authorizer: Arc::clone(&deps.authorizer),
+        timers,
+        tail,
+        pool,
+    })
+}
+
+/// A worker that begins with a clone of what it works on, also when it is started again.
+fn worker<T, W>(
+    name: &'static str,
+    with: T,
+    run: impl Fn(T, tokio_util::sync::CancellationToken) -> W + Send + Sync + 'static,
+) -> Worker
+where
+    T: Clone + Send + Sync + 'static,
+    W: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    Worker::new(name, move |shutdown| run(with.clone(), shutdown))
+}

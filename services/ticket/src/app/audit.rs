@@ -1,0 +1,177 @@
+//! What the audit trail says of a change: the fields that changed, before and after.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::domain::{Change, ClockEntry, Complainant, State, Ticket, What};
+use crate::store::clock::pauses_json;
+
+/// The fields of a ticket that a registration sets, but for the number, which only the statement knows.
+#[derive(Serialize)]
+struct Registered<'a> {
+    org_unit: &'a str,
+    kind: &'a str,
+    channel: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer: Option<uuid::Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<uuid::Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    complainant: Option<&'a str>,
+    subject: &'a str,
+    description: &'a str,
+    category: &'a str,
+    product: &'a str,
+    tags: &'a [String],
+    severity: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    occurred_at: Option<jiff::Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer_grade: Option<&'a str>,
+    priority: &'a str,
+    first_contact_owner: &'a str,
+    receiver_level: u8,
+    cycle: u32,
+    state: &'a str,
+    policy_version: uuid::Uuid,
+    clocks: Map<String, Value>,
+}
+
+/// All fields of a new ticket but its number, as JSON text.
+pub(crate) fn registered(ticket: &Ticket) -> Result<String, serde_json::Error> {
+    let (customer, contact, complainant) = match &ticket.complainant {
+        Complainant::Customer { customer, contact } => (Some(*customer), *contact, None),
+        Complainant::Unregistered { name } => (None, None, Some(name.as_str())),
+        Complainant::Anonymous => (None, None, None),
+    };
+    serde_json::to_string(&Registered {
+        org_unit: &ticket.org_unit,
+        kind: ticket.kind.code(),
+        channel: ticket.channel.code(),
+        customer,
+        contact,
+        complainant,
+        subject: &ticket.details.subject,
+        description: &ticket.details.description,
+        category: &ticket.details.category,
+        product: &ticket.details.product,
+        tags: &ticket.details.tags,
+        severity: ticket.severity.number(),
+        occurred_at: ticket.occurred_at,
+        customer_grade: ticket.customer_grade.as_deref(),
+        priority: ticket.priority.code(),
+        first_contact_owner: &ticket.first_contact_owner,
+        receiver_level: ticket.receiver_level.number(),
+        cycle: ticket.cycle,
+        state: ticket.state.name().code(),
+        policy_version: ticket.policy_version,
+        clocks: clocks(ticket),
+    })
+}
+
+/// The fields that a change made different, before and after it, and what it put on record beside them.
+pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Value, Value) {
+    let (mut before, mut after) = (fields(before), fields(after));
+    keep_different(&mut before, &mut after);
+    if let (Some(Value::Object(b)), Some(Value::Object(a))) =
+        (before.get_mut("clocks"), after.get_mut("clocks"))
+    {
+        keep_different(b, a);
+    }
+    if let What::Responded { message, .. } | What::ResultFedBack { message } = &change.what {
+        after.insert("message".to_owned(), message.as_str().into());
+    }
+    if let Some(verdict) = change.verdict() {
+        let verdict = json!({
+            "value": verdict.value, "cycle": verdict.cycle, "source": verdict.source.code(),
+            "recorded_by": &*verdict.recorded_by, "comment": verdict.comment,
+        });
+        after.insert("verdict".to_owned(), verdict);
+    }
+    if let Some(escalation) = change.escalation() {
+        let escalation = json!({
+            "cause": escalation.cause.code(), "from_level": escalation.from.number(),
+            "to_level": escalation.to.number(), "cycle": escalation.cycle, "reason": escalation.reason,
+        });
+        after.insert("escalation".to_owned(), escalation);
+    }
+    if let Some(violation) = change.violation() {
+        let violation = json!({
+            "code": violation.code, "staff": &*violation.staff, "evidence": violation.evidence,
+            "amount_cents": violation.amount_cents, "currency": violation.currency,
+        });
+        after.insert("violation".to_owned(), violation);
+    }
+    (Value::Object(before), Value::Object(after))
+}
+
+/// What was different before or after.
+fn keep_different(before: &mut Map<String, Value>, after: &mut Map<String, Value>) {
+    let same: Vec<String> = before
+        .iter()
+        .filter(|(field, value)| after.get(*field) == Some(*value))
+        .map(|(field, _)| field.clone())
+        .collect();
+    for field in same {
+        before.remove(&field);
+        after.remove(&field);
+    }
+}
+
+/// Everything about a ticket that can change.
+fn fields(ticket: &Ticket) -> Map<String, Value> {
+    let (reason, by) = match &ticket.state {
+        State::Waiting { reason, .. } => (Some(reason), None),
+        State::ResultFedBack { by, .. } => (None, Some(by)),
+        State::Cancelled { reason, by, .. } => (Some(reason), Some(by)),
+        _ => (None, None),
+    };
+    let solution = ticket.solution();
+    let details = &ticket.details;
+    let values = [
+        ("subject", details.subject.as_str().into()),
+        ("description", details.description.as_str().into()),
+        ("category", details.category.as_str().into()),
+        ("product", details.product.as_str().into()),
+        ("tags", details.tags.as_slice().into()),
+        ("handler", ticket.handler.as_deref().into()),
+        ("receiver_level", ticket.receiver_level.number().into()),
+        ("cycle", ticket.cycle.into()),
+        ("state", ticket.state.name().code().into()),
+        ("state_reason", reason.map(String::as_str).into()),
+        ("state_by", by.map(|by| &**by).into()),
+        ("solution", solution.map(|solution| solution.text.as_str()).into()),
+        ("solved_by", solution.map(|solution| &*solution.by).into()),
+        ("first_responded_at", time(ticket.first_response_at)),
+        ("resolved_at", time(solution.map(|solution| solution.at))),
+        ("clocks", Value::Object(clocks(ticket))),
+    ];
+    values.into_iter().map(|(field, value)| (field.to_owned(), value)).collect()
+}
+
+/// The ledger by rule and cycle, e.g. `first-response/1`.
+fn clocks(ticket: &Ticket) -> Map<String, Value> {
+    let entry = |clock: &ClockEntry| {
+        let mut fields = Map::new();
+        let mut add = |field: &str, value: Value| {
+            if !value.is_null() {
+                fields.insert(field.to_owned(), value);
+            }
+        };
+        add("state", clock.state().code().into());
+        add("started_at", time(Some(clock.timeline.started())));
+        add("due_at", time(clock.due));
+        add("warned_at", time(clock.warned_at));
+        add("breached_at", time(clock.breached_at));
+        add("fulfilled_at", time(clock.fulfilled.as_ref().map(|fulfilled| fulfilled.at)));
+        add("fulfilled_by", clock.fulfilled.as_ref().map(|fulfilled| &*fulfilled.by).into());
+        add("cancelled_at", time(clock.cancelled_at));
+        add("pauses", pauses_json(clock).unwrap_or_default());
+        (format!("{}/{}", clock.rule, clock.cycle), Value::Object(fields))
+    };
+    ticket.clocks.iter().map(entry).collect()
+}
+
+fn time(at: Option<jiff::Timestamp>) -> Value {
+    at.map(|at| at.to_string()).into()
+}

@@ -1,0 +1,146 @@
+//! Many registrations in one statement and one commit.
+//!
+//! Callers put their registrations into a bounded queue; [`WRITERS`] writers take whatever is in it, at most
+//! [`MAX_BATCH`] at once, never waiting for more. So a lone registration goes alone and at once, and under load the cost of
+//! a commit is shared. While one writer waits for its commit the other fills the next statement.
+//!
+//! A batch that fails as a whole is tried one by one, so that a bad member harms nobody but itself. A member whose caller
+//! has given up before its batch starts is left out.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use kefu_journal::Tail;
+use kefu_postgres::StoreError;
+use sqlx::PgPool;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Error, TimerSignal};
+use crate::store::registration::{self, NewTicket};
+
+/// How many write at once.
+pub const WRITERS: usize = 2;
+/// The most registrations in one statement.
+const MAX_BATCH: usize = 128;
+/// The most that wait; more are refused.
+const QUEUE: usize = 2_048;
+
+/// The method by which registrations are remembered.
+pub(crate) const METHOD: &str = "kefu.ticket.v1.TicketService/CreateTicket";
+const EVENT_TYPE: &str = "kefu.ticket.v1.TicketRegistered";
+
+/// The number of a registered ticket; `None` if it was not registered, because something was stale or missing or the
+/// request id was used before.
+type Outcome = Result<Option<String>, Error>;
+
+struct Waiting {
+    entry: Box<NewTicket>,
+    reply: oneshot::Sender<Outcome>,
+}
+
+/// The way in for registrations.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    pool: PgPool,
+    queue: mpsc::Sender<Waiting>,
+    waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>,
+    tail: Tail,
+    timers: TimerSignal,
+}
+
+impl Intake {
+    /// Over the context's database; does nothing until somebody runs [`write`](Self::write).
+    pub fn new(pool: PgPool, tail: Tail, timers: TimerSignal) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        Self { pool, queue, waiting: Arc::new(Mutex::new(waiting)), tail, timers }
+    }
+
+    /// Registers a ticket with others. Dropping the future before its batch has started leaves no trace.
+    pub(crate) async fn register(&self, entry: NewTicket) -> Outcome {
+        let (reply, outcome) = oneshot::channel();
+        let waiting = Waiting { entry: Box::new(entry), reply };
+        self.queue.try_send(waiting).map_err(|_| Error::Overloaded)?;
+        // The writer is gone only if it panicked; then nobody knows, and the request id tells.
+        outcome.await.unwrap_or_else(|_| Err(Error::Defect("a registration was lost".to_owned())))
+    }
+
+    /// Worker: writes until `shutdown`, and then what is still in the queue.
+    pub async fn write(self, shutdown: CancellationToken) {
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        loop {
+            {
+                let mut waiting = self.waiting.lock().await;
+                tokio::select! {
+                    biased;
+                    _ = waiting.recv_many(&mut batch, MAX_BATCH) => {}
+                    () = shutdown.cancelled() => return,
+                }
+            }
+            self.write_batch(&mut batch).await;
+        }
+    }
+
+    async fn write_batch(&self, batch: &mut Vec<Waiting>) {
+        batch.retain(|waiting| !waiting.reply.is_closed());
+        // Of equal requests one is enough: the others will find that it was done.
+        let mut requests = HashSet::with_capacity(batch.len());
+        let (first, again): (Vec<_>, Vec<_>) = batch.drain(..).partition(|waiting| {
+            let by = &waiting.entry.by;
+            requests.insert((by.actor.clone(), by.request_id.clone()))
+        });
+        let entries: Vec<&NewTicket> = first.iter().map(|waiting| &*waiting.entry).collect();
+        match self.create(&entries).await {
+            Ok(mut numbers) => {
+                for Waiting { entry, reply } in first {
+                    // Nobody listens where the caller gave up meanwhile; its request id will tell him.
+                    _ = reply.send(Ok(numbers.remove(&entry.ticket.id)));
+                }
+            }
+            Err(error) if first.len() > 1 && harms_one_only(&error) => {
+                tracing::warn!(%error, members = first.len(), "a batch failed; trying one by one");
+                for Waiting { entry, reply } in first {
+                    let outcome = self.create(&[&entry]).await;
+                    let outcome = outcome.map(|mut numbers| numbers.remove(&entry.ticket.id));
+                    _ = reply.send(outcome.map_err(Error::from));
+                }
+            }
+            Err(error) => {
+                for Waiting { reply, .. } in first {
+                    _ = reply.send(Err(same(&error)));
+                }
+            }
+        }
+        for Waiting { reply, .. } in again {
+            _ = reply.send(Ok(None));
+        }
+    }
+
+    async fn create(&self, entries: &[&NewTicket]) -> Result<HashMap<Uuid, String>, StoreError> {
+        if entries.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let numbers = registration::create(&self.pool, METHOD, EVENT_TYPE, entries).await?;
+        self.tail.wake();
+        self.timers.expect(entries.iter().filter_map(|entry| entry.ticket.next_fire_at()).min());
+        Ok(numbers)
+    }
+}
+
+/// Whether another batch may do better without the member that is to blame. A database that is away is to blame itself,
+/// and asking it once per member would only make everybody wait.
+fn harms_one_only(error: &StoreError) -> bool {
+    !matches!(error, StoreError::Unavailable(_) | StoreError::Timeout(_))
+}
+
+/// The same failure for another member.
+fn same(error: &StoreError) -> Error {
+    let text = error.to_string();
+    Error::Store(match error {
+        StoreError::Unavailable(_) => StoreError::Unavailable(sqlx::Error::Protocol(text)),
+        StoreError::Timeout(_) => StoreError::Timeout(sqlx::Error::Protocol(text)),
+        StoreError::Conflict(_) => StoreError::Conflict(sqlx::Error::Protocol(text)),
+        _ => StoreError::Corrupt(text),
+    })
+}

@@ -1,0 +1,141 @@
+//! What the context does: one file per noun. A command is one short transaction: lock the ticket, authorize, claim the
+//! request id, check the etag, decide, save, append to the journal, store the answer, commit, wake feed and timers.
+//! Registrations, the most frequent command, go many at once, see [`intake`].
+
+mod audit;
+pub(crate) mod change;
+pub mod customer;
+pub mod error;
+pub mod intake;
+pub mod policy;
+pub mod registration;
+pub mod report;
+pub mod survey;
+pub mod ticket;
+pub mod timer;
+pub mod violation;
+pub mod work;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kefu_clock::{IdSource, SharedClock};
+use kefu_identity::{Authorizer, Caller, OrgUnit};
+use kefu_journal::Tail;
+use kefu_policy::{OrgUnits, PolicyBook, Version};
+use kefu_postgres::StoreError;
+use kefu_rpc::Transport;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres};
+use uuid::Uuid;
+
+use crate::domain::{Policy, Ticket};
+use crate::store::ticket::TicketRow;
+
+pub use self::{
+    customer::Customers,
+    error::Error,
+    intake::Intake,
+    timer::TimerSignal,
+    work::{Call, RequestKey},
+};
+
+/// The context at work. One per process; share it in an `Arc`.
+#[derive(Debug)]
+pub struct App {
+    pub(crate) pool: PgPool,
+    pub(crate) clock: SharedClock,
+    pub(crate) ids: Arc<IdSource>,
+    pub(crate) authorizer: Arc<Authorizer>,
+    pub(crate) policies: PolicyBook<Policy>,
+    pub(crate) org_units: OrgUnits<Transport>,
+    pub(crate) customers: Customers,
+    pub(crate) intake: Intake,
+    pub(crate) timers: TimerSignal,
+    pub(crate) tail: Tail,
+}
+
+/// A page of a list, and where the next one begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T, C> {
+    /// At most as many as were asked for.
+    pub items: Vec<T>,
+    /// `None` on the last page.
+    pub next: Option<C>,
+}
+
+impl App {
+    /// The present.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Passes if the caller may do `action` in `org_unit`.
+    pub(crate) fn allow(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        org_unit: &OrgUnit,
+    ) -> Result<(), Error> {
+        self.authorizer
+            .authorize(caller, action, org_unit)
+            .map_err(|_| Error::Denied { action, org_unit: org_unit.clone() })
+    }
+
+    /// The same for an org unit as it is stored.
+    pub(crate) fn allow_at(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        org_unit: &str,
+    ) -> Result<(), Error> {
+        let org_unit: OrgUnit =
+            org_unit.parse().map_err(|error| StoreError::corrupt("ticket.org_unit", error))?;
+        self.allow(caller, action, &org_unit)
+    }
+
+    pub(crate) async fn read(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    /// The policy version with this id. Versions never change, so one that is in memory needs no look at the database.
+    pub(crate) async fn version(
+        &self,
+        conn: &mut PgConnection,
+        id: Uuid,
+    ) -> Result<Option<Arc<Version<Policy>>>, StoreError> {
+        if let Some(version) = self.policies.snapshot().version(id) {
+            return Ok(Some(Arc::clone(version)));
+        }
+        Ok(self.policies.current(conn).await?.version(id).cloned())
+    }
+
+    /// A stored ticket with the policy version that judges it.
+    pub(crate) async fn judged(
+        &self,
+        conn: &mut PgConnection,
+        row: TicketRow,
+    ) -> Result<(Ticket, Arc<Version<Policy>>), StoreError> {
+        let version = self.version(conn, row.policy_version_id).await?;
+        let version = version.ok_or_else(|| {
+            StoreError::corrupt("ticket.policy_version_id", "there is no such policy version")
+        })?;
+        Ok((row.into_ticket(&version.policy)?, version))
+    }
+}
+
+impl<T, C> Page<T, C> {
+    /// From up to `size` + 1 items: the last one only tells that there are more.
+    pub(crate) fn of(mut items: Vec<T>, size: u32, cursor: impl FnOnce(&T) -> C) -> Self {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let more = items.len() > size;
+        items.truncate(size);
+        let next = if more { items.last().map(cursor) } else { None };
+        Self { items, next }
+    }
+}
+
+/// How many rows to read for a page, see [`Page::of`].
+pub(crate) fn one_more(size: u32) -> i64 {
+    i64::from(size) + 1
+}

@@ -1,0 +1,95 @@
+//! Ticket policies and where they apply.
+
+use jiff::Timestamp;
+use kefu_api::ticket::v1 as pb;
+use kefu_identity::{Caller, OrgUnit};
+use kefu_journal::Entry;
+use kefu_policy::{NewVersion, to_json};
+use uuid::Uuid;
+
+use super::{App, Call, Error};
+use crate::encode::policy as encode;
+
+impl App {
+    /// Attaches a new version to an org unit from `effective_at` on, which the caller of this has checked not to be in
+    /// the past. The message has been decoded without a fault.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::OrgUnitUnknown`], [`Error::RequestIdReused`].
+    pub async fn apply_ticket_policy(
+        &self,
+        call: &Call,
+        org_unit: OrgUnit,
+        policy: &pb::TicketPolicy,
+        effective_at: Option<Timestamp>,
+    ) -> Result<pb::TicketPolicyVersion, Error> {
+        self.allow(&call.caller, "ticket.ApplyTicketPolicy", &org_unit)?;
+        self.org_units.require(&org_unit).await?;
+        let mut work = self.begin(call).await?;
+        if let Some(answer) = work.replay().await? {
+            return Ok(answer);
+        }
+        let now = work.now();
+        let new = NewVersion {
+            id: self.ids.uuid(),
+            org_unit: &org_unit,
+            effective_at: effective_at.map_or(now, |at| at.max(now)),
+            message: policy,
+            created_at: now,
+            created_by: call.caller.subject(),
+        };
+        let version = self.policies.apply(work.conn(), new).await?;
+        let answer = encode::resource(&version);
+        let after = to_json(&answer).map_err(|error| Error::Defect(error.to_string()))?;
+        let entry = Entry {
+            by: &call.by,
+            event_id: self.ids.uuid(),
+            occurred_at: now,
+            aggregate_type: "ticket_policy",
+            aggregate_id: version.id,
+            revision: 1,
+            action: "ApplyTicketPolicy",
+            org_unit: org_unit.as_str(),
+            customer_id: None,
+            before: None,
+            after: Some(after),
+            event: None,
+        };
+        kefu_journal::append(work.conn(), &[entry]).await?;
+        work.commit(answer).await
+    }
+
+    /// One version.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub async fn ticket_policy_version(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+    ) -> Result<pb::TicketPolicyVersion, Error> {
+        let mut conn = self.read().await?;
+        let version = self.version(&mut conn, id).await?.ok_or_else(|| Error::NotFound {
+            kind: "kefu.dev/TicketPolicyVersion",
+            name: encode::name(id),
+        })?;
+        self.allow(caller, "ticket.GetTicketPolicyVersion", &version.org_unit)?;
+        Ok(encode::resource(&version))
+    }
+
+    /// The version in force for an org unit, its own or the nearest one above.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::PolicyMissing`].
+    pub async fn effective_ticket_policy(
+        &self,
+        caller: &Caller,
+        org_unit: OrgUnit,
+        at: Option<Timestamp>,
+    ) -> Result<pb::TicketPolicyVersion, Error> {
+        self.allow(caller, "ticket.GetEffectiveTicketPolicy", &org_unit)?;
+        let policies = self.policies.refresh().await?;
+        let version = policies.effective(&org_unit, at.unwrap_or_else(|| self.now()));
+        version.map(|version| encode::resource(version)).ok_or(Error::PolicyMissing(org_unit))
+    }
+}

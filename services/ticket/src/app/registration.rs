@@ -1,0 +1,193 @@
+//! Registering a ticket (T-01, T-02): the hot path.
+//!
+//! What it needs is in memory: policies, org units, the customer's standings. Its statement checks that memory was not
+//! stale; if it was, nothing has happened and it is tried again with what is true now.
+
+use jiff::Timestamp;
+use kefu_api::ticket::v1 as pb;
+use kefu_identity::OrgUnit;
+use kefu_journal::requests::{self, Claim};
+use kefu_policy::Version;
+use prost::Message as _;
+use uuid::Uuid;
+
+use super::work::decode_answer;
+use super::{App, Call, Error, audit};
+use crate::domain::{
+    Actor, Channel, Complainant, Details, Identity, Intake, Policy, Severity, TicketKind, register,
+};
+use crate::encode::{event, ticket as encode};
+use crate::store;
+use crate::store::registration::NewTicket;
+
+/// How often a registration is tried before its caller is asked to try again.
+const ATTEMPTS: usize = 8;
+
+/// What was said at intake.
+#[derive(Clone, Debug)]
+pub struct NewRegistration {
+    /// The org unit that answers for it.
+    pub org_unit: OrgUnit,
+    /// What kind of matter.
+    pub kind: TicketKind,
+    /// How it came in.
+    pub channel: Channel,
+    /// Who complains.
+    pub complainant: Complainant,
+    /// How much it weighs.
+    pub severity: Severity,
+    /// When it happened, if not now.
+    pub occurred_at: Option<Timestamp>,
+    /// What was noted down.
+    pub details: Details,
+}
+
+impl App {
+    /// Registers a ticket at once, whoever takes the call.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::OrgUnitUnknown`], [`Error::PolicyMissing`], [`Error::Invalid`] for an unknown customer
+    /// or contact, [`Error::CustomerUnavailable`], [`Error::RequestIdReused`], [`Error::Overloaded`].
+    pub async fn create_ticket(
+        &self,
+        call: &Call,
+        new: NewRegistration,
+    ) -> Result<pb::Ticket, Error> {
+        self.allow(&call.caller, "ticket.CreateTicket", &new.org_unit)?;
+        self.org_units.require(&new.org_unit).await?;
+        if let Complainant::Customer { customer, contact: Some(contact) } = new.complainant {
+            self.customers.get(customer, call.deadline).await?;
+            self.customers.require_contact(customer, contact, call.deadline).await?;
+        }
+        for _ in 0..ATTEMPTS {
+            let now = self.now();
+            let (policy_seq, version) = self.policy_in_force(&new.org_unit, now).await?;
+            let (entry, mut answer) = self.prepare(call, &new, policy_seq, &version, now).await?;
+            let year = entry.year;
+            if let Some(number) = self.intake.register(entry).await? {
+                answer.number = number;
+                return Ok(answer);
+            }
+            if let Some(answer) = self.first_answer(call).await? {
+                return Ok(answer);
+            }
+            self.learn(&new, year).await?;
+        }
+        Err(Error::Conflict)
+    }
+
+    /// The policy in force, and up to which version the policies are known.
+    async fn policy_in_force(
+        &self,
+        org_unit: &OrgUnit,
+        now: Timestamp,
+    ) -> Result<(i64, std::sync::Arc<Version<Policy>>), Error> {
+        let known = self.policies.snapshot();
+        if let Some(version) = known.effective(org_unit, now) {
+            return Ok((known.seq(), version.clone()));
+        }
+        // There may be one that is not known yet; only "none" must not be said out of ignorance.
+        let known = self.policies.refresh().await?;
+        match known.effective(org_unit, now) {
+            Some(version) => Ok((known.seq(), version.clone())),
+            None => Err(Error::PolicyMissing(org_unit.clone())),
+        }
+    }
+
+    /// The ticket and everything that goes with it, but for the number; and the answer, which lacks only that.
+    async fn prepare(
+        &self,
+        call: &Call,
+        new: &NewRegistration,
+        policy_seq: i64,
+        version: &Version<Policy>,
+        now: Timestamp,
+    ) -> Result<(NewTicket, pb::Ticket), Error> {
+        let customer = match new.complainant {
+            Complainant::Customer { customer, .. } => {
+                Some(self.customers.get(customer, call.deadline).await?)
+            }
+            _ => None,
+        };
+        let grade = customer
+            .as_ref()
+            .and_then(|customer| customer.grade(&new.org_unit, &new.details.product));
+        let intake = Intake {
+            org_unit: new.org_unit.to_string(),
+            kind: new.kind,
+            channel: new.channel,
+            complainant: new.complainant.clone(),
+            severity: new.severity,
+            occurred_at: new.occurred_at,
+            details: new.details.clone(),
+            grade: grade.map(ToOwned::to_owned),
+        };
+        let identity =
+            Identity { id: self.ids.uuid(), number: String::new(), policy_version: version.id };
+        let actor = Actor::staff(call.caller.subject());
+        let registered = register(intake, identity, &version.policy, &actor, now)?;
+        let ticket = registered.ticket;
+        let answer = encode::resource(&ticket);
+        let change = registered.changes.first();
+        let change = change.ok_or_else(|| Error::Defect("a registration without a change".into()))?;
+        let after = audit::registered(&ticket)
+            .map_err(|error| Error::Defect(format!("audit: {error}")))?;
+        let mut entry = NewTicket {
+            year: now.to_zoned(version.policy.calendar().time_zone().clone()).year(),
+            policy_seq,
+            customer_stamp: customer.map(|customer| customer.stamp),
+            fingerprint: call.request.as_ref().map(|request| request.fingerprint).unwrap_or_default(),
+            response: answer.encode_to_vec(),
+            event_id: self.ids.uuid(),
+            event: event::of(&ticket, change, None).payload,
+            after,
+            by: call.by.clone(),
+            ticket,
+        };
+        // The statement claims an id for every entry, so a caller who gave none gets one that nobody else has.
+        if entry.by.request_id.is_empty() {
+            entry.by.request_id = self.ids.uuid().to_string();
+        }
+        Ok((entry, answer))
+    }
+
+    /// The answer that this request got before. It was stored without the number, which the ticket has.
+    async fn first_answer(&self, call: &Call) -> Result<Option<pb::Ticket>, Error> {
+        let Some(key) = call.key() else { return Ok(None) };
+        let mut conn = self.read().await?;
+        match requests::lookup(&mut conn, &key).await? {
+            Claim::New => Ok(None),
+            Claim::Mismatch => {
+                Err(Error::RequestIdReused { request_id: key.request_id.to_owned() })
+            }
+            Claim::Replay(answer) => {
+                let mut answer: pb::Ticket = decode_answer(&answer)?;
+                let id = answer.name.strip_prefix("tickets/").and_then(|id| Uuid::try_parse(id).ok());
+                let id = id.ok_or_else(|| Error::Defect("a stored answer without a name".into()))?;
+                answer.number = store::ticket::number(&mut conn, id).await?.unwrap_or_default();
+                Ok(Some(answer))
+            }
+        }
+    }
+
+    /// Finds out what was stale or missing.
+    async fn learn(&self, new: &NewRegistration, year: i16) -> Result<(), Error> {
+        if let Complainant::Customer { customer, .. } = new.complainant {
+            self.customers.forget(customer);
+        }
+        self.policies.refresh().await?;
+        Ok(store::number::ensure_counter(&self.pool, &new.org_unit, year).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    #[test]
+    fn t01_the_new_year_begins_at_the_org_units_midnight() {
+        let at: jiff::Timestamp = "2025-12-31T16:30:00Z".parse().unwrap();
+        let year = |zone: &str| at.to_zoned(TimeZone::get(zone).unwrap()).year();
+        assert_eq!((year("Asia/Shanghai"), year("Europe/Berlin")), (2026, 2025));
+    }
+}

@@ -1,0 +1,89 @@
+//! Verdicts that customers give themselves, by answering a survey (T-13, S-08).
+
+use jiff::Timestamp;
+use kefu_api::survey::v1::CallBackAnswered;
+use kefu_journal::{Entry, Provenance};
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{App, Error, change};
+use crate::domain::{Actor, Command, Refusal, decide};
+use crate::store;
+
+/// The kind of thing that an answer is in this context's journal.
+const ANSWER: &str = "survey_answer";
+
+impl App {
+    /// Takes the verdict from an answer, within the transaction that moves the feed's cursor. Every answer is put on
+    /// record once, whether it changes the ticket or not: one about a cycle that is over, or was judged already, does
+    /// not, and neither does a second delivery.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; then the event is tried again.
+    pub(crate) async fn take_answer(
+        &self,
+        conn: &mut PgConnection,
+        answer: Uuid,
+        ticket: Uuid,
+        event: &CallBackAnswered,
+    ) -> Result<Option<Timestamp>, Error> {
+        if store::ticket::lock(conn, ticket).await?.is_none() {
+            tracing::warn!(%answer, %ticket, "an answer is about a ticket that does not exist");
+            return Ok(None);
+        }
+        if store::history::exists(conn, ANSWER, answer).await? {
+            return Ok(None);
+        }
+        let Some(row) = store::ticket::find(conn, ticket).await? else { return Ok(None) };
+        let (ticket, version) = self.judged(conn, row).await?;
+        let command = Command::TakeSurveyVerdict {
+            cycle: u32::try_from(event.ticket_cycle).unwrap_or_default(),
+            value: event.verdict,
+            comment: event.comment.clone(),
+        };
+        let now = self.now();
+        let cycle = ticket.cycle;
+        let decided = decide(&ticket, &version.policy, command, &Actor::SURVEY, now);
+        let (changes, ignored) = match decided {
+            Ok(changes) => {
+                let taken = changes.iter().any(|change| change.verdict().is_some());
+                (changes, (!taken).then(|| "the cycle is over or judged already".to_owned()))
+            }
+            // A refusal would be the same for ever, and the answers behind this one would wait for it.
+            Err(refusal) => (Vec::new(), Some(why(&refusal))),
+        };
+        let by = Provenance::system("survey");
+        let ticket = change::record(conn, &self.ids, ticket, &changes, &by).await?;
+        let entry = Entry {
+            by: &by,
+            event_id: self.ids.uuid(),
+            occurred_at: now,
+            aggregate_type: ANSWER,
+            aggregate_id: answer,
+            revision: 1,
+            action: if ignored.is_none() { "TakeAnswer" } else { "IgnoreAnswer" },
+            org_unit: &ticket.org_unit,
+            customer_id: change::customer_of(&ticket),
+            before: None,
+            after: Some(json!({
+                "ticket": ticket.id, "invitation": event.invitation, "asked_about_cycle": event.ticket_cycle,
+                "cycle": cycle, "verdict": event.verdict, "comment": event.comment, "ignored": ignored,
+            })),
+            event: None,
+        };
+        kefu_journal::append(conn, &[entry]).await?;
+        Ok(ticket.next_fire_at())
+    }
+}
+
+fn why(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Fields(faults) => {
+            let faults: Vec<_> =
+                faults.iter().map(|fault| format!("{} {}", fault.path, fault.description)).collect();
+            faults.join("; ")
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,137 @@
+//! Tickets: reading them, and every command but the registration.
+
+use jiff::Timestamp;
+use kefu_api::ticket::v1 as pb;
+use kefu_identity::{Caller, OrgUnit};
+use kefu_rpc::Etag;
+use uuid::Uuid;
+
+use super::error::check_etag;
+use super::{App, Call, Error, Page, change, one_more};
+use crate::domain::{Actor, Command, Ticket, decide, explain};
+use crate::encode::{clock, ticket as encode};
+use crate::store;
+use crate::store::history::HistoryRow;
+use crate::store::ticket_list::TicketQuery;
+
+/// Where a page of tickets ends: when the last one was registered, and its id.
+pub type Cursor = (Timestamp, Uuid);
+
+impl App {
+    /// One ticket with its clocks, verdicts and escalations: one statement.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub async fn get_ticket(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        id: Uuid,
+    ) -> Result<Ticket, Error> {
+        let mut conn = self.read().await?;
+        let row = store::ticket::find(&mut conn, id).await?.ok_or_else(|| not_found(id))?;
+        self.allow_at(caller, action, &row.org_unit)?;
+        Ok(self.judged(&mut conn, row).await?.0)
+    }
+
+    /// Those at and below an org unit, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub(crate) async fn list_tickets(
+        &self,
+        caller: &Caller,
+        org_unit: &OrgUnit,
+        query: TicketQuery,
+        size: u32,
+    ) -> Result<Page<Ticket, Cursor>, Error> {
+        self.allow(caller, "ticket.ListTickets", org_unit)?;
+        let mut conn = self.read().await?;
+        let query = TicketQuery { limit: one_more(size), ..query };
+        let rows = store::ticket_list::list(&mut conn, &query).await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            found.push(self.judged(&mut conn, row).await?.0);
+        }
+        Ok(Page::of(found, size, |last| (last.created_at, last.id)))
+    }
+
+    /// The changes of a ticket after a revision, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub(crate) async fn list_ticket_history(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        after: i64,
+        size: u32,
+    ) -> Result<Page<HistoryRow, i64>, Error> {
+        let mut conn = self.read().await?;
+        let org_unit = store::ticket::org_unit(&mut conn, id).await?;
+        let org_unit = org_unit.ok_or_else(|| not_found(id))?;
+        self.allow_at(caller, "ticket.ListTicketHistory", &org_unit)?;
+        let rows = store::history::list(&mut conn, id, after, one_more(size)).await?;
+        Ok(Page::of(rows, size, |last| last.revision))
+    }
+
+    /// How each deadline of a ticket came about (T-05).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub async fn explain_deadline(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+    ) -> Result<Vec<pb::DeadlineExplanation>, Error> {
+        let mut conn = self.read().await?;
+        let row = store::ticket::find(&mut conn, id).await?.ok_or_else(|| not_found(id))?;
+        self.allow_at(caller, "ticket.ExplainDeadline", &row.org_unit)?;
+        let (ticket, version) = self.judged(&mut conn, row).await?;
+        let now = self.now();
+        ticket
+            .clocks
+            .iter()
+            .map(|entry| {
+                let explained = explain(entry, &version.policy, now)
+                    .map_err(|error| Error::Defect(format!("explaining a deadline: {error}")))?;
+                Ok(clock::explanation(entry, version.id, &explained))
+            })
+            .collect()
+    }
+
+    /// Does what a command asks of a ticket, in one transaction. `command` may look at the ticket as it is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::EtagStale`], [`Error::RequestIdReused`], [`Error::Refused`].
+    pub async fn command(
+        &self,
+        call: &Call,
+        action: &'static str,
+        id: Uuid,
+        etag: Option<Etag>,
+        command: impl FnOnce(&Ticket) -> Command,
+    ) -> Result<pb::Ticket, Error> {
+        let mut work = self.begin(call).await?;
+        let org_unit = store::ticket::lock(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
+        self.allow_at(&call.caller, action, &org_unit)?;
+        if let Some(answer) = work.replay().await? {
+            return Ok(answer);
+        }
+        // Read after the lock, by a statement of its own: what waited for the lock sees what it waited for.
+        let row = store::ticket::find(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
+        let (ticket, version) = self.judged(work.conn(), row).await?;
+        check_etag(etag, ticket.revision)?;
+        let actor = Actor::staff(call.caller.subject());
+        let now = work.now();
+        let changes = decide(&ticket, &version.policy, command(&ticket), &actor, now)?;
+        let ticket = change::record(work.conn(), &self.ids, ticket, &changes, &call.by).await?;
+        let answer = work.commit(encode::resource(&ticket)).await?;
+        self.timers.expect(ticket.next_fire_at());
+        Ok(answer)
+    }
+}
+
+pub(crate) fn not_found(id: Uuid) -> Error {
+    Error::NotFound { kind: "kefu.dev/Ticket", name: encode::name(id) }
+}

@@ -1,0 +1,100 @@
+//! Clocks, and how their deadlines came about, as others see them.
+
+use kefu_api::policy::v1 as policy_pb;
+use kefu_api::policy::v1::target::Target as TargetKind;
+use kefu_api::ticket::v1 as pb;
+use kefu_calendar::{Label, Reason, Segment, Target};
+use kefu_policy::decode::to_localized_text;
+
+use super::{number, optional_time, time};
+use crate::domain::{ClockEntry, ClockKind, ClockState, DeadlineExplanation, Text};
+
+/// The most segments that an explanation lists.
+const MAX_SEGMENTS: usize = 2_000;
+
+/// The resource.
+pub fn resource(clock: &ClockEntry) -> pb::Clock {
+    pb::Clock {
+        rule: clock.rule.to_string(),
+        kind: kind(clock.kind).into(),
+        cycle: number(clock.cycle),
+        state: match clock.state() {
+            ClockState::Running => pb::ClockState::Running,
+            ClockState::Paused => pb::ClockState::Paused,
+            ClockState::Met => pb::ClockState::Met,
+            ClockState::Breached => pb::ClockState::Breached,
+            ClockState::Cancelled => pb::ClockState::Cancelled,
+        }
+        .into(),
+        start_time: time(clock.timeline.started()),
+        due_time: optional_time(clock.due),
+        fulfill_time: optional_time(clock.fulfilled.as_ref().map(|fulfilled| fulfilled.at)),
+        breach_time: optional_time(clock.breached_at),
+    }
+}
+
+pub(crate) fn kind(kind: ClockKind) -> pb::ClockKind {
+    match kind {
+        ClockKind::FirstResponse => pb::ClockKind::FirstResponse,
+        ClockKind::Resolution => pb::ClockKind::Resolution,
+        ClockKind::ResultFeedback => pb::ClockKind::ResultFeedback,
+        ClockKind::CallBack => pb::ClockKind::CallBack,
+    }
+}
+
+/// How a deadline came about.
+pub fn explanation(
+    clock: &ClockEntry,
+    policy_version: uuid::Uuid,
+    explanation: &DeadlineExplanation,
+) -> pb::DeadlineExplanation {
+    let segments = &explanation.segments;
+    pb::DeadlineExplanation {
+        clock: Some(resource(clock)),
+        target: Some(target(explanation.target)),
+        policy_version: super::policy::name(policy_version),
+        time_zone: explanation.time_zone.clone(),
+        segments: segments.iter().take(MAX_SEGMENTS).map(segment).collect(),
+        truncated: segments.len() > MAX_SEGMENTS,
+        summary: Some(to_localized_text(&explanation.summary)),
+    }
+}
+
+fn target(target: Target) -> policy_pb::Target {
+    // A policy's promise is at most 366 days long, so a duration always fits.
+    let duration = |time| prost_types::Duration::try_from(time).unwrap_or_default();
+    let target = match target {
+        Target::Elapsed(time) => TargetKind::Elapsed(duration(time)),
+        Target::Business(time) => TargetKind::Business(duration(time.amount())),
+        Target::WorkingDays(days) => TargetKind::WorkingDays(number(days)),
+    };
+    policy_pb::Target { target: Some(target) }
+}
+
+fn segment(segment: &Segment) -> pb::DeadlineSegment {
+    let (reason, label) = reason(&segment.reason);
+    pb::DeadlineSegment {
+        start_time: time(segment.from),
+        end_time: time(segment.to),
+        counted: !segment.counted.is_zero(),
+        reason: reason.into(),
+        label: label.map(|label| to_localized_text(&label)),
+    }
+}
+
+fn reason(reason: &Reason) -> (pb::SegmentReason, Option<Label>) {
+    match reason {
+        Reason::Elapsed => (pb::SegmentReason::Elapsed, None),
+        Reason::WorkingHours => (pb::SegmentReason::WorkingHours, None),
+        Reason::SpecialHours(label) | Reason::MakeUpDay(label) => {
+            (pb::SegmentReason::MakeUpDay, Some(label.clone()))
+        }
+        Reason::OffHours => (pb::SegmentReason::OutsideHours, None),
+        Reason::DayOff => (pb::SegmentReason::ClosedDay, None),
+        Reason::Holiday(label) => (pb::SegmentReason::Holiday, Some(label.clone())),
+        // Whoever paused it gave its reason in the language that he writes.
+        Reason::Pause(reason) => {
+            (pb::SegmentReason::Paused, Some(Text::new(reason.as_str(), reason.as_str())))
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Public events: on the feed each change is its own message, on the live stream a `TicketEvent` (T-24).
+
+use kefu_api::ticket::v1 as pb;
+use kefu_api::ticket::v1::ticket_event::Change as Kind;
+use kefu_journal::{PublicEvent, Recorded};
+use kefu_rpc::to_proto_timestamp;
+use prost::{DecodeError, Message as _, Name as _};
+
+use super::{clock, ticket as encode, violation};
+use crate::domain::{Change, Ticket, What};
+use crate::store::violation::RecordedViolation;
+
+/// What others learn of a change that made `ticket` what it is.
+pub(crate) fn of(
+    ticket: &Ticket,
+    change: &Change,
+    proposed: Option<&RecordedViolation>,
+) -> PublicEvent {
+    let summary = Some(encode::summary(ticket));
+    let named = |rule: &str, cycle| ticket.clock(rule, cycle).map(clock::resource);
+    match &change.what {
+        What::Registered => PublicEvent::of(&pb::TicketRegistered { ticket: summary }),
+        What::Responded { sent_at, .. } => PublicEvent::of(&pb::TicketResponded {
+            ticket: summary,
+            send_time: Some(to_proto_timestamp(*sent_at)),
+        }),
+        What::Paused { reason } => {
+            PublicEvent::of(&pb::TicketPaused { ticket: summary, reason: reason.clone() })
+        }
+        What::Resumed => PublicEvent::of(&pb::TicketResumed { ticket: summary }),
+        What::Resolved(_) => PublicEvent::of(&pb::TicketResolved { ticket: summary }),
+        What::ResultFedBack { .. } => {
+            PublicEvent::of(&pb::TicketResultFedBack { ticket: summary })
+        }
+        What::Closed(verdict) => PublicEvent::of(&pb::TicketClosed {
+            ticket: summary,
+            verdict: Some(encode::verdict(verdict)),
+        }),
+        What::Reopened { verdict, .. } => PublicEvent::of(&pb::TicketReopened {
+            ticket: summary,
+            verdict: Some(encode::verdict(verdict)),
+        }),
+        What::Escalated(escalation) => PublicEvent::of(&pb::TicketEscalated {
+            ticket: summary,
+            escalation: Some(encode::escalation(escalation)),
+        }),
+        What::Cancelled { reason } => {
+            PublicEvent::of(&pb::TicketCancelled { ticket: summary, reason: reason.clone() })
+        }
+        What::Updated { .. } => PublicEvent::of(&pb::TicketUpdated {
+            ticket: summary,
+            // Which ones is known where the change was made, see `app::change`.
+            fields: Vec::new(),
+        }),
+        What::ClockWarned { rule, cycle } => {
+            PublicEvent::of(&pb::TicketClockWarned { ticket: summary, clock: named(rule, *cycle) })
+        }
+        What::ClockBreached { rule, cycle, escalation, .. } => {
+            PublicEvent::of(&pb::TicketClockBreached {
+                ticket: summary,
+                clock: named(rule, *cycle),
+                violation: proposed.map(violation::resource),
+                escalation: escalation.as_ref().map(encode::escalation),
+            })
+        }
+    }
+}
+
+/// That fields noted at intake were corrected.
+pub(crate) fn updated(ticket: &Ticket, fields: Vec<String>) -> PublicEvent {
+    PublicEvent::of(&pb::TicketUpdated { ticket: Some(encode::summary(ticket)), fields })
+}
+
+/// An event of the journal for the live stream; `None` for one that is no ticket's.
+///
+/// # Errors
+/// If what the journal holds is not the message that it names.
+pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeError> {
+    let payload = event.payload.clone();
+    macro_rules! by_name {
+        ($($message:ident => $kind:ident,)+) => {
+            match event.event_type.strip_prefix("kefu.ticket.v1.") {
+                $(Some(name) if name == pb::$message::NAME => {
+                    Kind::$kind(pb::$message::decode(payload)?)
+                })+
+                _ => return Ok(None),
+            }
+        };
+    }
+    let change = by_name! {
+        TicketRegistered => Registered,
+        TicketUpdated => Updated,
+        TicketResponded => Responded,
+        TicketPaused => Paused,
+        TicketResumed => Resumed,
+        TicketResolved => Resolved,
+        TicketResultFedBack => ResultFedBack,
+        TicketClosed => Closed,
+        TicketReopened => Reopened,
+        TicketEscalated => Escalated,
+        TicketCancelled => Cancelled,
+        TicketClockBreached => ClockBreached,
+        TicketClockWarned => ClockWarned,
+    };
+    Ok(Some(pb::TicketEvent {
+        id: event.event_id.to_string(),
+        ticket: encode::name(event.aggregate_id),
+        org_unit: event.org_unit.clone(),
+        revision: event.revision,
+        actor: event.actor.clone(),
+        occur_time: Some(to_proto_timestamp(event.occurred_at)),
+        change: Some(change),
+    }))
+}

@@ -1,0 +1,24 @@
+//! From the domain to what others see: resources of the API, and public events.
+
+pub mod clock;
+pub mod event;
+pub mod policy;
+pub mod report;
+pub mod ticket;
+pub mod violation;
+
+use jiff::Timestamp;
+use kefu_rpc::to_proto_timestamp;
+
+fn time(at: Timestamp) -> Option<prost_types::Timestamp> {
+    Some(to_proto_timestamp(at))
+}
+
+fn optional_time(at: Option<Timestamp>) -> Option<prost_types::Timestamp> {
+    at.map(to_proto_timestamp)
+}
+
+/// What is certainly far below the limit of the API's type.
+fn number(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,178 @@
+//! Tickets as others see them.
+
+use kefu_api::ticket::v1 as pb;
+use kefu_rpc::Etag;
+use uuid::Uuid;
+
+use super::{clock, number, optional_time, time};
+use crate::domain::{
+    Channel, Complainant, Escalation, EscalationCause, Priority, StateName, Ticket, TicketKind,
+    Verdict, VerdictSource,
+};
+
+/// `tickets/{uuid}`.
+pub fn name(id: Uuid) -> String {
+    format!("tickets/{id}")
+}
+
+/// `customers/{uuid}`, and `customers/{uuid}/contacts/{uuid}`; empty where there is none.
+fn customer_names(complainant: &Complainant) -> (String, String) {
+    match complainant {
+        Complainant::Customer { customer, contact } => {
+            let customer = format!("customers/{customer}");
+            let contact = contact.map(|contact| format!("{customer}/contacts/{contact}"));
+            (customer, contact.unwrap_or_default())
+        }
+        _ => Default::default(),
+    }
+}
+
+/// The resource.
+pub fn resource(ticket: &Ticket) -> pb::Ticket {
+    let (customer, contact) = customer_names(&ticket.complainant);
+    let complainant = match &ticket.complainant {
+        Complainant::Unregistered { name } => name.clone(),
+        _ => String::new(),
+    };
+    let details = ticket.details.clone();
+    let solution = ticket.solution();
+    pb::Ticket {
+        name: name(ticket.id),
+        number: ticket.number.clone(),
+        org_unit: ticket.org_unit.clone(),
+        kind: kind(ticket.kind).into(),
+        channel: channel(ticket.channel).into(),
+        customer,
+        contact,
+        complainant,
+        subject: details.subject,
+        description: details.description,
+        category: details.category,
+        severity: ticket.severity.number().into(),
+        occur_time: optional_time(ticket.occurred_at),
+        tags: details.tags,
+        product: details.product,
+        state: state(ticket.state.name()).into(),
+        priority: priority(ticket.priority).into(),
+        customer_grade: ticket.customer_grade.clone().unwrap_or_default(),
+        receiver_level: ticket.receiver_level.number().into(),
+        cycle: number(ticket.cycle),
+        first_contact_owner: ticket.first_contact_owner.to_string(),
+        handler: ticket.handler.as_deref().unwrap_or_default().to_owned(),
+        solution: solution.map(|solution| solution.text.clone()).unwrap_or_default(),
+        clocks: ticket.clocks.iter().map(clock::resource).collect(),
+        verdicts: ticket.verdicts.iter().map(verdict).collect(),
+        escalations: ticket.escalations.iter().map(escalation).collect(),
+        policy_version: super::policy::name(ticket.policy_version),
+        create_time: time(ticket.created_at),
+        update_time: time(ticket.updated_at),
+        first_response_time: optional_time(ticket.first_response_at),
+        resolve_time: optional_time(solution.map(|solution| solution.at)),
+        close_time: optional_time(ticket.closed_at()),
+        etag: Etag::of_revision(ticket.revision).to_string(),
+    }
+}
+
+/// What other contexts may keep of it.
+pub fn summary(ticket: &Ticket) -> pb::TicketSummary {
+    let (customer, contact) = customer_names(&ticket.complainant);
+    pb::TicketSummary {
+        ticket: name(ticket.id),
+        number: ticket.number.clone(),
+        org_unit: ticket.org_unit.clone(),
+        customer,
+        contact,
+        kind: kind(ticket.kind).into(),
+        state: state(ticket.state.name()).into(),
+        priority: priority(ticket.priority).into(),
+        severity: ticket.severity.number().into(),
+        receiver_level: ticket.receiver_level.number().into(),
+        cycle: number(ticket.cycle),
+        handler: ticket.handler.as_deref().unwrap_or_default().to_owned(),
+        first_contact_owner: ticket.first_contact_owner.to_string(),
+    }
+}
+
+/// A verdict.
+pub fn verdict(verdict: &Verdict) -> pb::Verdict {
+    pb::Verdict {
+        value: verdict.value.into(),
+        cycle: number(verdict.cycle),
+        source: match verdict.source {
+            VerdictSource::Call => pb::VerdictSource::Call,
+            VerdictSource::Survey => pb::VerdictSource::Survey,
+        }
+        .into(),
+        recorded_by: verdict.recorded_by.to_string(),
+        comment: verdict.comment.clone(),
+        record_time: time(verdict.at),
+    }
+}
+
+/// A handling form.
+pub fn escalation(escalation: &Escalation) -> pb::Escalation {
+    pb::Escalation {
+        cause: cause(escalation.cause).into(),
+        from_level: escalation.from.number().into(),
+        to_level: escalation.to.number().into(),
+        cycle: number(escalation.cycle),
+        reason: escalation.reason.clone(),
+        escalate_time: time(escalation.at),
+    }
+}
+
+pub(crate) fn cause(cause: EscalationCause) -> pb::EscalationCause {
+    match cause {
+        EscalationCause::Breach => pb::EscalationCause::Breach,
+        EscalationCause::Verdict => pb::EscalationCause::Verdict,
+        EscalationCause::Manager => pb::EscalationCause::Manager,
+    }
+}
+
+fn kind(kind: TicketKind) -> pb::TicketKind {
+    match kind {
+        TicketKind::Complaint => pb::TicketKind::Complaint,
+        TicketKind::Inquiry => pb::TicketKind::Inquiry,
+        TicketKind::Request => pb::TicketKind::Request,
+        TicketKind::Suggestion => pb::TicketKind::Suggestion,
+    }
+}
+
+pub(crate) fn channel(channel: Channel) -> pb::TicketChannel {
+    match channel {
+        Channel::Phone => pb::TicketChannel::Phone,
+        Channel::Sms => pb::TicketChannel::Sms,
+        Channel::Letter => pb::TicketChannel::Letter,
+        Channel::Fax => pb::TicketChannel::Fax,
+        Channel::Mail => pb::TicketChannel::Mail,
+        Channel::Chat => pb::TicketChannel::Chat,
+        Channel::Web => pb::TicketChannel::Web,
+        Channel::Messenger => pb::TicketChannel::Messenger,
+        Channel::Visit => pb::TicketChannel::Visit,
+        Channel::Counter => pb::TicketChannel::Counter,
+    }
+}
+
+fn priority(priority: Priority) -> pb::TicketPriority {
+    match priority {
+        Priority::Low => pb::TicketPriority::Low,
+        Priority::Normal => pb::TicketPriority::Normal,
+        Priority::High => pb::TicketPriority::High,
+        Priority::Urgent => pb::TicketPriority::Urgent,
+    }
+}
+
+/// A state's name.
+pub fn state(state: StateName) -> pb::TicketState {
+    match state {
+        StateName::Registered => pb::TicketState::Registered,
+        StateName::InProgress => pb::TicketState::InProgress,
+        StateName::Waiting => pb::TicketState::Waiting,
+        StateName::Resolved => pb::TicketState::Resolved,
+        StateName::ResultFedBack => pb::TicketState::ResultFedBack,
+        StateName::Reopened => pb::TicketState::Reopened,
+        StateName::ExecutiveReview => pb::TicketState::ExecutiveReview,
+        StateName::Closed => pb::TicketState::Closed,
+        StateName::Cancelled => pb::TicketState::Cancelled,
+    }
+}

@@ -1,0 +1,235 @@
+//! `kefu.ticket.v1.TicketPolicyService`, and policies from their messages.
+
+use kefu_api::ticket::v1 as pb;
+use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyService;
+use kefu_calendar::Label;
+use kefu_policy::{Policy as _, decode, effective_time};
+use kefu_rpc::{Fault, RequestContext, Violations};
+use tonic::{Request, Response, Status};
+
+use super::status::status;
+use super::{Grpc, call, values};
+use crate::domain::{
+    ClockKind, ClockRuleDraft, GradePriorityDraft, LevelDraft, Policy, PolicyDraft, Priority,
+    SeverityDraft, VerdictOptionDraft, VerdictOutcome, ViolationDraft,
+};
+
+/// The longest text of a policy, in characters.
+const MAX_TEXT: usize = 500;
+/// Beyond the limits of the lists nothing is looked at, however much there is.
+const MOST_ENTRIES: usize = 200;
+
+#[tonic::async_trait]
+impl TicketPolicyService for Grpc {
+    async fn apply_ticket_policy(
+        &self,
+        request: Request<pb::ApplyTicketPolicyRequest>,
+    ) -> Result<Response<pb::TicketPolicyVersion>, Status> {
+        const METHOD: &str = "kefu.ticket.v1.TicketPolicyService/ApplyTicketPolicy";
+        let context = RequestContext::of(&request);
+        let mut message = request.into_inner();
+        let request_id = std::mem::take(&mut message.request_id);
+        let mut violations = context.violations();
+        let call = call(&context, &mut violations, METHOD, &request_id, &message);
+        let org_unit = values::org_unit(&mut violations, "org_unit", &message.org_unit);
+        let policy = violations.required("policy", message.policy.as_ref());
+        let policy = policy.filter(|policy| {
+            violations.within("policy", |violations| Policy::decode(policy, violations)).is_some()
+        });
+        let effective_at = violations
+            .optional_time("effective_time", message.effective_time)
+            .and_then(|at| {
+                let checked = at.map(|at| effective_time(Some(at), self.app.now())).transpose();
+                violations.take("effective_time", checked)
+            });
+        let decoded = org_unit.zip(policy).zip(effective_at);
+        let ((org_unit, policy), effective_at) = violations.finish(decoded)?;
+        let answer = self.app.apply_ticket_policy(&call, org_unit, policy, effective_at).await;
+        answer.map(Response::new).map_err(|error| status(&context, error))
+    }
+
+    async fn get_ticket_policy_version(
+        &self,
+        request: Request<pb::GetTicketPolicyVersionRequest>,
+    ) -> Result<Response<pb::TicketPolicyVersion>, Status> {
+        let context = RequestContext::of(&request);
+        let mut violations = context.violations();
+        let id =
+            violations.resource_id("name", &request.get_ref().name, "ticketPolicyVersions");
+        let id = violations.finish(id)?;
+        let version = self.app.ticket_policy_version(context.caller(), id).await;
+        version.map(Response::new).map_err(|error| status(&context, error))
+    }
+
+    async fn get_effective_ticket_policy(
+        &self,
+        request: Request<pb::GetEffectiveTicketPolicyRequest>,
+    ) -> Result<Response<pb::TicketPolicyVersion>, Status> {
+        let context = RequestContext::of(&request);
+        let message = request.into_inner();
+        let mut violations = context.violations();
+        let org_unit = values::org_unit(&mut violations, "org_unit", &message.org_unit);
+        let at = violations.optional_time("time", message.time);
+        let (org_unit, at) = violations.finish(org_unit.zip(at))?;
+        let version = self.app.effective_ticket_policy(context.caller(), org_unit, at).await;
+        version.map(Response::new).map_err(|error| status(&context, error))
+    }
+}
+
+impl kefu_policy::Policy for Policy {
+    type Message = pb::TicketPolicy;
+
+    /// The shared parts are decoded and find their own faults; the domain finds the rest. What a part has reported is not
+    /// reported again because the part is missing.
+    fn decode(message: &pb::TicketPolicy, violations: &mut Violations) -> Option<Self> {
+        if !within_limits(message, violations) {
+            return None;
+        }
+        // With the paths inside the policy, and apart from what was found before.
+        let mut found = Violations::new();
+        let draft = draft(message, &mut found);
+        let reported: Vec<String> = found.fields().map(ToOwned::to_owned).collect();
+        let policy = Policy::try_new(draft);
+        for (path, fault) in found.into_faults() {
+            violations.add(&path, fault);
+        }
+        let faults = match policy {
+            Ok(policy) => return reported.is_empty().then_some(policy),
+            Err(faults) => faults,
+        };
+        for fault in faults {
+            let inside = |path: &String| {
+                path.strip_prefix(&fault.path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            };
+            if !reported.iter().any(inside) {
+                violations.add(&fault.path, Fault::from(fault.description));
+            }
+        }
+        None
+    }
+}
+
+fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> bool {
+    let options = message.verdict_scale.as_ref().map_or(0, |scale| scale.options.len());
+    let lists = [
+        ("clocks", message.clocks.len()),
+        ("levels", message.levels.len()),
+        ("severities", message.severities.len()),
+        ("verdict_scale.options", options),
+        ("grade_priorities", message.grade_priorities.len()),
+        ("violations", message.violations.len()),
+    ];
+    lists.iter().all(|(field, length)| violations.at_most(field, *length, MOST_ENTRIES))
+}
+
+fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
+    let options = message.verdict_scale.as_ref().map(|scale| scale.options.as_slice());
+    PolicyDraft {
+        code: message.code.clone(),
+        title: text(found, "title", message.title.as_ref()),
+        calendar: decode::calendar(found, "calendar", message.calendar.as_ref()),
+        clocks: each(found, "clocks", &message.clocks, clock),
+        levels: each(found, "levels", &message.levels, |found, level| LevelDraft {
+            level: level.level,
+            title: text(found, "title", level.title.as_ref()),
+        }),
+        severities: message
+            .severities
+            .iter()
+            .map(|rule| SeverityDraft { severity: rule.severity, receiver_level: rule.receiver_level })
+            .collect(),
+        verdict_options: each(
+            found,
+            "verdict_scale.options",
+            options.unwrap_or_default(),
+            |found, option| VerdictOptionDraft {
+                value: option.value,
+                label: text(found, "label", option.label.as_ref()),
+                outcome: found.enumeration("outcome", option.outcome).and_then(outcome),
+            },
+        ),
+        grade_priorities: each(
+            found,
+            "grade_priorities",
+            &message.grade_priorities,
+            |found, grade| GradePriorityDraft {
+                grade: grade.grade.clone(),
+                priority: found.enumeration("priority", grade.priority).and_then(priority),
+            },
+        ),
+        violations: each(found, "violations", &message.violations, |found, rule| ViolationDraft {
+            code: rule.code.clone(),
+            description: text(found, "description", rule.description.as_ref()),
+            amount_cents: rule.amount_cents,
+            currency: rule.currency.clone(),
+        }),
+    }
+}
+
+fn each<M, D>(
+    found: &mut Violations,
+    field: &str,
+    messages: &[M],
+    decode: impl Fn(&mut Violations, &M) -> D,
+) -> Vec<D> {
+    let messages = messages.iter().enumerate();
+    messages.map(|(index, m)| found.item(field, index, |found| decode(found, m))).collect()
+}
+
+fn clock(found: &mut Violations, rule: &pb::ClockRule) -> ClockRuleDraft {
+    let ticket_kinds = rule.ticket_kinds.iter().enumerate().map(|(index, kind)| {
+        found.enumeration(&format!("ticket_kinds[{index}]"), *kind).and_then(values::ticket_kind)
+    });
+    let ticket_kinds = ticket_kinds.collect();
+    let channels = rule.channels.iter().enumerate().map(|(index, channel)| {
+        found.enumeration(&format!("channels[{index}]"), *channel).and_then(values::ticket_channel)
+    });
+    let channels = channels.collect();
+    ClockRuleDraft {
+        name: rule.name.clone(),
+        kind: found.enumeration("kind", rule.kind).and_then(clock_kind),
+        ticket_kinds,
+        channels,
+        severities: rule.severities.clone(),
+        target: decode::target(found, "target", rule.target.as_ref()),
+        warn_percent: rule.warn_percent,
+        breach_raises_level: rule.breach_raises_level,
+        breach_violation: rule.breach_violation.clone(),
+    }
+}
+
+fn text(
+    found: &mut Violations,
+    field: &str,
+    text: Option<&kefu_api::policy::v1::LocalizedText>,
+) -> Label {
+    decode::localized_text(found, field, text, MAX_TEXT).unwrap_or_default()
+}
+
+fn clock_kind(kind: pb::ClockKind) -> Option<ClockKind> {
+    Some(match kind {
+        pb::ClockKind::Unspecified => return None,
+        pb::ClockKind::FirstResponse => ClockKind::FirstResponse,
+        pb::ClockKind::Resolution => ClockKind::Resolution,
+        pb::ClockKind::ResultFeedback => ClockKind::ResultFeedback,
+        pb::ClockKind::CallBack => ClockKind::CallBack,
+    })
+}
+
+fn outcome(outcome: pb::VerdictOutcome) -> Option<VerdictOutcome> {
+    Some(match outcome {
+        pb::VerdictOutcome::Unspecified => return None,
+        pb::VerdictOutcome::Close => VerdictOutcome::Close,
+        pb::VerdictOutcome::Reopen => VerdictOutcome::Reopen,
+    })
+}
+
+fn priority(priority: pb::TicketPriority) -> Option<Priority> {
+    Some(match priority {
+        pb::TicketPriority::Unspecified => return None,
+        pb::TicketPriority::Low => Priority::Low,
+        pb::TicketPriority::Normal => Priority::Normal,
+        pb::TicketPriority::High => Priority::High,
+        pb::TicketPriority::Urgent => Priority::Urgent,
+    })
+}

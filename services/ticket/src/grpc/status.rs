@@ -1,0 +1,118 @@
+//! The one table from errors to statuses.
+
+use std::time::Duration;
+
+use kefu_postgres::StoreError;
+use kefu_rpc::{Etag, Failure, Fault, Precondition, Reason, RequestContext};
+use tonic::{Code, Status};
+
+use crate::app::Error;
+use crate::domain::{Missing, Refusal};
+
+/// When to try again while the database is away.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+/// When to try again while the customer context is away.
+const CONTEXT_RETRY: Duration = Duration::from_millis(500);
+/// When to try again while too much is to be registered.
+const OVERLOAD_RETRY: Duration = Duration::from_millis(100);
+
+/// What the caller learns: the reason and what it can do about it, and nothing of our inside.
+pub(super) fn status(context: &RequestContext, error: Error) -> Status {
+    match error {
+        Error::Invalid(field, fault) => {
+            let mut violations = context.violations();
+            violations.add(field, fault);
+            named(violations)
+        }
+        Error::Refused(refusal) => refused(context, refusal),
+        Error::NotFound { kind, name } => kefu_rpc::not_found(kind, &name),
+        Error::Denied { action, org_unit } => context.denied(action, org_unit.as_str()),
+        Error::EtagStale { current } => {
+            kefu_rpc::aborted_stale_etag(&Etag::of_revision(current).to_string())
+        }
+        Error::RequestIdReused { request_id } => kefu_rpc::request_id_reused(&request_id),
+        Error::OrgUnitUnknown(org_unit) => Failure::new(
+            Code::FailedPrecondition,
+            Reason::OrgUnitUnknown,
+            format!("the org unit {org_unit} does not exist"),
+        )
+        .metadata("org_unit", org_unit.as_str())
+        .into_status(),
+        Error::PolicyMissing(org_unit) => Failure::new(
+            Code::FailedPrecondition,
+            Reason::PolicyMissing,
+            format!("no ticket policy is in force for {org_unit}"),
+        )
+        .metadata("org_unit", org_unit.as_str())
+        .into_status(),
+        Error::CustomerUnavailable => kefu_rpc::context_unavailable("customer", CONTEXT_RETRY),
+        Error::Overloaded => kefu_rpc::resource_exhausted(OVERLOAD_RETRY),
+        Error::Conflict => kefu_rpc::aborted_conflict(),
+        Error::Store(error) => store(&error),
+        Error::Defect(cause) => kefu_rpc::internal(&cause),
+    }
+}
+
+fn refused(context: &RequestContext, refusal: Refusal) -> Status {
+    match refusal {
+        Refusal::IllegalState { state, command, missing } => Failure::new(
+            Code::FailedPrecondition,
+            Reason::IllegalState,
+            Refusal::IllegalState { state, command, missing: missing.clone() }.to_string(),
+        )
+        .metadata("state", state.code().to_uppercase())
+        .metadata("command", command)
+        .preconditions(missing.into_iter().map(precondition))
+        .into_status(),
+        Refusal::SeparationOfDuties { state, command, .. } => Failure::new(
+            Code::PermissionDenied,
+            Reason::SeparationOfDuties,
+            "whoever handled the ticket in this cycle may not enter its verdict",
+        )
+        .metadata("state", state.code().to_uppercase())
+        .metadata("command", command)
+        .into_status(),
+        Refusal::Fields(faults) => {
+            let mut violations = context.violations();
+            for fault in faults {
+                violations.add(&fault.path, Fault::from(fault.description));
+            }
+            named(violations)
+        }
+        Refusal::NoDeadline { rule, error } => Failure::new(
+            Code::FailedPrecondition,
+            Reason::IllegalState,
+            format!("the deadline of {rule} cannot be computed: {error}"),
+        )
+        .preconditions([Precondition::new(
+            "COMPUTABLE_DEADLINE",
+            rule,
+            "the policy's calendar must reach the deadline",
+        )])
+        .into_status(),
+    }
+}
+
+fn precondition(missing: Missing) -> Precondition {
+    Precondition::new(missing.code().to_uppercase(), "ticket", missing.words().en)
+}
+
+fn named(violations: kefu_rpc::Violations) -> Status {
+    violations
+        .into_result()
+        .err()
+        .unwrap_or_else(|| kefu_rpc::internal("a request was refused without naming a field"))
+}
+
+fn store(error: &StoreError) -> Status {
+    match error {
+        StoreError::Unavailable(_) | StoreError::Timeout(_) => {
+            tracing::warn!(%error, "the store did not answer");
+            kefu_rpc::store_unavailable(STORE_RETRY)
+        }
+        StoreError::Conflict(_) => kefu_rpc::aborted_conflict(),
+        // Somebody else made the same revision first: the journal's own proof against lost updates.
+        error if error.is_unique("journal_revision_key") => kefu_rpc::aborted_conflict(),
+        error => kefu_rpc::internal(error),
+    }
+}

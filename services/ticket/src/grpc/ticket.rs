@@ -1,0 +1,423 @@
+//! `kefu.ticket.v1.TicketService`.
+
+use jiff::Timestamp;
+use kefu_api::ticket::v1 as pb;
+use kefu_api::ticket::v1::ticket_service_server::TicketService;
+use kefu_rpc::{Etag, Fault, PageQuery, RequestContext, TextRule, Violations, to_proto_timestamp};
+use prost::Message;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::status::status;
+use super::{Grpc, call, page_size, values, violation, watch};
+use crate::app::Call;
+use crate::app::registration::NewRegistration;
+use crate::domain::{Command, Details, Ticket};
+use crate::encode::ticket as encode;
+use crate::store::history::HistoryRow;
+use crate::store::ticket_list::TicketQuery;
+
+/// The most states that a list can be asked for: each twice.
+const MAX_STATES: usize = 20;
+
+/// What every command on a ticket names.
+struct Target {
+    call: Call,
+    id: Uuid,
+    etag: Option<Etag>,
+}
+
+/// Decodes what every command on a ticket names. `message` is the request without its `request_id`.
+fn target(
+    context: &RequestContext,
+    violations: &mut Violations,
+    method: &'static str,
+    (name, etag, request_id): (&str, &str, &str),
+    message: &impl Message,
+) -> Option<Target> {
+    let call = call(context, violations, method, request_id, message);
+    let id = violations.resource_id("name", name, "tickets");
+    let etag = violations.etag("etag", etag);
+    Some(Target { call, id: id?, etag: etag? })
+}
+
+impl Grpc {
+    /// The rest of every command on a ticket.
+    async fn command(
+        &self,
+        context: &RequestContext,
+        action: &'static str,
+        target: Target,
+        command: impl FnOnce(&Ticket) -> Command,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        let Target { call, id, etag } = target;
+        let answer = self.app.command(&call, action, id, etag, command).await;
+        answer.map(Response::new).map_err(|error| status(context, error))
+    }
+}
+
+/// The commands that say one text about a ticket: decode, and hand over.
+macro_rules! command {
+    ($self:ident, $request:ident, $method:literal, |$violations:ident, $message:ident| $decode:expr) => {{
+        let context = RequestContext::of(&$request);
+        let mut $message = $request.into_inner();
+        let request_id = std::mem::take(&mut $message.request_id);
+        let mut $violations = context.violations();
+        let common = (&*$message.name, &*$message.etag, &*request_id);
+        let method = concat!("kefu.ticket.v1.TicketService/", $method);
+        let target = target(&context, &mut $violations, method, common, &$message);
+        let command: Option<Command> = $decode;
+        let (target, command) = $violations.finish(target.zip(command))?;
+        $self.command(&context, concat!("ticket.", $method), target, |_| command).await
+    }};
+}
+
+fn text(violations: &mut Violations, field: &str, value: &str, rule: TextRule) -> Option<String> {
+    violations.take(field, rule.apply(value))
+}
+
+#[tonic::async_trait]
+impl TicketService for Grpc {
+    async fn create_ticket(
+        &self,
+        request: Request<pb::CreateTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        let context = RequestContext::of(&request);
+        let mut message = request.into_inner();
+        let request_id = std::mem::take(&mut message.request_id);
+        let mut violations = context.violations();
+        let method = crate::app::intake::METHOD;
+        let call = call(&context, &mut violations, method, &request_id, &message);
+        let new = registration(&mut violations, message.ticket.as_ref(), self.app.now());
+        let new = violations.finish(new)?;
+        let answer = self.app.create_ticket(&call, new).await;
+        answer.map(Response::new).map_err(|error| status(&context, error))
+    }
+
+    async fn get_ticket(
+        &self,
+        request: Request<pb::GetTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        let context = RequestContext::of(&request);
+        let mut violations = context.violations();
+        let id = violations.resource_id("name", &request.get_ref().name, "tickets");
+        let id = violations.finish(id)?;
+        let ticket = self.app.get_ticket(context.caller(), "ticket.GetTicket", id).await;
+        let ticket = ticket.map_err(|error| status(&context, error))?;
+        Ok(Response::new(encode::resource(&ticket)))
+    }
+
+    async fn list_tickets(
+        &self,
+        request: Request<pb::ListTicketsRequest>,
+    ) -> Result<Response<pb::ListTicketsResponse>, Status> {
+        let context = RequestContext::of(&request);
+        let message = request.into_inner();
+        let mut violations = context.violations();
+        let org_unit = values::org_unit(&mut violations, "org_unit", &message.org_unit);
+        let size = page_size(&mut violations, message.page_size);
+        let customer =
+            values::optional_id(&mut violations, "customer", &message.customer, "customers");
+        let mut states = Vec::new();
+        if violations.at_most("states", message.states.len(), MAX_STATES) {
+            for (index, state) in message.states.iter().enumerate() {
+                let state = violations.enumeration(&format!("states[{index}]"), *state);
+                states.extend(state.and_then(values::state));
+            }
+        }
+        let mut query =
+            PageQuery::new("ticket.ListTickets").field(&message.org_unit).field(&message.customer);
+        for state in &message.states {
+            query = query.field(state.to_be_bytes());
+        }
+        let after: Option<(i64, Uuid)> =
+            violations.page_token("page_token", &message.page_token, &query);
+        let after = after.and_then(|(at, id)| Some((Timestamp::from_microsecond(at).ok()?, id)));
+        let decoded = org_unit.zip(customer);
+        let (org_unit, customer) = violations.finish(decoded)?;
+        let asked =
+            TicketQuery { org_unit: org_unit.to_string(), states, customer, after, limit: 0 };
+        let page = self.app.list_tickets(context.caller(), &org_unit, asked, size).await;
+        let page = page.map_err(|error| status(&context, error))?;
+        let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
+        Ok(Response::new(pb::ListTicketsResponse {
+            tickets: page.items.iter().map(encode::resource).collect(),
+            next_page_token: next.unwrap_or_default(),
+        }))
+    }
+
+    async fn update_ticket(
+        &self,
+        request: Request<pb::UpdateTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        const METHOD: &str = "kefu.ticket.v1.TicketService/UpdateTicket";
+        let context = RequestContext::of(&request);
+        let mut message = request.into_inner();
+        let request_id = std::mem::take(&mut message.request_id);
+        let mut violations = context.violations();
+        let call = call(&context, &mut violations, METHOD, &request_id, &message);
+        let decoded = violations.required("ticket", message.ticket.as_ref()).and_then(|ticket| {
+            let update = update(&mut violations, ticket, message.update_mask.as_ref());
+            violations.within("ticket", |violations| {
+                let id = violations.resource_id("name", &ticket.name, "tickets");
+                let etag = violations.etag("etag", &ticket.etag);
+                Some((id?, etag?, update?))
+            })
+        });
+        let (id, etag, update) = violations.finish(decoded)?;
+        let target = Target { call, id, etag };
+        self.command(&context, "ticket.UpdateTicket", target, |ticket| {
+            Command::UpdateDetails { details: update.onto(&ticket.details) }
+        })
+        .await
+    }
+
+    async fn respond_ticket(
+        &self,
+        request: Request<pb::RespondTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        let now = self.app.now();
+        command!(self, request, "RespondTicket", |violations, message| {
+            let said = text(&mut violations, "message", &message.message, values::LONG_TEXT);
+            let sent_at =
+                values::past_time(&mut violations, "send_time", message.send_time, now);
+            said.zip(sent_at).map(|(message, sent_at)| Command::Respond { message, sent_at })
+        })
+    }
+
+    async fn pause_ticket(
+        &self,
+        request: Request<pb::PauseTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        command!(self, request, "PauseTicket", |violations, message| {
+            text(&mut violations, "reason", &message.reason, values::REASON)
+                .map(|reason| Command::Pause { reason })
+        })
+    }
+
+    async fn resume_ticket(
+        &self,
+        request: Request<pb::ResumeTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        command!(self, request, "ResumeTicket", |violations, message| Some(Command::Resume))
+    }
+
+    async fn resolve_ticket(
+        &self,
+        request: Request<pb::ResolveTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        command!(self, request, "ResolveTicket", |violations, message| {
+            text(&mut violations, "solution", &message.solution, values::LONG_TEXT)
+                .map(|solution| Command::Resolve { solution })
+        })
+    }
+
+    async fn feed_back_ticket(
+        &self,
+        request: Request<pb::FeedBackTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        command!(self, request, "FeedBackTicket", |violations, message| {
+            text(&mut violations, "message", &message.message, values::LONG_TEXT)
+                .map(|message| Command::FeedBack { message })
+        })
+    }
+
+    async fn record_verdict(
+        &self,
+        request: Request<pb::RecordVerdictRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        command!(self, request, "RecordVerdict", |violations, message| {
+            let value = message.value;
+            text(&mut violations, "comment", &message.comment, values::COMMENT)
+                .map(|comment| Command::RecordVerdict { value, comment })
+        })
+    }
+
+    async fn escalate_ticket(
+        &self,
+        request: Request<pb::EscalateTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        command!(self, request, "EscalateTicket", |violations, message| {
+            text(&mut violations, "reason", &message.reason, values::REASON)
+                .map(|reason| Command::Escalate { reason })
+        })
+    }
+
+    async fn cancel_ticket(
+        &self,
+        request: Request<pb::CancelTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        command!(self, request, "CancelTicket", |violations, message| {
+            text(&mut violations, "reason", &message.reason, values::REASON)
+                .map(|reason| Command::Cancel { reason })
+        })
+    }
+
+    async fn explain_deadline(
+        &self,
+        request: Request<pb::ExplainDeadlineRequest>,
+    ) -> Result<Response<pb::ExplainDeadlineResponse>, Status> {
+        let context = RequestContext::of(&request);
+        let mut violations = context.violations();
+        let id = violations.resource_id("name", &request.get_ref().name, "tickets");
+        let id = violations.finish(id)?;
+        let explanations = self.app.explain_deadline(context.caller(), id).await;
+        let explanations = explanations.map_err(|error| status(&context, error))?;
+        Ok(Response::new(pb::ExplainDeadlineResponse { explanations }))
+    }
+
+    async fn list_ticket_history(
+        &self,
+        request: Request<pb::ListTicketHistoryRequest>,
+    ) -> Result<Response<pb::ListTicketHistoryResponse>, Status> {
+        let context = RequestContext::of(&request);
+        let message = request.into_inner();
+        let mut violations = context.violations();
+        let id = violations.resource_id("parent", &message.parent, "tickets");
+        let size = page_size(&mut violations, message.page_size);
+        let query = PageQuery::new("ticket.ListTicketHistory").field(&message.parent);
+        let after: Option<i64> =
+            violations.page_token("page_token", &message.page_token, &query);
+        let id = violations.finish(id)?;
+        let after = after.unwrap_or_default();
+        let page = self.app.list_ticket_history(context.caller(), id, after, size).await;
+        let page = page.map_err(|error| status(&context, error))?;
+        Ok(Response::new(pb::ListTicketHistoryResponse {
+            entries: page.items.into_iter().map(history).collect(),
+            next_page_token: page.next.map(|next| query.token(&next)).unwrap_or_default(),
+        }))
+    }
+
+    async fn list_violations(
+        &self,
+        request: Request<pb::ListViolationsRequest>,
+    ) -> Result<Response<pb::ListViolationsResponse>, Status> {
+        violation::list(self, request).await
+    }
+
+    type WatchTicketsStream = watch::Stream;
+
+    async fn watch_tickets(
+        &self,
+        request: Request<pb::WatchTicketsRequest>,
+    ) -> Result<Response<watch::Stream>, Status> {
+        watch::start(self, request).await
+    }
+}
+
+fn registration(
+    violations: &mut Violations,
+    ticket: Option<&pb::Ticket>,
+    now: Timestamp,
+) -> Option<NewRegistration> {
+    let ticket = violations.required("ticket", ticket)?;
+    violations.within("ticket", |violations| {
+        let org_unit = values::org_unit(violations, "org_unit", &ticket.org_unit);
+        let kind = values::kind(violations, "kind", ticket.kind);
+        let channel = values::channel(violations, "channel", ticket.channel);
+        let complainant = values::complainant(violations, ticket);
+        let severity = values::severity(violations, "severity", ticket.severity);
+        let occurred_at = values::past_time(violations, "occur_time", ticket.occur_time, now);
+        let details = values::details(violations, ticket);
+        Some(NewRegistration {
+            org_unit: org_unit?,
+            kind: kind?,
+            channel: channel?,
+            complainant: complainant?,
+            severity: severity?,
+            occurred_at: occurred_at?,
+            details,
+        })
+    })
+}
+
+/// Which fields to change, and to what.
+struct Update {
+    fields: Vec<Field>,
+    details: Details,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Subject,
+    Description,
+    Category,
+    Product,
+    Tags,
+}
+
+impl Update {
+    fn onto(self, present: &Details) -> Details {
+        let mut details = present.clone();
+        let new = self.details;
+        let changes = |field| self.fields.contains(&field);
+        if changes(Field::Subject) {
+            details.subject = new.subject;
+        }
+        if changes(Field::Description) {
+            details.description = new.description;
+        }
+        if changes(Field::Category) {
+            details.category = new.category;
+        }
+        if changes(Field::Product) {
+            details.product = new.product;
+        }
+        if changes(Field::Tags) {
+            details.tags = new.tags;
+        }
+        details
+    }
+}
+
+fn update(
+    violations: &mut Violations,
+    ticket: &pb::Ticket,
+    mask: Option<&prost_types::FieldMask>,
+) -> Option<Update> {
+    let given = [
+        (Field::Subject, !ticket.subject.is_empty()),
+        (Field::Description, !ticket.description.is_empty()),
+        (Field::Category, !ticket.category.is_empty()),
+        (Field::Product, !ticket.product.is_empty()),
+        (Field::Tags, !ticket.tags.is_empty()),
+    ];
+    let mut fields = Vec::new();
+    for path in mask.map(|mask| mask.paths.as_slice()).unwrap_or_default() {
+        match path.as_str() {
+            "subject" => fields.push(Field::Subject),
+            "description" => fields.push(Field::Description),
+            "category" => fields.push(Field::Category),
+            "product" => fields.push(Field::Product),
+            "tags" => fields.push(Field::Tags),
+            _ => violations.add(
+                "update_mask",
+                Fault::malformed("among subject, description, category, product, tags"),
+            ),
+        }
+    }
+    if mask.is_none_or(|mask| mask.paths.is_empty()) {
+        fields.extend(given.iter().filter(|(_, is_set)| *is_set).map(|(field, _)| *field));
+    }
+    // A subject that is not to be changed need not be there.
+    let mut looked_at = ticket.clone();
+    if !fields.contains(&Field::Subject) {
+        "-".clone_into(&mut looked_at.subject);
+    }
+    let details =
+        violations.within("ticket", |violations| values::details(violations, &looked_at));
+    Some(Update { fields, details })
+}
+
+fn history(row: HistoryRow) -> pb::TicketHistoryEntry {
+    let json = |value: Option<serde_json::Value>| value.map(|v| v.to_string()).unwrap_or_default();
+    pb::TicketHistoryEntry {
+        revision: row.revision,
+        action: row.action,
+        actor: row.actor,
+        origin: row.origin,
+        occur_time: Some(to_proto_timestamp(row.occurred_at.to_jiff())),
+        before_json: json(row.before),
+        after_json: json(row.after),
+    }
+}

@@ -1,0 +1,103 @@
+//! The live stream of `kefu.ticket.v1.TicketService` (T-24).
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_api::ticket::v1 as pb;
+use kefu_identity::OrgUnit;
+use kefu_journal::{Batch, Cursor, FeedError, Follow, Recorded, Start};
+use kefu_rpc::{Fault, RequestContext};
+use tonic::{Request, Response, Status};
+
+use super::status::status;
+use super::{Grpc, values};
+use crate::encode::event;
+
+/// A quiet stream says at least this often that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Events that are read at once. Nothing more is read before the client has taken them.
+const BATCH: usize = 64;
+
+pub(super) type Stream =
+    Pin<Box<dyn futures::Stream<Item = Result<pb::WatchTicketsResponse, Status>> + Send>>;
+
+/// What one watcher sees.
+struct Watch {
+    follow: Follow,
+    org_unit: OrgUnit,
+    ready: VecDeque<pb::WatchTicketsResponse>,
+}
+
+pub(super) async fn start(
+    grpc: &Grpc,
+    request: Request<pb::WatchTicketsRequest>,
+) -> Result<Response<Stream>, Status> {
+    let context = RequestContext::of(&request);
+    let message = request.into_inner();
+    let mut violations = context.violations();
+    let org_unit = values::org_unit(&mut violations, "org_unit", &message.org_unit);
+    let start = match message.resume_token.as_str() {
+        "" => Some(Start::Now),
+        token => {
+            let cursor = token.parse::<Cursor>();
+            let cursor =
+                cursor.map_err(|_| Fault::malformed("a resume token of this stream"));
+            violations.take("resume_token", cursor).map(Start::After)
+        }
+    };
+    let (org_unit, start) = violations.finish(org_unit.zip(start))?;
+    grpc.app
+        .allow(context.caller(), "ticket.WatchTickets", &org_unit)
+        .map_err(|error| status(&context, error))?;
+    let follow = grpc.app.tail.follow(start, BATCH).await?;
+    let mut ready = VecDeque::new();
+    // At once, so that a watcher knows from where on it sees everything.
+    ready.push_back(sign_of_life(follow.cursor()));
+    let watch = Watch { follow, org_unit, ready };
+    let stream = futures::stream::try_unfold(watch, |mut watch| async move {
+        Ok(watch.next().await?.map(|message| (message, watch)))
+    });
+    Ok(Response::new(Box::pin(stream)))
+}
+
+impl Watch {
+    /// The next event in scope, or a sign of life; `None` when the service is going down.
+    async fn next(&mut self) -> Result<Option<pb::WatchTicketsResponse>, Status> {
+        loop {
+            if let Some(message) = self.ready.pop_front() {
+                return Ok(Some(message));
+            }
+            match tokio::time::timeout(HEARTBEAT, self.follow.next()).await {
+                Ok(Ok(batch)) => self.take(&batch)?,
+                Ok(Err(FeedError::Closed)) => return Ok(None),
+                Ok(Err(error)) => return Err(error.into()),
+                Err(_) => return Ok(Some(sign_of_life(self.follow.cursor()))),
+            }
+        }
+    }
+
+    fn take(&mut self, batch: &Batch) -> Result<(), Status> {
+        for recorded in &batch.events {
+            if !self.is_in_scope(recorded) {
+                continue;
+            }
+            let event = event::live(recorded).map_err(|error| kefu_rpc::internal(&error))?;
+            let cursor = Cursor { feed: batch.cursor.feed, position: recorded.position };
+            self.ready.extend(event.map(|event| pb::WatchTicketsResponse {
+                event: Some(event),
+                resume_token: cursor.to_string(),
+            }));
+        }
+        Ok(())
+    }
+
+    fn is_in_scope(&self, event: &Arc<Recorded>) -> bool {
+        event.org_unit.parse().is_ok_and(|at: OrgUnit| self.org_unit.contains(&at))
+    }
+}
+
+fn sign_of_life(cursor: Cursor) -> pb::WatchTicketsResponse {
+    pb::WatchTicketsResponse { event: None, resume_token: cursor.to_string() }
+}

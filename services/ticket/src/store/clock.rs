@@ -1,0 +1,173 @@
+//! Table `ticket_clock`: the ledger of promises.
+
+use jiff_sqlx::{Timestamp, ToSqlx as _};
+use kefu_calendar::{Pause, Timeline};
+use serde_json::{Value, json};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use kefu_postgres::StoreError;
+
+use super::{column, known, read};
+use crate::domain::{ClockEntry, Fulfilment, Policy};
+
+type Times = (
+    Timestamp,
+    Option<Timestamp>,
+    Option<Timestamp>,
+    Option<Timestamp>,
+    Option<Timestamp>,
+    Option<Timestamp>,
+);
+
+/// A row as `ticket_get.sql` reads it: rule, kind, cycle; started, due, warn, warned, breached, cancelled; fulfilled at
+/// and by, recorded at; pauses.
+pub(crate) type ClockRecord = (
+    String,
+    String,
+    i32,
+    Times,
+    (Option<Timestamp>, Option<String>, Option<Timestamp>),
+    Option<Value>,
+);
+
+/// The entry of the ledger; its target stands in the policy.
+pub(super) fn entry(record: ClockRecord, policy: &Policy) -> Result<ClockEntry, StoreError> {
+    let (rule, kind, cycle, times, fulfilment, pauses) = record;
+    let (started, due, warn_at, warned_at, breached_at, cancelled_at) = times;
+    let rule = policy.rule(&rule).ok_or_else(|| {
+        StoreError::corrupt("ticket_clock.rule", "is not in the ticket's policy version")
+    })?;
+    let timeline = match pauses {
+        None => Timeline::new(started.to_jiff(), rule.target),
+        Some(pauses) => read(
+            "ticket_clock.pauses",
+            Timeline::restore(started.to_jiff(), rule.target, read_pauses(&pauses)?),
+        )?,
+    };
+    let fulfilled = match fulfilment {
+        (None, None, None) => None,
+        (Some(at), Some(by), Some(recorded_at)) => Some(Fulfilment {
+            at: at.to_jiff(),
+            by: by.into(),
+            recorded_at: recorded_at.to_jiff(),
+        }),
+        _ => return Err(StoreError::corrupt("ticket_clock.fulfilled_at", "is not whole")),
+    };
+    Ok(ClockEntry {
+        rule: rule.name.clone(),
+        kind: read("ticket_clock.kind", kind.parse())?,
+        cycle: read("ticket_clock.cycle", u32::try_from(cycle))?,
+        timeline,
+        due: due.map(Timestamp::to_jiff),
+        warn_at: warn_at.map(Timestamp::to_jiff),
+        warned_at: warned_at.map(Timestamp::to_jiff),
+        breached_at: breached_at.map(Timestamp::to_jiff),
+        fulfilled,
+        cancelled_at: cancelled_at.map(Timestamp::to_jiff),
+    })
+}
+
+fn read_pauses(pauses: &Value) -> Result<Vec<Pause>, StoreError> {
+    const COLUMN: &str = "ticket_clock.pauses";
+    let time = |pause: &Value, key: &str| -> Result<Option<jiff::Timestamp>, StoreError> {
+        pause.get(key).and_then(Value::as_str).map(|text| read(COLUMN, text.parse())).transpose()
+    };
+    let pauses = known(COLUMN, pauses.as_array())?;
+    pauses
+        .iter()
+        .map(|pause| {
+            Ok(Pause {
+                from: known(COLUMN, time(pause, "from")?)?,
+                to: time(pause, "to")?,
+                reason: known(COLUMN, pause.get("reason").and_then(Value::as_str))?.to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// Pauses as they are stored.
+pub(crate) fn pauses_json(clock: &ClockEntry) -> Option<Value> {
+    let pauses = clock.timeline.pauses();
+    let pause = |pause: &Pause| {
+        json!({
+            "from": pause.from.to_string(),
+            "to": pause.to.map(|to| to.to_string()),
+            "reason": pause.reason,
+        })
+    };
+    (!pauses.is_empty()).then(|| pauses.iter().map(pause).collect())
+}
+
+/// Writes entries, each with its place among the clocks of its ticket, oldest first: so an entry of an ended cycle has
+/// ended before the next one of its rule begins.
+pub(crate) async fn upsert(
+    conn: &mut PgConnection,
+    ticket: Uuid,
+    customer: Option<Uuid>,
+    clocks: &[(usize, &ClockEntry)],
+) -> Result<(), StoreError> {
+    if clocks.is_empty() {
+        return Ok(());
+    }
+    let positions = clocks.iter().map(|(position, _)| i16::try_from(*position));
+    let positions = read("ticket_clock.position", positions.collect::<Result<Vec<_>, _>>())?;
+    let cycles = clocks.iter().map(|(_, clock)| i32::try_from(clock.cycle));
+    let cycles = read("ticket_clock.cycle", cycles.collect::<Result<Vec<_>, _>>())?;
+    let fulfilled = |clock: &ClockEntry| clock.fulfilled.clone();
+    sqlx::query_file!(
+        "src/store/clock_upsert.sql",
+        ticket,
+        customer,
+        &column!(clocks, |(_, clock)| &*clock.rule) as _,
+        &cycles,
+        &positions,
+        &column!(clocks, |(_, clock)| clock.kind.code()) as _,
+        &column!(clocks, |(_, clock)| clock.state().code()) as _,
+        &column!(clocks, |(_, clock)| clock.timeline.started().to_sqlx()) as _,
+        &column!(clocks, |(_, clock)| pauses_json(clock)) as _,
+        &column!(clocks, |(_, clock)| clock.due.map(|at| at.to_sqlx())) as _,
+        &column!(clocks, |(_, clock)| clock.warn_at.map(|at| at.to_sqlx())) as _,
+        &column!(clocks, |(_, clock)| clock.warned_at.map(|at| at.to_sqlx())) as _,
+        &column!(clocks, |(_, clock)| clock.breached_at.map(|at| at.to_sqlx())) as _,
+        &column!(clocks, |(_, clock)| fulfilled(clock).map(|f| f.at.to_sqlx())) as _,
+        &column!(clocks, |(_, clock)| fulfilled(clock).map(|f| f.by.to_string())) as _,
+        &column!(clocks, |(_, clock)| fulfilled(clock).map(|f| f.recorded_at.to_sqlx())) as _,
+        &column!(clocks, |(_, clock)| clock.cancelled_at.map(|at| at.to_sqlx())) as _,
+        &column!(clocks, |(_, clock)| clock.next_fire_at().map(|at| at.to_sqlx())) as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Tickets with something to do at `now`, the longest due first, each once, with the time at which it was due.
+pub(crate) async fn due(
+    pool: &PgPool,
+    now: jiff::Timestamp,
+    limit: i64,
+) -> Result<Vec<(Uuid, jiff::Timestamp)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT ticket_id, min(next_fire_at) AS "due_at!: Timestamp"
+           FROM (SELECT ticket_id, next_fire_at FROM ticket_clock
+                 WHERE next_fire_at <= $1 ORDER BY next_fire_at LIMIT $2) AS clock
+           GROUP BY ticket_id
+           ORDER BY 2, 1"#,
+        now.to_sqlx() as _,
+        limit,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.ticket_id, row.due_at.to_jiff())).collect())
+}
+
+/// When the next one has something to do.
+pub(crate) async fn next_due(pool: &PgPool) -> Result<Option<jiff::Timestamp>, StoreError> {
+    let at = sqlx::query_scalar!(
+        r#"SELECT next_fire_at AS "at!: Timestamp" FROM ticket_clock
+           WHERE next_fire_at IS NOT NULL ORDER BY next_fire_at LIMIT 1"#
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(at.map(Timestamp::to_jiff))
+}

@@ -1,0 +1,39 @@
+//! The SQL of this context, and nothing but: rows in, domain values out. Tables are unqualified, the context's schema is
+//! first on the role's search path. What no version of this program wrote is [`StoreError::Corrupt`], never a panic.
+//!
+//! [`StoreError::Corrupt`]: kefu_postgres::StoreError::Corrupt
+
+pub(crate) mod clock;
+pub(crate) mod customer;
+pub(crate) mod escalation;
+pub(crate) mod history;
+pub(crate) mod message;
+pub(crate) mod number;
+pub(crate) mod registration;
+pub(crate) mod report;
+pub(crate) mod ticket;
+pub(crate) mod ticket_list;
+pub(crate) mod verdict;
+pub(crate) mod violation;
+
+use std::fmt::Display;
+
+use kefu_postgres::StoreError;
+
+/// Reads what a column holds.
+fn read<T, E: Display>(column: &str, value: Result<T, E>) -> Result<T, StoreError> {
+    value.map_err(|error| StoreError::corrupt(column, error))
+}
+
+/// Reads what a column holds, where only some values mean something.
+fn known<T>(column: &str, value: Option<T>) -> Result<T, StoreError> {
+    value.ok_or_else(|| StoreError::corrupt(column, "is missing or out of range"))
+}
+
+/// One array per column, which `unnest` makes rows of.
+macro_rules! column {
+    ($rows:expr, $value:expr) => {
+        $rows.iter().map($value).collect::<Vec<_>>()
+    };
+}
+use column;

@@ -1,0 +1,43 @@
+-- A page of the tickets at and below an org unit, newest first: of each org unit that has any, the newest ones by the
+-- index, then the newest of those. The effort depends on the number of org units and the size of the page, not on how
+-- many tickets there are. Rows as in ticket_get.sql.
+WITH scope AS (
+    SELECT DISTINCT org_unit FROM number_counter
+    WHERE org_unit = $1 OR (org_unit > $1 || '/' AND org_unit < $1 || '0')
+),
+page AS (
+    SELECT found.id, found.created_at
+    FROM scope CROSS JOIN LATERAL (
+        SELECT ticket.id, ticket.created_at FROM ticket
+        WHERE ticket.org_unit = scope.org_unit
+          AND ($2::timestamptz IS NULL OR (ticket.created_at, ticket.id) < ($2, $3::uuid))
+          AND (cardinality($4::text[]) = 0 OR ticket.state = ANY ($4))
+        ORDER BY ticket.created_at DESC, ticket.id DESC
+        LIMIT $5
+    ) AS found
+    ORDER BY found.created_at DESC, found.id DESC
+    LIMIT $5
+)
+SELECT id, number, revision, policy_version_id, org_unit, kind, channel, customer_id, contact_id, complainant, severity,
+       occurred_at AS "occurred_at: Timestamp", subject, description, category, product, tags, customer_grade, priority,
+       first_contact_owner, handler, cycle_handlers, receiver_level, cycle,
+       cycle_started_at AS "cycle_started_at: Timestamp", state, state_since AS "state_since: Timestamp", state_by,
+       state_reason, resume_to, resume_since AS "resume_since: Timestamp", solution, solved_by,
+       solved_at AS "solved_at: Timestamp", first_responded_at AS "first_responded_at: Timestamp",
+       first_resolved_at AS "first_resolved_at: Timestamp", created_at AS "created_at!: Timestamp",
+       updated_at AS "updated_at: Timestamp",
+       ARRAY(
+           SELECT ROW(rule, kind, cycle, ROW(started_at, due_at, warn_at, warned_at, breached_at, cancelled_at),
+                      ROW(fulfilled_at, fulfilled_by, recorded_at), pauses)
+           FROM ticket_clock AS clock WHERE clock.ticket_id = ticket.id ORDER BY position
+       ) AS "clocks!: Vec<ClockRecord>",
+       ARRAY(
+           SELECT ROW(value, cycle, source, recorded_by, comment, recorded_at)
+           FROM verdict WHERE verdict.ticket_id = ticket.id ORDER BY cycle
+       ) AS "verdicts!: Vec<VerdictRecord>",
+       ARRAY(
+           SELECT ROW(cause, from_level, to_level, cycle, reason, escalated_at)
+           FROM escalation WHERE escalation.ticket_id = ticket.id ORDER BY position
+       ) AS "escalations!: Vec<EscalationRecord>"
+FROM page JOIN ticket USING (id, created_at)
+ORDER BY created_at DESC, id DESC

@@ -1,0 +1,22 @@
+//! What goes on without being called: the timers, and reading the feeds of the other contexts.
+
+pub mod customer_feed;
+pub mod survey_feed;
+pub mod timers;
+
+use kefu_api::feed::v1::Event;
+use kefu_journal::ApplyError;
+use prost::Message;
+use uuid::Uuid;
+
+/// The payload of an event.
+fn payload<M: Message + Default>(event: &Event) -> Result<M, ApplyError> {
+    M::decode(event.payload.clone()).map_err(Into::into)
+}
+
+/// The id in a resource name such as `customers/0197…`.
+fn id(name: &str, collection: &str) -> Result<Uuid, ApplyError> {
+    let id = name.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/'));
+    let id = id.and_then(|id| Uuid::try_parse(id).ok());
+    id.ok_or_else(|| format!("an event names something that is not in {collection}").into())
+}
