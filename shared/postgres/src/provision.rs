@@ -107,7 +107,8 @@ pub async fn ensure_database(admin_url: &str) -> Result<(), StoreError> {
 /// * The owner has the schema; tables that it creates are readable and writable, row by row, for
 ///   the application's role, unless a migration revokes it.
 /// * Both roles find the context's schema by themselves and no other. The application's statements
-///   are stopped after 30 s, and so is a transaction that it leaves idle.
+///   are stopped after 30 s, a wait for a lock after 10 s, and so is a transaction that it leaves
+///   idle.
 ///
 /// # Errors
 ///
@@ -194,10 +195,13 @@ pub async fn admit(connection: &mut PgConnection, roles: &ContextRoles) -> Resul
         ("ALTER ROLE %I IN DATABASE %I SET search_path = %I", &[owner, database, schema]),
         ("ALTER ROLE %I IN DATABASE %I SET search_path = %I", &[application, database, schema]),
         ("ALTER ROLE %I IN DATABASE %I SET statement_timeout = '30s'", &[application, database]),
+        // An open transaction that has written holds back every feed: nothing that was written after
+        // it is shown before it ends. And whoever waits for a row waits with a connection.
         (
-            "ALTER ROLE %I IN DATABASE %I SET idle_in_transaction_session_timeout = '30s'",
+            "ALTER ROLE %I IN DATABASE %I SET idle_in_transaction_session_timeout = '10s'",
             &[application, database],
         ),
+        ("ALTER ROLE %I IN DATABASE %I SET lock_timeout = '10s'", &[application, database]),
         // Compiling a short statement takes longer than running it.
         ("ALTER ROLE %I IN DATABASE %I SET jit = off", &[application, database]),
     ] {

@@ -162,16 +162,7 @@ impl Home {
     ///
     /// Only for the holder of the lock.
     pub fn end_leftover(&self) -> Result<(), ClusterError> {
-        let path = self.data().join("postmaster.pid");
-        let Some(pid) = self.postmaster() else {
-            let socket_lock = self.socket.join(format!("{SOCKET}.lock"));
-            for stale in [path, socket_lock, self.socket.join(SOCKET)] {
-                if stale.symlink_metadata().is_ok() {
-                    fs::remove_file(&stale).map_err(ClusterError::io(stale))?;
-                }
-            }
-            return Ok(());
-        };
+        let Some(pid) = self.postmaster() else { return self.clear_marks() };
         tracing::info!("waiting for the private Postgres of an earlier run to stop");
         // Fast, then immediate, then at once: the next start recovers in any case.
         for (signal, tries) in [(Signal::INT, 600), (Signal::QUIT, 200), (Signal::KILL, 200)] {
@@ -185,6 +176,23 @@ impl Home {
             }
         }
         Err(ClusterError::InUse(self.root.clone()))
+    }
+
+    /// Removes the files by which a server that was killed is still named.
+    ///
+    /// Only for the holder of the lock, and refused while the server lives.
+    pub fn clear_marks(&self) -> Result<(), ClusterError> {
+        if self.postmaster().is_some() {
+            return Err(ClusterError::InUse(self.root.clone()));
+        }
+        let socket_lock = self.socket.join(format!("{SOCKET}.lock"));
+        let mark = self.data().join("postmaster.pid");
+        for stale in [mark, socket_lock, self.socket.join(SOCKET)] {
+            if stale.symlink_metadata().is_ok() {
+                fs::remove_file(&stale).map_err(ClusterError::io(stale))?;
+            }
+        }
+        Ok(())
     }
 
     /// The running server of this cluster, whoever started it.

@@ -38,7 +38,8 @@ const SETTINGS: [(&str, &str); 7] = [
     ("synchronous_commit", "off"),
     ("full_page_writes", "off"),
     ("autovacuum", "off"),
-    ("max_connections", "400"),
+    // Several tests at once, each with a pool or two for every context.
+    ("max_connections", "1000"),
     ("max_wal_size", "4GB"),
     ("checkpoint_timeout", "1h"),
 ];
@@ -58,10 +59,7 @@ pub async fn url() -> Result<(String, File), ClusterError> {
             }
             drop(in_use);
             let _alone = alone(&home)?;
-            // Another process may have done it while this one waited.
-            if !accepts(&home) {
-                start(&home)?;
-            }
+            make_run(&home)?;
         }
     })
     .await
@@ -114,8 +112,26 @@ fn touch(home: &Home) -> Result<(), ClusterError> {
     options.open(&path).map(drop).map_err(ClusterError::io(path))
 }
 
+/// Starts the server unless it runs. Never ends one: other tests are using it, and a server that
+/// does not answer at once, on a busy machine or while it starts, answers later.
+///
+/// Only for the holder of the lock.
+fn make_run(home: &Home) -> Result<(), ClusterError> {
+    // Another process may have done it while this one waited; or the server is on its way down.
+    if wait_until_ready(home, || home.postmaster().is_none()) {
+        return Ok(());
+    }
+    match home.postmaster() {
+        None => start(home),
+        Some(pid) => Err(ClusterError::Failed {
+            program: "postgres",
+            output: format!("process {pid} runs but does not accept connections"),
+        }),
+    }
+}
+
 fn start(home: &Home) -> Result<(), ClusterError> {
-    home.end_leftover()?;
+    home.clear_marks()?;
     let binaries = match Binaries::for_home(home, true) {
         // Nothing in an old cluster is worth finding the Postgres that wrote it.
         Err(ClusterError::OtherVersion { .. }) => {
@@ -127,18 +143,30 @@ fn start(home: &Home) -> Result<(), ClusterError> {
     home.initialise(&binaries, false)?;
     let log = home.open_log()?;
     let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", SUPERVISOR, "kefu-test-postgres"]);
-    command.args(home.server_command(&binaries, &settings));
-    command.env("USED", home.root.join("used")).env("LOCK", home.root.join("lock"));
-    command.current_dir(&home.root).stdin(Stdio::null());
-    command.stdout(log.try_clone().map_err(ClusterError::io(&home.root))?).stderr(log);
-    // Runners of tests end the whole group of a test that takes too long.
-    command.process_group(0);
-    if let Some(account) = home.account {
-        account.apply(&mut command);
+    let supervise = |mut command: Command| {
+        command.args(["-c", SUPERVISOR, "kefu-test-postgres"]);
+        command.args(home.server_command(&binaries, &settings));
+        command.env("USED", home.root.join("used")).env("LOCK", home.root.join("lock"));
+        command.current_dir(&home.root).stdin(Stdio::null());
+        command.stdout(log.try_clone()?).stderr(log.try_clone()?);
+        if let Some(account) = home.account {
+            account.apply(&mut command);
+        }
+        command.spawn()
+    };
+    // Runners of tests end the whole group of a test that takes too long, and some terminals and
+    // build agents kill whatever is left of their session. The server is for later tests as well.
+    let mut in_own_session = Command::new("setsid");
+    in_own_session.arg("/bin/sh");
+    let mut supervisor = match supervise(in_own_session) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let mut in_own_group = Command::new("/bin/sh");
+            in_own_group.process_group(0);
+            supervise(in_own_group)
+        }
+        outcome => outcome,
     }
-    let mut supervisor = command.spawn().map_err(ClusterError::io("/bin/sh"))?;
+    .map_err(ClusterError::io("/bin/sh"))?;
     if wait_until_ready(home, || !matches!(supervisor.try_wait(), Ok(None))) {
         return Ok(());
     }
@@ -148,4 +176,70 @@ fn start(home: &Home) -> Result<(), ClusterError> {
             .map_err(ClusterError::io(&home.root))?;
     }
     Err(ClusterError::Failed { program: "postgres", output: home.end_of_log() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use std::{os::unix::fs::PermissionsExt as _, path::Path, thread};
+
+    use rustix::process::{getpid, getsid};
+
+    use super::*;
+
+    /// A cluster of the test's own, started as the shared one is, and ended in any case.
+    struct Started(Home, #[allow(dead_code, reason = "removed last")] tempfile::TempDir);
+
+    impl Started {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let open = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(directory.path(), open).unwrap();
+            let path = directory.path().join("cluster");
+            let home = Home::open(&path, Account::to_run_as(&path).unwrap()).unwrap();
+            drop(home.open_lock().unwrap());
+            touch(&home).unwrap();
+            make_run(&home).unwrap();
+            Self(home, directory)
+        }
+    }
+
+    impl Drop for Started {
+        fn drop(&mut self) {
+            self.0.end_leftover().unwrap();
+        }
+    }
+
+    fn write_last_line(mark: &Path, line: &str) {
+        let text = fs::read_to_string(mark).unwrap();
+        let (rest, _) = text.trim_end().rsplit_once('\n').unwrap();
+        // At once, so that nobody reads half of it.
+        fs::write(mark.with_extension("new"), format!("{rest}\n{line}\n")).unwrap();
+        fs::rename(mark.with_extension("new"), mark).unwrap();
+    }
+
+    #[test]
+    fn a_server_that_does_not_accept_yet_is_waited_for_not_ended() {
+        let Started(home, _) = &Started::new();
+        let pid = home.postmaster().unwrap();
+        let mark = home.data().join("postmaster.pid");
+        write_last_line(&mark, "starting");
+        assert!(!accepts(home));
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| make_run(home));
+            write_last_line(&mark, "ready");
+            waiting.join().unwrap().unwrap();
+        });
+        assert_eq!(home.postmaster(), Some(pid));
+        assert!(home.clear_marks().is_err(), "marks of a server that lives stay");
+        assert!(accepts(home));
+    }
+
+    #[test]
+    fn the_shared_server_does_not_belong_to_the_session_of_the_test_that_started_it() {
+        let Started(home, _) = &Started::new();
+        let server = getsid(home.postmaster()).unwrap();
+        assert_ne!(server, getsid(Some(getpid())).unwrap());
+    }
 }

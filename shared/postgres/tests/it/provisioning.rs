@@ -114,9 +114,11 @@ async fn a_context_has_a_plain_name() {
 async fn x08_a_service_has_limits_of_its_own_without_asking_for_any() {
     let context = TestDatabase::context(&[], "ticket").await.unwrap();
     let pool = context.pool().unwrap();
-    for (setting, value) in
-        [("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s")]
-    {
+    for (setting, value) in [
+        ("statement_timeout", "30s"),
+        ("lock_timeout", "10s"),
+        ("idle_in_transaction_session_timeout", "10s"),
+    ] {
         let found: String = sqlx::query_scalar("SELECT current_setting($1)")
             .bind(setting)
             .fetch_one(&pool)
