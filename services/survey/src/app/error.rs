@@ -1,0 +1,95 @@
+//! What can go wrong, before it is put into words for the caller.
+
+use kefu_identity::OrgUnit;
+use kefu_policy::OrgUnitError;
+use kefu_postgres::StoreError;
+use kefu_rpc::{Etag, Violations};
+
+use crate::domain::refusal::Refusal;
+
+/// Why the context refuses or fails. One table turns it into a status: `grpc/status.rs`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Fields that only the context's state shows to be wrong, and those that were found before.
+    #[error("wrong fields")]
+    Invalid(Violations),
+    /// There is no such resource.
+    #[error("{name} does not exist")]
+    NotFound {
+        /// The type, e.g. `kefu.dev/Invitation`.
+        kind: &'static str,
+        /// The name that was given.
+        name: String,
+    },
+    /// The token opens nothing: unknown, retired, of an invitation that has expired or was revoked. One error for all, so
+    /// that nothing can be probed (S-04).
+    #[error("the token opens nothing")]
+    TokenInvalid,
+    /// The domain refuses; nothing has changed.
+    #[error("{name}: {refusal}")]
+    Refused {
+        /// The invitation's name.
+        name: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// No policy permits it.
+    #[error("{action} is not permitted in {org_unit}")]
+    Denied {
+        /// The method, e.g. `survey.GetInvitation`.
+        action: &'static str,
+        /// Where.
+        org_unit: OrgUnit,
+    },
+    /// The etag is stale; the current revision.
+    #[error("the etag is stale")]
+    EtagStale {
+        /// The current revision.
+        current: i64,
+    },
+    /// The request id was used for another content.
+    #[error("the request id was used for another content")]
+    RequestIdReused {
+        /// The id.
+        request_id: String,
+    },
+    /// The org unit does not exist.
+    #[error("the org unit {0} does not exist")]
+    OrgUnitUnknown(OrgUnit),
+    /// No policy is in force for the org unit.
+    #[error("no policy is in force for {0}")]
+    PolicyMissing(OrgUnit),
+    /// The customer context is needed for this answer and cannot be reached.
+    #[error("the customer context cannot be asked")]
+    CustomerUnavailable,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What no call should be able to cause.
+    #[error("{0}")]
+    Defect(String),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<OrgUnitError> for Error {
+    fn from(error: OrgUnitError) -> Self {
+        match error {
+            OrgUnitError::Unknown(org_unit) => Self::OrgUnitUnknown(org_unit),
+            OrgUnitError::CustomerUnavailable(_) => Self::CustomerUnavailable,
+            OrgUnitError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Passes if the caller's etag, where it sent one, is that of the current revision.
+pub(crate) fn check_etag(seen: Option<Etag>, current: i64) -> Result<(), Error> {
+    match seen {
+        Some(seen) if seen.revision() != current => Err(Error::EtagStale { current }),
+        _ => Ok(()),
+    }
+}

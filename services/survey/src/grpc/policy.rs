@@ -1,0 +1,58 @@
+//! `SurveyPolicyService`.
+
+use std::mem::take;
+
+use kefu_api::survey::v1::{
+    ApplySurveyPolicyRequest, GetEffectiveSurveyPolicyRequest, SurveyPolicyVersion,
+    survey_policy_service_server::SurveyPolicyService,
+};
+use kefu_policy::{Policy as _, effective_time};
+use kefu_rpc::RequestContext;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{Grpc, call, status::status};
+use crate::domain::policy::SurveyPolicy;
+
+#[async_trait]
+impl SurveyPolicyService for Grpc {
+    async fn apply_survey_policy(
+        &self,
+        request: Request<ApplySurveyPolicyRequest>,
+    ) -> Result<Response<SurveyPolicyVersion>, Status> {
+        const METHOD: &str = "kefu.survey.v1.SurveyPolicyService/ApplySurveyPolicy";
+        let context = RequestContext::of(&request);
+        let mut request = request.into_inner();
+        let mut violations = context.violations();
+        let id = take(&mut request.request_id);
+        let call = call(&context, &mut violations, METHOD, &id, &request);
+        let org_unit = violations.parse("org_unit", &request.org_unit);
+        let policy = violations.required("policy", request.policy);
+        if let Some(policy) = &policy {
+            violations.within("policy", |violations| SurveyPolicy::decode(policy, violations));
+        }
+        let now = self.app.now();
+        let requested = violations.optional_time("effective_time", request.effective_time);
+        let effective_at = requested.and_then(|requested| {
+            violations.take("effective_time", effective_time(requested, now))
+        });
+        let decoded = org_unit.zip(policy).zip(effective_at);
+        let ((org_unit, policy), effective_at) = violations.finish(decoded)?;
+        let applied = self.app.apply_survey_policy(&call, org_unit, &policy, effective_at).await;
+        applied.map(Response::new).map_err(|error| status(&context, error))
+    }
+
+    async fn get_effective_survey_policy(
+        &self,
+        request: Request<GetEffectiveSurveyPolicyRequest>,
+    ) -> Result<Response<SurveyPolicyVersion>, Status> {
+        let context = RequestContext::of(&request);
+        let request = request.into_inner();
+        let mut violations = context.violations();
+        let org_unit = violations.parse("org_unit", &request.org_unit);
+        let time = violations.optional_time("time", request.time);
+        let (org_unit, time) = violations.finish(org_unit.zip(time))?;
+        let at = time.unwrap_or_else(|| self.app.now());
+        let found = self.app.effective_survey_policy(context.caller(), org_unit, at).await;
+        found.map(Response::new).map_err(|error| status(&context, error))
+    }
+}

@@ -1,0 +1,85 @@
+//! T-13 as this context sees it: the verdict comes in another way, or the ticket goes on.
+
+use kefu_api::survey::v1::{InvitationEnded, InvitationState};
+use prost::Message as _;
+
+use crate::world::{World, reason};
+
+async fn why(world: &World, name: &str) -> (String, String) {
+    let id: uuid::Uuid = name.trim_start_matches("invitations/").parse().unwrap();
+    let (why, event): (Option<String>, Vec<u8>) = sqlx::query_as(
+        "SELECT after->>'why', event FROM journal WHERE aggregate_id = $1 ORDER BY revision DESC LIMIT 1",
+    )
+    .bind(id)
+    .fetch_one(&world.pool)
+    .await
+    .unwrap();
+    let event = InvitationEnded::decode(event.as_slice()).unwrap();
+    assert_eq!(event.invitation, name);
+    (why.unwrap_or_default(), event.state)
+}
+
+#[tokio::test]
+async fn t13_a_verdict_by_telephone_takes_the_invitation_back() {
+    let world = World::new().await;
+    let (mut reopened, first, token) = world.issued("group/north").await;
+    world.reopen(&mut reopened).await;
+    let (mut closed, second) = world.invited("group/north").await;
+    world.close(&mut closed).await;
+    let (mut cancelled, third) = world.invited("group/north").await;
+    world.cancel(&mut cancelled).await;
+    world.settle().await;
+    let expected = ["verdict_given", "verdict_given", "ticket_cancelled"];
+    for (invitation, expected) in [first, second, third].iter().zip(expected) {
+        let found = world.manager().get(&invitation.name).await;
+        assert_eq!(found.state(), InvitationState::Revoked);
+        assert_eq!(why(&world, &invitation.name).await, (expected.into(), "REVOKED".into()));
+    }
+    let refused = world.anonymous().answer(&token, 1).await.unwrap_err();
+    assert_eq!(reason(&refused), "INVITATION_INVALID");
+}
+
+/// The ticket context closes or reopens because of our own answer: nothing is left to take back.
+#[tokio::test]
+async fn t13_an_answered_invitation_stays_answered_when_the_ticket_goes_on() {
+    let world = World::new().await;
+    let (mut ticket, invitation, token) = world.issued("group/north").await;
+    world.anonymous().answer(&token, 4).await.unwrap();
+    world.reopen(&mut ticket).await;
+    world.feed_back(&mut ticket).await;
+    world.settle().await;
+    let [second, first] = world.invitations(&ticket).await.try_into().unwrap();
+    assert_eq!(
+        (first.name.as_str(), first.state()),
+        (&*invitation.name, InvitationState::Answered)
+    );
+    assert_eq!((second.ticket_cycle, second.state()), (2, InvitationState::Created));
+
+    let token = world.manager().issue(&second.name).await.unwrap();
+    world.anonymous().answer(&token, 2).await.unwrap();
+    world.close(&mut ticket).await;
+    world.settle().await;
+    let answered = world.count("SELECT count(*) FROM invitation WHERE state = 'answered'").await;
+    assert_eq!(answered, 2);
+}
+
+/// All of a ticket's story in one batch, as after an hour of downtime.
+#[tokio::test]
+async fn s08_a_whole_story_read_at_once_ends_like_one_read_step_by_step() {
+    let mut world = World::bare().await;
+    world.apply("group", crate::world::policy(1, 5)).await;
+    world.start_replica().await;
+    let mut tickets: Vec<_> = (0..20).map(|_| world.ticket("group/north")).collect();
+    for ticket in &mut tickets {
+        world.feed_back(ticket).await;
+        world.reopen(ticket).await;
+        world.feed_back(ticket).await;
+    }
+    world.settle().await;
+    for ticket in &tickets {
+        let states: Vec<_> =
+            world.invitations(ticket).await.iter().map(|i| (i.ticket_cycle, i.state())).collect();
+        let expected = [(2, InvitationState::Created), (1, InvitationState::Revoked)];
+        assert_eq!(states, expected);
+    }
+}
