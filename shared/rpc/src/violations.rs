@@ -78,6 +78,11 @@ impl Violations {
         self.found.iter().map(|(field, _)| field.as_str())
     }
 
+    /// What is wrong, by path: for whoever puts several findings together.
+    pub fn into_faults(self) -> impl Iterator<Item = (String, Fault)> {
+        self.found.into_iter()
+    }
+
     /// `Ok` if nothing is wrong so far.
     ///
     /// # Errors
