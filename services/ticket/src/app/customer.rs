@@ -190,7 +190,8 @@ fn unknown_customer() -> Error {
 }
 
 fn unknown_contact() -> Error {
-    let fault = Fault::new("UNKNOWN_CONTACT", "names no contact of that customer", "联系人不属于该客户");
+    let fault =
+        Fault::new("UNKNOWN_CONTACT", "names no contact of that customer", "联系人不属于该客户");
     Error::Invalid("ticket.contact", fault)
 }
 

@@ -1,9 +1,9 @@
 //! What can go wrong, before it is put into words for the caller.
 
 use kefu_identity::OrgUnit;
+use kefu_policy::OrgUnitError;
 use kefu_postgres::StoreError;
 use kefu_rpc::{Etag, Fault};
-use kefu_policy::OrgUnitError;
 
 use crate::domain::Refusal;
 

@@ -129,14 +129,19 @@ impl App {
         let ticket = registered.ticket;
         let answer = encode::resource(&ticket);
         let change = registered.changes.first();
-        let change = change.ok_or_else(|| Error::Defect("a registration without a change".into()))?;
-        let after = audit::registered(&ticket)
-            .map_err(|error| Error::Defect(format!("audit: {error}")))?;
+        let change =
+            change.ok_or_else(|| Error::Defect("a registration without a change".into()))?;
+        let after =
+            audit::registered(&ticket).map_err(|error| Error::Defect(format!("audit: {error}")))?;
         let mut entry = NewTicket {
             year: now.to_zoned(version.policy.calendar().time_zone().clone()).year(),
             policy_seq,
             customer_stamp: customer.map(|customer| customer.stamp),
-            fingerprint: call.request.as_ref().map(|request| request.fingerprint).unwrap_or_default(),
+            fingerprint: call
+                .request
+                .as_ref()
+                .map(|request| request.fingerprint)
+                .unwrap_or_default(),
             response: answer.encode_to_vec(),
             event_id: self.ids.uuid(),
             event: event::of(&ticket, change, None).payload,
@@ -162,8 +167,10 @@ impl App {
             }
             Claim::Replay(answer) => {
                 let mut answer: pb::Ticket = decode_answer(&answer)?;
-                let id = answer.name.strip_prefix("tickets/").and_then(|id| Uuid::try_parse(id).ok());
-                let id = id.ok_or_else(|| Error::Defect("a stored answer without a name".into()))?;
+                let id =
+                    answer.name.strip_prefix("tickets/").and_then(|id| Uuid::try_parse(id).ok());
+                let id =
+                    id.ok_or_else(|| Error::Defect("a stored answer without a name".into()))?;
                 answer.number = store::ticket::number(&mut conn, id).await?.unwrap_or_default();
                 Ok(Some(answer))
             }

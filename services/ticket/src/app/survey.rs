@@ -80,8 +80,10 @@ impl App {
 fn why(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Fields(faults) => {
-            let faults: Vec<_> =
-                faults.iter().map(|fault| format!("{} {}", fault.path, fault.description)).collect();
+            let faults: Vec<_> = faults
+                .iter()
+                .map(|fault| format!("{} {}", fault.path, fault.description))
+                .collect();
             faults.join("; ")
         }
         other => other.to_string(),

@@ -41,8 +41,7 @@ impl App {
         };
         let (ticket, version) = self.judged(&mut tx, row).await?;
         let now = self.now();
-        let changes =
-            decide(&ticket, &version.policy, Command::FireTimers, &Actor::TIMERS, now)?;
+        let changes = decide(&ticket, &version.policy, Command::FireTimers, &Actor::TIMERS, now)?;
         if changes.is_empty() {
             return Ok(Fired::Nothing);
         }

@@ -29,9 +29,7 @@ pub(crate) fn of(
         }
         What::Resumed => PublicEvent::of(&pb::TicketResumed { ticket: summary }),
         What::Resolved(_) => PublicEvent::of(&pb::TicketResolved { ticket: summary }),
-        What::ResultFedBack { .. } => {
-            PublicEvent::of(&pb::TicketResultFedBack { ticket: summary })
-        }
+        What::ResultFedBack { .. } => PublicEvent::of(&pb::TicketResultFedBack { ticket: summary }),
         What::Closed(verdict) => PublicEvent::of(&pb::TicketClosed {
             ticket: summary,
             verdict: Some(encode::verdict(verdict)),

@@ -36,9 +36,8 @@ impl TicketPolicyService for Grpc {
         let policy = policy.filter(|policy| {
             violations.within("policy", |violations| Policy::decode(policy, violations)).is_some()
         });
-        let effective_at = violations
-            .optional_time("effective_time", message.effective_time)
-            .and_then(|at| {
+        let effective_at =
+            violations.optional_time("effective_time", message.effective_time).and_then(|at| {
                 let checked = at.map(|at| effective_time(Some(at), self.app.now())).transpose();
                 violations.take("effective_time", checked)
             });
@@ -54,8 +53,7 @@ impl TicketPolicyService for Grpc {
     ) -> Result<Response<pb::TicketPolicyVersion>, Status> {
         let context = RequestContext::of(&request);
         let mut violations = context.violations();
-        let id =
-            violations.resource_id("name", &request.get_ref().name, "ticketPolicyVersions");
+        let id = violations.resource_id("name", &request.get_ref().name, "ticketPolicyVersions");
         let id = violations.finish(id)?;
         let version = self.app.ticket_policy_version(context.caller(), id).await;
         version.map(Response::new).map_err(|error| status(&context, error))
@@ -99,7 +97,8 @@ impl kefu_policy::Policy for Policy {
         };
         for fault in faults {
             let inside = |path: &String| {
-                path.strip_prefix(&fault.path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+                path.strip_prefix(&fault.path)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
             };
             if !reported.iter().any(inside) {
                 violations.add(&fault.path, Fault::from(fault.description));
@@ -136,7 +135,10 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
         severities: message
             .severities
             .iter()
-            .map(|rule| SeverityDraft { severity: rule.severity, receiver_level: rule.receiver_level })
+            .map(|rule| SeverityDraft {
+                severity: rule.severity,
+                receiver_level: rule.receiver_level,
+            })
             .collect(),
         verdict_options: each(
             found,

@@ -30,7 +30,10 @@ impl ReportService for Grpc {
                 let period = start.zip(end);
                 if period.is_some_and(|(start, end)| end <= start) {
                     let fault = "must be after start_time";
-                    violations.add("end_time", Fault::new("NOT_AFTER_START", fault, "结束时间必须晚于开始时间"));
+                    violations.add(
+                        "end_time",
+                        Fault::new("NOT_AFTER_START", fault, "结束时间必须晚于开始时间"),
+                    );
                 }
                 period.map(Some)
             }

@@ -166,8 +166,8 @@ impl TicketService for Grpc {
         });
         let (id, etag, update) = violations.finish(decoded)?;
         let target = Target { call, id, etag };
-        self.command(&context, "ticket.UpdateTicket", target, |ticket| {
-            Command::UpdateDetails { details: update.onto(&ticket.details) }
+        self.command(&context, "ticket.UpdateTicket", target, |ticket| Command::UpdateDetails {
+            details: update.onto(&ticket.details),
         })
         .await
     }
@@ -179,8 +179,7 @@ impl TicketService for Grpc {
         let now = self.app.now();
         command!(self, request, "RespondTicket", |violations, message| {
             let said = text(&mut violations, "message", &message.message, values::LONG_TEXT);
-            let sent_at =
-                values::past_time(&mut violations, "send_time", message.send_time, now);
+            let sent_at = values::past_time(&mut violations, "send_time", message.send_time, now);
             said.zip(sent_at).map(|(message, sent_at)| Command::Respond { message, sent_at })
         })
     }
@@ -276,8 +275,7 @@ impl TicketService for Grpc {
         let id = violations.resource_id("parent", &message.parent, "tickets");
         let size = page_size(&mut violations, message.page_size);
         let query = PageQuery::new("ticket.ListTicketHistory").field(&message.parent);
-        let after: Option<i64> =
-            violations.page_token("page_token", &message.page_token, &query);
+        let after: Option<i64> = violations.page_token("page_token", &message.page_token, &query);
         let id = violations.finish(id)?;
         let after = after.unwrap_or_default();
         let page = self.app.list_ticket_history(context.caller(), id, after, size).await;
@@ -404,8 +402,7 @@ fn update(
     if !fields.contains(&Field::Subject) {
         "-".clone_into(&mut looked_at.subject);
     }
-    let details =
-        violations.within("ticket", |violations| values::details(violations, &looked_at));
+    let details = violations.within("ticket", |violations| values::details(violations, &looked_at));
     Some(Update { fields, details })
 }
 

@@ -6,7 +6,7 @@ use kefu_identity::OrgUnit;
 use kefu_rpc::{Fault, TextRule, Violations};
 use uuid::Uuid;
 
-use crate::domain::{Channel, Complainant, Details, StateName, Severity, TicketKind};
+use crate::domain::{Channel, Complainant, Details, Severity, StateName, TicketKind};
 
 const SUBJECT: TextRule = TextRule::line(500).required();
 const DESCRIPTION: TextRule = TextRule::paragraphs(20_000);
@@ -27,7 +27,7 @@ pub(super) fn org_unit(violations: &mut Violations, field: &str, value: &str) ->
 }
 
 pub(super) fn kind(violations: &mut Violations, field: &str, value: i32) -> Option<TicketKind> {
-    Some(ticket_kind(violations.enumeration(field, value)?)?)
+    ticket_kind(violations.enumeration(field, value)?)
 }
 
 pub(super) fn ticket_kind(kind: pb::TicketKind) -> Option<TicketKind> {
@@ -128,11 +128,16 @@ fn contact(violations: &mut Violations, contact: &str, customer: &str) -> Option
         return Some(None);
     }
     let Some((owner, _)) = contact.split_once("/contacts/") else {
-        violations.add("contact", Fault::malformed("a name of the form customers/UUID/contacts/UUID"));
+        violations
+            .add("contact", Fault::malformed("a name of the form customers/UUID/contacts/UUID"));
         return None;
     };
     if owner != customer {
-        let fault = Fault::new("FOREIGN_CONTACT", "is not a contact of that customer", "联系人不属于该客户");
+        let fault = Fault::new(
+            "FOREIGN_CONTACT",
+            "is not a contact of that customer",
+            "联系人不属于该客户",
+        );
         violations.add("contact", fault);
         return None;
     }

@@ -42,8 +42,7 @@ pub(super) async fn start(
         "" => Some(Start::Now),
         token => {
             let cursor = token.parse::<Cursor>();
-            let cursor =
-                cursor.map_err(|_| Fault::malformed("a resume token of this stream"));
+            let cursor = cursor.map_err(|_| Fault::malformed("a resume token of this stream"));
             violations.take("resume_token", cursor).map(Start::After)
         }
     };

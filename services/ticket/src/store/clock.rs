@@ -47,11 +47,9 @@ pub(super) fn entry(record: ClockRecord, policy: &Policy) -> Result<ClockEntry, 
     };
     let fulfilled = match fulfilment {
         (None, None, None) => None,
-        (Some(at), Some(by), Some(recorded_at)) => Some(Fulfilment {
-            at: at.to_jiff(),
-            by: by.into(),
-            recorded_at: recorded_at.to_jiff(),
-        }),
+        (Some(at), Some(by), Some(recorded_at)) => {
+            Some(Fulfilment { at: at.to_jiff(), by: by.into(), recorded_at: recorded_at.to_jiff() })
+        }
         _ => return Err(StoreError::corrupt("ticket_clock.fulfilled_at", "is not whole")),
     };
     Ok(ClockEntry {

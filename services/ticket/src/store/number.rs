@@ -53,7 +53,8 @@ pub(crate) async fn ensure_counter(
 fn labels(org_unit: &OrgUnit) -> impl Iterator<Item = String> {
     let segments: Vec<&str> = org_unit.segments().collect();
     let last = segments.last().copied().unwrap_or_default().to_owned();
-    let ends: Vec<String> = (0..segments.len()).rev().map(|from| segments[from..].join("-")).collect();
+    let ends: Vec<String> =
+        (0..segments.len()).rev().map(|from| segments[from..].join("-")).collect();
     let counted = (2..MAX_SUFFIX).map(move |count| format!("{last}-{count}"));
     ends.into_iter().filter(|label| label.len() <= MAX_LABEL).chain(counted)
 }
@@ -66,12 +67,15 @@ mod tests {
     fn t01_an_org_units_label_is_the_shortest_end_of_its_path() {
         let unit: OrgUnit = "group/north/riverside".parse().unwrap();
         let labels: Vec<_> = labels(&unit).take(4).collect();
-        assert_eq!(labels, ["riverside", "north-riverside", "group-north-riverside", "riverside-2"]);
+        assert_eq!(
+            labels,
+            ["riverside", "north-riverside", "group-north-riverside", "riverside-2"]
+        );
     }
 
     #[test]
     fn t01_a_label_is_never_too_long_for_a_number() {
-        let path = [["x"; 63].concat(); 8].join("/");
+        let path = vec!["x".repeat(63); 8].join("/");
         let unit: OrgUnit = path.parse().unwrap();
         assert!(labels(&unit).all(|label| label.len() <= MAX_LABEL));
     }

@@ -177,10 +177,7 @@ pub(crate) async fn find(
 
 /// Locks the ticket for this transaction, the first thing that every change does, and tells its org unit. Whatever is
 /// read after this is what the last change left.
-pub(crate) async fn lock(
-    conn: &mut PgConnection,
-    id: Uuid,
-) -> Result<Option<String>, StoreError> {
+pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<String>, StoreError> {
     Ok(sqlx::query_scalar!("SELECT org_unit FROM ticket WHERE id = $1 FOR NO KEY UPDATE", id)
         .fetch_optional(conn)
         .await?)
@@ -288,9 +285,7 @@ impl<'a> StateColumns<'a> {
                 Self { since: Some(*since), reason: Some(reason), resume: Some(resume_to), ..none }
             }
             State::Resolved(solution) => Self { since: Some(solution.at), ..none },
-            State::ResultFedBack { by, at, .. } => {
-                Self { since: Some(*at), by: Some(by), ..none }
-            }
+            State::ResultFedBack { by, at, .. } => Self { since: Some(*at), by: Some(by), ..none },
             State::Closed { at, .. } => Self { since: Some(*at), ..none },
             State::Cancelled { reason, by, at } => {
                 Self { since: Some(*at), by: Some(by), reason: Some(reason), ..none }

@@ -47,6 +47,7 @@ impl Timers {
             let seen = self.app.clock.now();
             self.fire_due().await?;
             let next = store::clock::next_due(&self.app.pool).await?;
+            self.lag.overdue(next.map_or(Duration::ZERO, |next| self.age(next)));
             let due = next.map(|next| self.app.clock.sleep_until(next));
             tokio::select! {
                 () = shutdown.cancelled() => {}

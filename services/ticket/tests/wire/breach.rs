@@ -1,0 +1,161 @@
+//! T-07, T-12, T-19: what happens when a promise is broken.
+
+use kefu_api::ticket::v1 as pb;
+use kefu_identity::role;
+
+use crate::world::{World, at, clock, complaint};
+
+#[tokio::test]
+async fn t07_a_breach_is_recorded_with_violation_and_escalation() {
+    let world = World::new().await;
+    let mut clerk = world.clerk();
+    let ticket = clerk.create(complaint("group/north", "漏水")).await;
+    world.set_time("2026-03-03T01:59:59Z").await;
+    assert_eq!(
+        clock(&clerk.get(&ticket.name).await, "first-response", 1).state(),
+        pb::ClockState::Running
+    );
+    world.set_time("2026-03-03T02:00:00Z").await;
+    let broken = clerk.get(&ticket.name).await;
+    let first = clock(&broken, "first-response", 1);
+    assert_eq!(
+        (first.state(), first.breach_time),
+        (pb::ClockState::Breached, at("2026-03-03T02:00:00Z"))
+    );
+    assert_eq!(broken.receiver_level, 2);
+    let form = &broken.escalations[0];
+    assert_eq!((form.cause(), form.from_level, form.to_level), (pb::EscalationCause::Breach, 1, 2));
+    let violations = clerk.violations("group").await;
+    assert_eq!(violations.len(), 1);
+    let violation = &violations[0];
+    assert_eq!(
+        (violation.code.as_str(), violation.staff.as_str()),
+        ("late-first-response", "clerk")
+    );
+    assert_eq!((violation.amount_cents, violation.currency.as_str()), (5_000, "CNY"));
+    assert_eq!((&violation.ticket, &*violation.org_unit), (&ticket.name, "group/north"));
+    assert_eq!(violation.description.as_ref().unwrap().zh, "首次回复超时");
+    let actions: Vec<_> =
+        clerk.history(&ticket.name).await.into_iter().map(|e| (e.action, e.actor)).collect();
+    let timers = "system/timers";
+    let expected = [("CreateTicket", "clerk"), ("WarnClock", timers), ("BreachClock", timers)]
+        .map(|(action, actor)| (action.to_owned(), actor.to_owned()));
+    assert_eq!(actions, expected);
+}
+
+#[tokio::test]
+async fn t07_an_answer_in_time_keeps_the_promise() {
+    let world = World::new().await;
+    let ticket = world.clerk().create(complaint("group", "漏水")).await;
+    world.pass_hours(23).await;
+    let answered = world.manager().respond(&ticket.name).await.unwrap();
+    assert_eq!(clock(&answered, "first-response", 1).state(), pb::ClockState::Met);
+    world.pass_hours(5).await;
+    assert_eq!(world.count("SELECT count(*) FROM violation").await, 0);
+}
+
+#[tokio::test]
+async fn t07_a_reply_stops_the_clock_as_of_when_it_was_sent() {
+    let world = World::new().await;
+    let ticket = world.clerk().create(complaint("group", "漏水")).await;
+    world.pass_hours(30).await;
+    let request = pb::RespondTicketRequest {
+        name: ticket.name.clone(),
+        message: "已于昨日电话回复".into(),
+        send_time: at("2026-03-02T10:00:00Z"),
+        ..Default::default()
+    };
+    let answered = world.manager().tickets.respond_ticket(request).await.unwrap().into_inner();
+    let first = clock(&answered, "first-response", 1);
+    assert_eq!(
+        (first.state(), first.fulfill_time),
+        (pb::ClockState::Met, at("2026-03-02T10:00:00Z"))
+    );
+    assert!(first.breach_time.is_some(), "the breach stays on record");
+    assert_eq!(answered.first_response_time, at("2026-03-02T10:00:00Z"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t07_two_replicas_record_each_breach_once() {
+    let mut world = World::new().await;
+    world.start_replica().await;
+    world.start_replica().await;
+    let mut clerk = world.clerk();
+    for index in 0..40 {
+        clerk.create(complaint("group/north", &format!("投诉 {index}"))).await;
+    }
+    // One call moves the clock that all replicas share: the timers of all of them wake.
+    world.pass_hours(24 * 10).await;
+    assert_eq!(world.count("SELECT count(*) FROM violation").await, 40);
+    assert_eq!(world.count("SELECT count(DISTINCT ticket_id) FROM violation").await, 40);
+    assert_eq!(world.count("SELECT count(*) FROM escalation").await, 40);
+    let breaches = "SELECT count(*) FROM journal WHERE action = 'BreachClock'";
+    assert_eq!(world.count(breaches).await, 80, "first response and resolution of each");
+    assert_eq!(
+        world.count("SELECT count(*) FROM ticket_clock WHERE next_fire_at IS NOT NULL").await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn t07_a_breach_during_downtime_is_recorded_as_of_its_deadline() {
+    let mut world = World::new().await;
+    let ticket = world.clerk().create(complaint("group", "漏水")).await;
+    world.replicas.remove(0).stop().await.unwrap();
+    world.clock.set("2026-03-20T00:00:00Z".parse().unwrap()).unwrap();
+    world.start_replica().await;
+    world.settle().await;
+    let late = world.clerk().get(&ticket.name).await;
+    assert_eq!(clock(&late, "first-response", 1).breach_time, at("2026-03-03T02:00:00Z"));
+    assert_eq!(world.count("SELECT count(*) FROM violation").await, 1);
+}
+
+#[tokio::test]
+async fn t07_a_transaction_that_was_cut_leaves_nothing_and_another_replica_does_it() {
+    let world = World::new().await;
+    let ticket = world.clerk().create(complaint("group", "漏水")).await;
+    let id: uuid::Uuid = ticket.name.strip_prefix("tickets/").unwrap().parse().unwrap();
+    // A replica that died in the middle: it had the ticket and had written, but not committed.
+    let mut dead = world.pool.begin().await.unwrap();
+    sqlx::query("UPDATE ticket SET receiver_level = 9, revision = 2 WHERE id = $1")
+        .bind(id)
+        .execute(&mut *dead)
+        .await
+        .unwrap();
+    world.clock.set("2026-03-04T00:00:00Z".parse().unwrap()).unwrap();
+    dead.rollback().await.unwrap();
+    world.settle().await;
+    let broken = world.clerk().get(&ticket.name).await;
+    assert_eq!((broken.receiver_level, broken.escalations.len()), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t07_a_command_that_races_a_timer_changes_nothing_twice() {
+    let world = World::new().await;
+    let mut clerk = world.clerk();
+    let mut tickets = Vec::new();
+    for _ in 0..20 {
+        tickets.push(clerk.create(complaint("group", "漏水")).await.name);
+    }
+    world.clock.set("2026-03-03T02:00:00Z".parse().unwrap()).unwrap();
+    let answers: Vec<_> = tickets
+        .iter()
+        .map(|name| {
+            let (mut desk, name) = (world.desk("wang", "group", role::HANDLER), name.clone());
+            tokio::spawn(async move { desk.respond(&name).await.unwrap() })
+        })
+        .collect();
+    for answer in answers {
+        answer.await.unwrap();
+    }
+    world.settle().await;
+    for name in &tickets {
+        let ticket = clerk.get(name).await;
+        let first = clock(&ticket, "first-response", 1);
+        assert!(first.fulfill_time.is_some());
+        assert_eq!(ticket.escalations.len(), usize::from(first.breach_time.is_some()));
+        let history = clerk.history(name).await;
+        let revisions: Vec<_> = history.iter().map(|entry| entry.revision).collect();
+        assert_eq!(revisions, (1..=i64::try_from(history.len()).unwrap()).collect::<Vec<_>>());
+    }
+}

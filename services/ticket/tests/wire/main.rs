@@ -1,0 +1,17 @@
+//! The ticket context over the real wire, on real Postgres, with a clock that is set.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod breach;
+mod customer;
+mod errors;
+mod intake;
+mod journal;
+mod life;
+mod lists;
+mod neighbour;
+mod policy;
+mod races;
+mod report;
+mod survey;
+mod watch;
+mod world;

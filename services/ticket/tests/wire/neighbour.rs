@@ -1,0 +1,165 @@
+//! The other contexts, as far as this one needs them: a feed over a real journal, and two questions.
+
+use kefu_api::customer::v1 as pb;
+use kefu_api::customer::v1::customer_service_server::{CustomerService, CustomerServiceServer};
+use kefu_api::customer::v1::org_unit_service_server::{OrgUnitService, OrgUnitServiceServer};
+use kefu_journal::Tail;
+use kefu_service::{Assembled, Context, Dependencies};
+use sqlx::migrate::Migrator;
+use std::sync::Arc;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+/// Stands for the customer context and, with the same feed, for the survey context.
+pub struct Neighbour;
+
+/// A customer, or a contact, of which only the neighbour knows, not its feed.
+pub fn known_only_there(number: u128) -> Uuid {
+    Uuid::from_u128((0xAAAA << 112) | number)
+}
+
+fn is_known(id: &str) -> bool {
+    id.starts_with("aaaa")
+}
+
+impl Context for Neighbour {
+    const NAME: &'static str = "customer";
+
+    fn migrators() -> Vec<&'static Migrator> {
+        vec![&kefu_journal::MIGRATOR]
+    }
+
+    async fn build(deps: Dependencies) -> anyhow::Result<Assembled> {
+        let tail = Tail::new(deps.pool()?.clone(), Arc::clone(&deps.wake));
+        let routes = Routes::new(CustomerServiceServer::new(Answers))
+            .add_service(OrgUnitServiceServer::new(Answers));
+        Ok(Assembled::new(routes).journal(tail))
+    }
+}
+
+struct Answers;
+
+fn absent<T>() -> Result<Response<T>, Status> {
+    Err(Status::unimplemented("not needed"))
+}
+
+#[tonic::async_trait]
+impl OrgUnitService for Answers {
+    async fn create_org_unit(
+        &self,
+        _: Request<pb::CreateOrgUnitRequest>,
+    ) -> Result<Response<pb::OrgUnit>, Status> {
+        absent()
+    }
+
+    async fn get_org_unit(
+        &self,
+        request: Request<pb::GetOrgUnitRequest>,
+    ) -> Result<Response<pb::OrgUnit>, Status> {
+        let name = request.into_inner().name;
+        if name == "orgUnits/group/new" {
+            Ok(Response::new(pb::OrgUnit { name, ..pb::OrgUnit::default() }))
+        } else {
+            Err(Status::not_found(""))
+        }
+    }
+
+    async fn update_org_unit(
+        &self,
+        _: Request<pb::UpdateOrgUnitRequest>,
+    ) -> Result<Response<pb::OrgUnit>, Status> {
+        absent()
+    }
+
+    async fn list_org_units(
+        &self,
+        _: Request<pb::ListOrgUnitsRequest>,
+    ) -> Result<Response<pb::ListOrgUnitsResponse>, Status> {
+        absent()
+    }
+}
+
+#[tonic::async_trait]
+impl CustomerService for Answers {
+    async fn create_customer(
+        &self,
+        _: Request<pb::CreateCustomerRequest>,
+    ) -> Result<Response<pb::Customer>, Status> {
+        absent()
+    }
+
+    async fn get_customer(
+        &self,
+        request: Request<pb::GetCustomerRequest>,
+    ) -> Result<Response<pb::Customer>, Status> {
+        let name = request.into_inner().name;
+        if name.strip_prefix("customers/").is_some_and(is_known) {
+            let org_unit = "group".to_owned();
+            Ok(Response::new(pb::Customer { name, org_unit, ..pb::Customer::default() }))
+        } else {
+            Err(Status::not_found(""))
+        }
+    }
+
+    async fn list_customers(
+        &self,
+        _: Request<pb::ListCustomersRequest>,
+    ) -> Result<Response<pb::ListCustomersResponse>, Status> {
+        absent()
+    }
+
+    async fn update_customer(
+        &self,
+        _: Request<pb::UpdateCustomerRequest>,
+    ) -> Result<Response<pb::Customer>, Status> {
+        absent()
+    }
+
+    async fn create_contact(
+        &self,
+        _: Request<pb::CreateContactRequest>,
+    ) -> Result<Response<pb::Contact>, Status> {
+        absent()
+    }
+
+    async fn get_contact(
+        &self,
+        request: Request<pb::GetContactRequest>,
+    ) -> Result<Response<pb::Contact>, Status> {
+        let name = request.into_inner().name;
+        if name.rsplit('/').next().is_some_and(is_known) {
+            Ok(Response::new(pb::Contact { name, ..pb::Contact::default() }))
+        } else {
+            Err(Status::not_found(""))
+        }
+    }
+
+    async fn list_contacts(
+        &self,
+        _: Request<pb::ListContactsRequest>,
+    ) -> Result<Response<pb::ListContactsResponse>, Status> {
+        absent()
+    }
+
+    async fn update_contact(
+        &self,
+        _: Request<pb::UpdateContactRequest>,
+    ) -> Result<Response<pb::Contact>, Status> {
+        absent()
+    }
+
+    async fn set_standing(
+        &self,
+        _: Request<pb::SetStandingRequest>,
+    ) -> Result<Response<pb::Standing>, Status> {
+        absent()
+    }
+
+    async fn list_standings(
+        &self,
+        _: Request<pb::ListStandingsRequest>,
+    ) -> Result<Response<pb::ListStandingsResponse>, Status> {
+        absent()
+    }
+}

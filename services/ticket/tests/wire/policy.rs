@@ -1,0 +1,74 @@
+//! policies.
+
+use kefu_api::ticket::v1 as pb;
+
+use crate::world::{World, at, hours, policy, reason, violations};
+
+#[tokio::test]
+async fn x06_every_fault_of_a_policy_is_named_with_its_path() {
+    let world = World::new().await;
+    let mut wrong = policy();
+    wrong.code = "No Code".into();
+    wrong.title = None;
+    if let Some(calendar) = &mut wrong.calendar {
+        calendar.time_zone = "Mars/Olympus".into();
+        calendar.weekly_hours[0].intervals[0].open_time = "25:00".into();
+    }
+    wrong.clocks[0].target = hours(0);
+    wrong.clocks[1].kind = 77;
+    wrong.clocks[2].name = "first-response".into();
+    wrong.clocks[3].breach_violation = "unknown".into();
+    wrong.levels[1].level = 7;
+    wrong.grade_priorities[0].priority = 0;
+    let error = world.admin().apply("group", wrong).await.unwrap_err();
+    let mut found = violations(&error);
+    found.sort();
+    let expected = [
+        "policy.calendar.time_zone",
+        "policy.calendar.weekly_hours[0].intervals[0].open_time",
+        "policy.clocks[0].target.elapsed",
+        "policy.clocks[1].kind",
+        "policy.clocks[2].name",
+        "policy.clocks[3].breach_violation",
+        "policy.code",
+        "policy.grade_priorities[0].priority",
+        "policy.levels[1].level",
+        "policy.title",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn x10_a_policy_is_inherited_downwards_and_applies_from_its_time() {
+    let world = World::new().await;
+    let mut admin = world.admin();
+    let request = pb::ApplyTicketPolicyRequest {
+        org_unit: "group/north".into(),
+        policy: Some(policy()),
+        effective_time: at("2026-04-01T00:00:00Z"),
+        ..Default::default()
+    };
+    let later = admin.policies.apply_ticket_policy(request.clone()).await.unwrap().into_inner();
+    let ask = |time| pb::GetEffectiveTicketPolicyRequest {
+        org_unit: "group/north/riverside".into(),
+        time,
+    };
+    let now = admin.policies.get_effective_ticket_policy(ask(None)).await.unwrap().into_inner();
+    assert_eq!(now.org_unit, "group");
+    let then = admin.policies.get_effective_ticket_policy(ask(at("2026-04-01T00:00:00Z"))).await;
+    let then = then.unwrap().into_inner();
+    assert_eq!((&then.name, &*then.org_unit), (&later.name, "group/north"));
+    assert_eq!(then.policy, Some(policy()), "as it was applied");
+    let get = pb::GetTicketPolicyVersionRequest { name: later.name.clone() };
+    assert_eq!(admin.policies.get_ticket_policy_version(get).await.unwrap().into_inner(), then);
+    let past =
+        pb::ApplyTicketPolicyRequest { effective_time: at("2026-03-01T00:00:00Z"), ..request };
+    let error = admin.policies.apply_ticket_policy(past).await.unwrap_err();
+    assert_eq!(violations(&error), ["effective_time"]);
+    let ask = pb::GetEffectiveTicketPolicyRequest {
+        org_unit: "group".into(),
+        time: at("2020-01-01T00:00:00Z"),
+    };
+    let error = admin.policies.get_effective_ticket_policy(ask).await.unwrap_err();
+    assert_eq!(reason(&error), "POLICY_MISSING");
+}
