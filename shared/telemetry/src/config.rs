@@ -85,7 +85,8 @@ pub struct Guard {
     metrics: Option<SdkMeterProvider>,
 }
 
-/// Installs logs, traces and metrics for the whole process.
+/// Installs logs, traces and metrics for the whole process. From then on a panic is a line of the log, without its
+/// words, which may hold personal data.
 ///
 /// Call it once, first thing in `main`; with an OTLP endpoint, inside the tokio runtime. An endpoint where nobody
 /// listens is no error, now or later.
@@ -117,6 +118,7 @@ pub fn init(config: &TelemetryConfig) -> Result<Guard, TelemetryError> {
         .with(log::layer(config.log_format, &config.service_name).with_filter(filter))
         .with(exporting)
         .try_init()?;
+    crate::panics::log_panics();
     Ok(guard)
 }
 

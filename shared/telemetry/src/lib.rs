@@ -17,6 +17,7 @@ mod careful;
 mod config;
 mod log;
 pub mod metrics;
+mod panics;
 mod span;
 mod trace;
 

@@ -5,10 +5,10 @@
 
 use std::{
     sync::{
-        OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use opentelemetry::{
@@ -101,11 +101,12 @@ impl Drop for CallInFlight {
 pub struct FeedLag {
     time: Gauge<f64>,
     applied: Counter<u64>,
+    failures: Counter<u64>,
     attributes: [KeyValue; 2],
 }
 
 impl FeedLag {
-    /// The lag of `consumer` behind the feed of `upstream`, both names of contexts.
+    /// The lag of a consumer, by its name, behind the feed of `upstream`, a context.
     pub fn new(consumer: &'static str, upstream: &'static str) -> Self {
         Self {
             time: meter()
@@ -118,8 +119,13 @@ impl FeedLag {
                 .with_unit("{event}")
                 .with_description("Events applied")
                 .build(),
+            failures: meter()
+                .u64_counter("kefu.feed.apply_failures")
+                .with_unit("{failure}")
+                .with_description("Failed attempts to apply an event")
+                .build(),
             attributes: [
-                KeyValue::new("kefu.context", consumer),
+                KeyValue::new("kefu.consumer", consumer),
                 KeyValue::new("kefu.upstream", upstream),
             ],
         }
@@ -134,11 +140,68 @@ impl FeedLag {
     }
 }
 
-/// How late timers fire.
+impl FeedLag {
+    /// Records that an event could not be applied.
+    pub fn failed(&self) {
+        if enabled() {
+            self.failures.add(1, &self.attributes);
+        }
+    }
+
+    /// Watches the age of the oldest event that has not been applied, for the life of the process: what the lag of
+    /// applied events says nothing of while none is applied. `read` is called whenever metrics are sent, and must not
+    /// block; zero when there is no such event.
+    pub fn observe_backlog(&self, read: impl Fn() -> Duration + Send + Sync + 'static) {
+        let what = "Age of the oldest event that has not been applied";
+        observe_age("kefu.feed.backlog.age", what, self.attributes.to_vec(), read);
+    }
+}
+
+/// A gauge in seconds that is read whenever metrics are sent.
+fn observe_age(
+    name: &'static str,
+    what: &'static str,
+    attributes: Vec<KeyValue>,
+    read: impl Fn() -> Duration + Send + Sync + 'static,
+) {
+    if !enabled() {
+        return;
+    }
+    // The SDK keeps the callback; the instrument itself need not be kept.
+    let _ = meter()
+        .f64_observable_gauge(name)
+        .with_unit("s")
+        .with_description(what)
+        .with_callback(move |observer| observer.observe(read().as_secs_f64(), &attributes))
+        .build();
+}
+
+/// How late timers fire, and how late those are that have not fired.
 #[derive(Clone, Debug)]
 pub struct TimerLag {
     lag: Histogram<f64>,
     attributes: [KeyValue; 1],
+    backlog: Arc<Backlog>,
+}
+
+/// What was last known of timers that are due, and when. Whoever says nothing any more cannot fire either, so what he
+/// said last gets older.
+#[derive(Debug, Default)]
+struct Backlog {
+    known: Mutex<Option<(Instant, Duration)>>,
+    observed: OnceLock<()>,
+}
+
+impl Backlog {
+    fn know(&self, age: Duration) {
+        let known = Some((kefu_clock::monotonic(), age));
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    fn age(&self) -> Duration {
+        let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.map_or(Duration::ZERO, |(at, age)| at.elapsed() + age)
+    }
 }
 
 impl TimerLag {
@@ -151,7 +214,21 @@ impl TimerLag {
                 .with_description("Time from a deadline to the commit of its breach")
                 .build(),
             attributes: [KeyValue::new("kefu.context", context)],
+            backlog: Arc::default(),
         }
+    }
+
+    /// To be said whenever the worker has looked for what is due: how long the oldest timer has been due that has not
+    /// taken effect, zero if there is none. Until it is said again the gauge grows with the time, so that a worker
+    /// which stands still, or cannot reach its database, shows.
+    pub fn overdue(&self, age: Duration) {
+        self.backlog.know(age);
+        self.backlog.observed.get_or_init(|| {
+            let what = "How long the oldest timer has been due that has not taken effect";
+            let backlog = Arc::clone(&self.backlog);
+            let attributes = self.attributes.to_vec();
+            observe_age("kefu.timer.backlog.age", what, attributes, move || backlog.age());
+        });
     }
 
     /// Records that a timer took effect `lag` after it was due.
@@ -196,4 +273,23 @@ pub fn observe_pool(pool: &'static str, read: impl Fn() -> PoolState + Send + Sy
             }
         })
         .build();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t07_timers_that_nobody_looks_for_grow_older() {
+        let lag = TimerLag::new("ticket");
+        assert_eq!(lag.backlog.age(), Duration::ZERO, "before the first look");
+        lag.overdue(Duration::from_secs(5));
+        let first = lag.backlog.age();
+        assert!(first >= Duration::from_secs(5));
+        while lag.clone().backlog.age() == first {
+            std::hint::spin_loop();
+        }
+        lag.overdue(Duration::ZERO);
+        assert!(lag.backlog.age() < Duration::from_secs(5), "caught up");
+    }
 }
