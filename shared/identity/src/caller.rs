@@ -69,10 +69,38 @@ impl<S: Into<Box<str>>> FromIterator<S> for Roles {
     }
 }
 
+/// The most characters of a subject.
+const MAX_SUBJECT: usize = 256;
+
+/// Beginnings of subjects that nobody may have: by these the audit trail names our own workers and callers without a
+/// token.
+const RESERVED: [&str; 2] = ["system/", "anonymous"];
+
+/// Whether a token may carry this subject: 1 to 256 characters, all of them visible but for spaces inside, and no name
+/// that the audit trail uses for somebody else, in whatever case.
+pub(crate) fn is_subject(text: &str) -> bool {
+    let reserved = |reserved: &&str| {
+        text.get(..reserved.len()).is_some_and(|start| start.eq_ignore_ascii_case(reserved))
+    };
+    !text.is_empty()
+        && text.chars().count() <= MAX_SUBJECT
+        && text.trim() == text
+        && !text.chars().any(is_invisible)
+        && !RESERVED.iter().any(reserved)
+}
+
+/// What makes two different subjects look the same: control characters, and characters without a width.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{AD}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}')
+        || matches!(c, '\u{2060}'..='\u{206F}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}')
+}
+
 /// A member of the staff (员工) or another service, as its verified token describes it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Staff {
-    /// The token's subject: who it is, stable over time. At most 256 characters.
+    /// The token's subject: who it is, stable over time. At most 256 characters, none of them invisible; never
+    /// `system/…` or `anonymous…`, which the audit trail keeps for itself.
     pub subject: Arc<str>,
     /// Where the caller belongs; its roles count here and below.
     pub org_unit: OrgUnit,
@@ -168,6 +196,34 @@ mod tests {
         assert_eq!(roles, ["clerk", "handler"].into_iter().collect());
         assert!(roles.contains("clerk"));
         assert!(!roles.contains("cler"));
+    }
+
+    #[test]
+    fn x04_a_subject_is_visible_bounded_and_none_of_our_own_names() {
+        let longest = "长".repeat(256);
+        for good in ["li", "service/ticket", "Li Wei", "李伟@集团", "systems/li", "an", &longest]
+        {
+            assert!(is_subject(good), "{good}");
+        }
+        let too_long = "x".repeat(257);
+        for bad in [
+            "",
+            " ",
+            " li",
+            "li\n",
+            "l\u{0}i",
+            "\u{200B}system/timers",
+            "li\u{202E}",
+            &too_long,
+            "system/timers",
+            "System/Timers",
+            "system/",
+            "anonymous",
+            "Anonymous",
+            "anonymous-7",
+        ] {
+            assert!(!is_subject(bad), "{bad:?}");
+        }
     }
 
     #[test]

@@ -176,6 +176,8 @@ fn x06_what_is_no_token_is_refused_and_never_a_panic() {
 fn g10_an_anonymous_caller_and_a_nonsensical_lifetime_get_no_token() {
     let minter = minter(&clock());
     assert!(minter.mint(&Caller::ANONYMOUS, HOUR).is_err());
+    let timers = Caller::staff("system/timers", "group".parse().unwrap(), ["clerk"]);
+    assert!(minter.mint(&timers, HOUR).is_err());
     for lifetime in [SignedDuration::ZERO, -HOUR, SignedDuration::MAX] {
         assert!(minter.mint(&li(), lifetime).is_err());
     }

@@ -4,10 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::authenticator::AuthenticationError;
+use crate::caller::is_subject;
 use crate::{Caller, OrgUnit};
-
-/// The most characters of a subject.
-const MAX_SUBJECT: usize = 256;
 
 /// The most roles in a token, and the most characters of one.
 const MAX_ROLES: usize = 128;
@@ -82,7 +80,7 @@ fn caller(claims: &Map<String, Value>, names: &ClaimNames) -> Result<Caller, Aut
     let subject = claims
         .get("sub")
         .and_then(Value::as_str)
-        .filter(|sub| !sub.is_empty() && fits(sub, MAX_SUBJECT))
+        .filter(|sub| is_subject(sub))
         .ok_or(AuthenticationError::BadClaims("sub"))?;
     let org_unit: OrgUnit = lookup(claims, &names.org_unit)
         .and_then(Value::as_str)
@@ -116,4 +114,27 @@ fn seconds(value: Option<&Value>) -> Option<i64> {
     let value = value?;
     // The cast saturates, which keeps the meaning of a date that is out of all reason.
     value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds.floor() as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn x04_a_token_for_one_of_our_own_names_is_refused() {
+        let outcome = |subject: &str| {
+            let claims = json!({
+                "iss": "i", "aud": "kefu", "exp": 1, "sub": subject, "org_unit": "group",
+                "roles": ["clerk"],
+            });
+            let claims = claims.as_object().cloned().unwrap_or_default();
+            read(&claims, "i", "kefu", &ClaimNames::default()).map(drop)
+        };
+        assert_eq!(outcome("li"), Ok(()));
+        for subject in ["system/timers", "SYSTEM/timers", "anonymous", "anonymous:1", "l\u{7}i"] {
+            assert_eq!(outcome(subject), Err(AuthenticationError::BadClaims("sub")), "{subject:?}");
+        }
+    }
 }

@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::keys::{KeyError, KeySource};
 use crate::Caller;
+use crate::caller::is_subject;
 
 /// Why no token was made.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,11 @@ pub enum MintError {
     /// There is nobody to make a token for.
     #[error("an anonymous caller has no token")]
     Anonymous,
+    /// Nobody would believe a token for this subject.
+    #[error(
+        "a subject has 1 to 256 visible characters and does not begin with `system/` or `anonymous`"
+    )]
+    BadSubject,
     /// The life time leads out of the calendar or is not positive.
     #[error("the life time of a token must be positive and end before the year 10000")]
     BadLifetime,
@@ -112,9 +118,12 @@ impl Minter {
     /// A token for a caller, valid from now for `lifetime`.
     ///
     /// # Errors
-    /// For an anonymous caller and a life time that is not positive or too long.
+    /// For an anonymous caller, a subject that is none, and a life time that is not positive or too long.
     pub fn mint(&self, caller: &Caller, lifetime: SignedDuration) -> Result<String, MintError> {
         let staff = caller.as_staff().ok_or(MintError::Anonymous)?;
+        if !is_subject(&staff.subject) {
+            return Err(MintError::BadSubject);
+        }
         let now = self.clock.now();
         if !lifetime.is_positive() {
             return Err(MintError::BadLifetime);
