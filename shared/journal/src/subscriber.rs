@@ -1,6 +1,8 @@
 //! Reading another context's feed so that every event takes effect exactly once.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,8 +10,6 @@ use kefu_api::feed::v1::{Event, SubscribeRequest, SubscribeResponse};
 use kefu_clock::SharedClock;
 use kefu_postgres::StoreError;
 use kefu_telemetry::metrics::FeedLag;
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::Counter;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -76,7 +76,47 @@ pub struct Subscriber<C> {
     clock: SharedClock,
     progress: watch::Sender<Progress>,
     lag: FeedLag,
-    failures: Counter<u64>,
+    backlog: Arc<Backlog>,
+}
+
+/// Since when there has been something that is not applied, or nobody knows whether there is.
+#[derive(Debug)]
+struct Backlog {
+    clock: SharedClock,
+    /// Microseconds since 1970; [`NOTHING`](Self::NOTHING) when everything is applied.
+    since: AtomicI64,
+}
+
+impl Backlog {
+    const NOTHING: i64 = i64::MAX;
+
+    /// Nothing is known at first.
+    fn new(clock: SharedClock) -> Self {
+        let since = AtomicI64::new(clock.now().as_microsecond());
+        Self { clock, since }
+    }
+
+    fn age(&self) -> Duration {
+        let since = self.since.load(Ordering::Relaxed);
+        let age = self.clock.now().as_microsecond().saturating_sub(since);
+        Duration::from_micros(u64::try_from(age).unwrap_or_default())
+    }
+
+    /// Everything is applied.
+    fn caught_up(&self) {
+        self.since.store(Self::NOTHING, Ordering::Relaxed);
+    }
+
+    /// The event is the next to be applied; or the last that was, where more are known to follow.
+    fn at(&self, event: &Event) {
+        self.since.store(occurred(event).as_microsecond(), Ordering::Relaxed);
+    }
+
+    /// The feed is away: from now on there may be events which nobody here has heard of.
+    fn unknown(&self) {
+        let now = self.clock.now().as_microsecond();
+        self.since.fetch_min(now, Ordering::Relaxed);
+    }
 }
 
 /// Why a session with the feed ended.
@@ -130,14 +170,20 @@ impl Care {
 impl<C: Consumer> Subscriber<C> {
     /// A subscriber whose effects and cursor are in the database of `pool`. The clock is for the lag only.
     pub fn new(consumer: C, upstream: Upstream, pool: PgPool, clock: SharedClock) -> Self {
-        let failures = opentelemetry::global::meter("kefu")
-            .u64_counter("kefu.feed.apply_failures")
-            .with_unit("{failure}")
-            .with_description("Failed attempts to apply an event")
-            .build();
         let lag = FeedLag::new(consumer.name(), consumer.source());
         let progress = watch::Sender::new(Progress::default());
-        Self { consumer, upstream, pool, clock, progress, lag, failures }
+        let backlog = Arc::new(Backlog::new(clock.clone()));
+        lag.observe_backlog({
+            let backlog = Arc::clone(&backlog);
+            move || backlog.age()
+        });
+        Self { consumer, upstream, pool, clock, progress, lag, backlog }
+    }
+
+    /// Age of the oldest event that has not been applied; while the feed is away, at least how long it has been. Zero
+    /// when everything is applied. What the metric `kefu.feed.backlog.age` shows.
+    pub fn backlog_age(&self) -> Duration {
+        self.backlog.age()
     }
 
     /// The consumer that it reads for.
@@ -188,6 +234,7 @@ impl<C: Consumer> Subscriber<C> {
             if matches!(end, End::Restart) {
                 continue;
             }
+            self.backlog.unknown();
             if self.progress.borrow().applied != before {
                 pause = BACK_OFF.0;
             }
@@ -235,6 +282,11 @@ impl<C: Consumer> Subscriber<C> {
             }
             seen = to.position;
             let caught_up = batch.caught_up;
+            match batch.events.last() {
+                _ if caught_up => self.backlog.caught_up(),
+                Some(last) => self.backlog.at(last),
+                None => {}
+            }
             self.progress.send_replace(Progress { applied: Some(to), caught_up });
             if care.applied(events) {
                 return Err(End::Restart);
@@ -256,6 +308,9 @@ impl<C: Consumer> Subscriber<C> {
         care: &mut Care,
     ) -> Result<bool, End> {
         let (name, source) = (self.consumer.name(), self.consumer.source());
+        if let Some(first) = batch.events.first() {
+            self.backlog.at(first);
+        }
         let mut tx = self.pool.begin().await.map_err(StoreError::from)?;
         // First, so that a replica with the same batch waits here and then does none of the work.
         if !cursor::advance(&mut tx, name, source, from, to).await? {
@@ -265,7 +320,7 @@ impl<C: Consumer> Subscriber<C> {
             let span = kefu_telemetry::effect_span(name, Some(&event.traceparent));
             if let Err(error) = self.consumer.apply(&mut tx, event).instrument(span).await {
                 care.failed(batch.events.len());
-                self.failures.add(1, &[KeyValue::new("kefu.consumer", name)]);
+                self.lag.failed();
                 tracing::error!(
                     consumer = name, source, %error, event_id = event.id, event_type = event.r#type,
                     aggregate_type = event.aggregate_type, aggregate_id = event.aggregate_id,
@@ -286,11 +341,7 @@ impl<C: Consumer> Subscriber<C> {
     }
 
     fn age(&self, event: &Event) -> Duration {
-        let occurred = event
-            .occur_time
-            .and_then(|time| Timestamp::new(time.seconds, time.nanos).ok())
-            .unwrap_or(Timestamp::UNIX_EPOCH);
-        let age = self.clock.now().duration_since(occurred).max(SignedDuration::ZERO);
+        let age = self.clock.now().duration_since(occurred(event)).max(SignedDuration::ZERO);
         age.unsigned_abs()
     }
 
@@ -316,6 +367,11 @@ impl<C: Consumer> Subscriber<C> {
             }
         }
     }
+}
+
+fn occurred(event: &Event) -> Timestamp {
+    let time = event.occur_time.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok());
+    time.unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// Whether a stored cursor is at `to` or beyond.

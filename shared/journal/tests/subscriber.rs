@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
+use jiff::SignedDuration;
 use kefu_api::feed::v1::feed_service_server::{FeedService, FeedServiceServer};
 use kefu_api::feed::v1::{
     Event, GetHeadRequest, GetHeadResponse, SubscribeRequest, SubscribeResponse,
 };
-use kefu_clock::IdSource;
+use kefu_clock::{IdSource, ManualClock};
 use kefu_journal::{ApplyError, Consumer, Cursor, Entry, Provenance, Subscriber, Upstream, append};
 use sqlx::PgConnection;
 use support::{Bench, Feed};
@@ -172,4 +173,57 @@ async fn x01_a_slow_replica_applies_nothing_that_a_faster_one_has_applied() {
             .await
             .unwrap();
     assert_eq!(effects, 8);
+}
+
+#[tokio::test]
+async fn t07_a_consumer_that_stands_still_is_seen_to_fall_behind() {
+    let bench = Bench::new().await;
+    bench.commit_one().await;
+    let feed = bench.serve_to_contexts().await;
+    let (subscribed, mut subscriptions) = mpsc::unbounded_channel();
+    let (streams, receiver) = mpsc::unbounded_channel();
+    let puppet = Puppet { subscribed, streams: Arc::new(Mutex::new(receiver)) };
+    let upstream = Upstream::new(FeedServiceServer::new(puppet), Arc::new(|_| {}));
+    let clock = ManualClock::new("2026-03-02T09:02:00Z".parse().unwrap());
+    let effects = Effects { ids: IdSource::new(bench.clock.clone()) };
+    let pool = bench.pool.clone();
+    let reader = Arc::new(Subscriber::new(effects, upstream, pool, Arc::new(clock.clone())));
+    let minutes = |count: u64| Duration::from_secs(60 * count);
+    let wait = |count| clock.advance(SignedDuration::from_mins(count)).unwrap();
+    wait(1);
+    assert_eq!(reader.backlog_age(), minutes(1), "nobody knows how much there is to read");
+
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn({
+        let (reader, shutdown) = (Arc::clone(&reader), shutdown.clone());
+        async move { reader.run(shutdown).await }
+    });
+    // An event of two minutes before the start, which cannot be applied.
+    let (mut broken, cursor) = read_one_by_one(&feed, 1).await.swap_remove(0);
+    "broken".clone_into(&mut broken.id);
+    let cursor = cursor.to_string();
+    subscriptions.recv().await.unwrap();
+    let (first, batches) = mpsc::unbounded_channel();
+    streams.send(batches).unwrap();
+    first
+        .send(SubscribeResponse { events: vec![broken], cursor: cursor.clone(), caught_up: true })
+        .unwrap();
+    // It tries again, so it has failed.
+    subscriptions.recv().await.unwrap();
+    assert_eq!(reader.backlog_age(), minutes(3));
+    wait(5);
+    assert_eq!(reader.backlog_age(), minutes(8), "older while nothing is applied");
+
+    let (second, batches) = mpsc::unbounded_channel();
+    streams.send(batches).unwrap();
+    second.send(SubscribeResponse { events: Vec::new(), cursor, caught_up: true }).unwrap();
+    reader.progress().wait_for(|progress| progress.caught_up).await.unwrap();
+    wait(5);
+    assert_eq!(reader.backlog_age(), Duration::ZERO);
+    drop(second);
+    subscriptions.recv().await.unwrap();
+    wait(2);
+    assert_eq!(reader.backlog_age(), minutes(2), "as long as the feed has been away");
+    shutdown.cancel();
+    running.await.unwrap();
 }
