@@ -23,7 +23,9 @@ mod deadline;
 mod etag;
 mod failure;
 mod fault;
+mod greeting;
 mod health;
+mod mask;
 mod methods;
 mod page;
 mod reflection;
@@ -48,6 +50,7 @@ pub use crate::{
     },
     fault::{Fault, Language},
     health::{Condition, LIVENESS, Readiness},
+    mask::Mask,
     methods::{Method, Methods},
     page::PageQuery,
     reflection::with_reflection,

@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 use tower::Service as _;
 
-use crate::{PeerAddress, Readiness, Served};
+use crate::{PeerAddress, Readiness, Served, greeting};
 
 /// What one listening socket takes on, and how it ends.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct ServeOptions {
     pub connections: usize,
     /// Streams at once on one connection; more wait at the client.
     pub streams_per_connection: u32,
+    /// How long a new connection may take to say which protocol it speaks before it is closed.
+    pub greeting_timeout: Duration,
     /// How often a silent connection is asked whether it lives.
     pub keep_alive_interval: Duration,
     /// How long that may take before the connection is closed.
@@ -36,6 +38,7 @@ impl Default for ServeOptions {
         Self {
             connections: 8192,
             streams_per_connection: 1024,
+            greeting_timeout: Duration::from_secs(10),
             keep_alive_interval: Duration::from_secs(20),
             keep_alive_timeout: Duration::from_secs(10),
             drain: Duration::from_secs(20),
@@ -70,16 +73,15 @@ pub async fn serve(
             let Some((stream, peer)) = accepted(listener.accept().await).await? else { continue };
             // Without it small answers wait for the acknowledgement of earlier ones. If it cannot be set, they do.
             let _ = stream.set_nodelay(true);
-            let connection = connection(
-                http.clone(),
-                stream,
-                PeerAddress(peer),
-                service.clone(),
-                shutdown.clone(),
-            );
-            let cut = cut.clone();
+            let (http, service, shutdown) = (http.clone(), service.clone(), shutdown.clone());
+            let (cut, patience) = (cut.clone(), options.greeting_timeout);
             tracker.spawn(async move {
-                cut.run_until_cancelled_owned(connection).await;
+                // Whoever has not said anything by then has nothing under way.
+                let greeting = greeting::arrives(&stream, patience);
+                if shutdown.run_until_cancelled(greeting).await == Some(true) {
+                    let connection = connection(http, stream, PeerAddress(peer), service, shutdown);
+                    cut.run_until_cancelled_owned(connection).await;
+                }
                 drop(place);
             });
         }

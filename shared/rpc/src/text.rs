@@ -76,25 +76,30 @@ impl TextRule {
     }
 }
 
-/// A telephone number in international form: `+` and 5 to 15 digits, with separators removed.
+/// A telephone number with separators removed: in international form, `+` and 5 to 15 digits of which the first is not
+/// 0, or a local one of 5 to 15 digits.
 ///
 /// # Errors
 /// [`Fault`] if it is none.
 pub fn phone(text: &str) -> Result<String, Fault> {
-    let malformed = || Fault::malformed("a phone number with + and country code, 5 to 15 digits");
+    let malformed =
+        || Fault::malformed("a phone number of 5 to 15 digits, with or without + and country code");
     // Separators that people use; full-width forms are what Chinese input methods make of them.
+    let text = text.trim();
     let mut number = String::with_capacity(16);
-    for c in text.trim().chars().take(64) {
+    for c in text.chars().take(64) {
         match c {
             '+' | '＋' if number.is_empty() => number.push('+'),
-            '0'..='9' if !number.is_empty() => number.push(c),
-            ' ' | '-' | '.' | '(' | ')' | '/' | '\u{A0}' | '（' | '）' if !number.is_empty() => {}
+            '0'..='9' => number.push(c),
+            '(' | '（' => {}
+            ' ' | '-' | '.' | ')' | '/' | '\u{A0}' | '）' if !number.is_empty() => {}
             _ => return Err(malformed()),
         }
     }
-    let digits = number.len().saturating_sub(1);
-    let begins_with_zero = number.as_bytes().get(1) == Some(&b'0');
-    if text.chars().count() > 64 || !(5..=15).contains(&digits) || begins_with_zero {
+    let (digits, is_international) =
+        number.strip_prefix('+').map_or((number.as_str(), false), |digits| (digits, true));
+    let begins_wrong = is_international && digits.starts_with('0');
+    if text.chars().count() > 64 || !(5..=15).contains(&digits.len()) || begins_wrong {
         return Err(malformed());
     }
     Ok(number)
@@ -140,7 +145,7 @@ impl Violations {
         self.take(field, rule.apply(value)).unwrap_or_default()
     }
 
-    /// A phone number in international form, see [`phone`].
+    /// A phone number, international or local, see [`phone`].
     pub fn phone(&mut self, field: &str, value: &str) -> Option<String> {
         self.take(field, phone(value))
     }
@@ -200,9 +205,31 @@ mod tests {
 
     #[test]
     fn x06_a_phone_number_that_is_none_is_refused() {
-        assert_eq!(phone("+86 (138) 0000-0000").unwrap(), "+8613800000000");
-        assert_eq!(phone("＋86 138 0000 0000").unwrap(), "+8613800000000");
-        for text in ["", "+", "call me", "13800000000", "+1234", "+1234567890123456", "+0123456"] {
+        for (given, kept) in [
+            ("+86 (138) 0000-0000", "+8613800000000"),
+            ("＋86 138 0000 0000", "+8613800000000"),
+            ("138 0013 8042", "13800138042"),
+            ("(0755) 1234-567", "07551234567"),
+            ("（0755）1234567", "07551234567"),
+            ("95588", "95588"),
+        ] {
+            assert_eq!(phone(given).unwrap(), kept, "{given}");
+        }
+        for text in [
+            "",
+            "+",
+            "call me",
+            "1234",
+            "+1234",
+            "1234567890123456",
+            "+1234567890123456",
+            "+0123456",
+            "1+23456",
+            "++123456",
+            "138\u{7}00138",
+            "１３８００１３８",
+            "-12345",
+        ] {
             assert!(phone(text).is_err(), "{text}");
         }
     }

@@ -2,15 +2,15 @@
 
 mod probe;
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use futures::future::join_all;
 use kefu_api::{
     clock::v1::{GetTimeRequest, SettleRequest},
     feed::v1::SubscribeRequest,
 };
-use kefu_rpc::{ChannelOptions, Limits, Transport};
-use probe::{clock, feed, reason, start};
+use kefu_rpc::{ChannelOptions, Limits, ServeOptions, Transport};
+use probe::{clock, feed, reason, start, start_with};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -150,4 +150,82 @@ async fn a_service_that_is_away_is_unavailable_and_its_address_nobodys_business(
     let status = clock(transport).settle(SettleRequest::default()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert!(!status.message().contains("127.0.0.1"), "{status:?}");
+}
+
+#[tokio::test]
+async fn x08_what_does_not_finish_in_time_is_cut_and_said_to_be() {
+    let options = ServeOptions { drain: Duration::from_millis(1), ..ServeOptions::default() };
+    let server = start_with(Limits::default(), options).await;
+    let mut client = clock(server.remote());
+    let call = tokio::spawn(async move { client.get_time(GetTimeRequest::default()).await });
+    server.seen.until(&server.seen.begun, 1).await;
+    server.shutdown.cancel();
+    assert!(!server.ended.await.unwrap(), "not everything finished");
+    server.seen.until(&server.seen.dropped, 1).await;
+    let status = call.await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+}
+
+#[tokio::test]
+async fn x08_a_connection_too_many_waits_for_its_place() {
+    let options = ServeOptions { connections: 1, ..ServeOptions::default() };
+    let server = start_with(Limits::default(), options).await;
+    let mut first = clock(server.remote());
+    first.settle(SettleRequest::default()).await.unwrap();
+    let mut second = clock(server.remote());
+    let waiting = tokio::spawn(async move { second.settle(SettleRequest::default()).await });
+    for _ in 0..50 {
+        first.settle(SettleRequest::default()).await.unwrap();
+    }
+    assert!(!waiting.is_finished());
+    drop(first);
+    assert!(waiting.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn x08_a_connection_that_says_nothing_loses_its_place() {
+    let options = ServeOptions {
+        connections: 1,
+        greeting_timeout: Duration::from_millis(50),
+        ..ServeOptions::default()
+    };
+    let server = start_with(Limits::default(), options).await;
+    for begin in [&b""[..], b"PRI * HT"] {
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        socket.write_all(begin).await.unwrap();
+        let mut answer = Vec::new();
+        // A reset is as good an end as any.
+        let _ = socket.read_to_end(&mut answer).await;
+        assert_eq!(answer, b"");
+    }
+    assert!(clock(server.remote()).settle(SettleRequest::default()).await.is_ok());
+}
+
+#[tokio::test]
+async fn x08_a_preface_in_parts_is_understood() {
+    let server = start(Limits::default()).await;
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    for part in b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".chunks(9) {
+        socket.write_all(part).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    // Empty settings, which are answered by the server's own.
+    socket.write_all(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00").await.unwrap();
+    let mut head = [0; 9];
+    socket.read_exact(&mut head).await.unwrap();
+    assert_eq!(head[3], 4, "a settings frame");
+}
+
+#[tokio::test]
+async fn x08_a_message_of_more_than_four_megabytes_is_refused_by_its_size() {
+    let server = start(Limits::default()).await;
+    for transport in server.both() {
+        let request =
+            SubscribeRequest { cursor: "x".repeat(5 << 20), ..SubscribeRequest::default() };
+        let status = feed(transport).subscribe(request).await.unwrap_err();
+        assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
+        assert!(status.message().contains("4194304"), "names the limit: {status:?}");
+    }
+    assert_eq!(server.seen.streams.load(Ordering::SeqCst), 0);
 }

@@ -1,7 +1,6 @@
 //! The one place where a panic ends.
 
 use std::{
-    any::Any,
     convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -51,32 +50,25 @@ where
         // The layers below begin their work in `call` already. What a panic leaves behind is dropped, and the next
         // call has its own: there is no state to be seen half changed.
         match catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
-            Err(panic) => {
-                let response = rescued(&*panic);
+            Err(_) => {
+                let response = refusal(panicked());
                 Box::pin(async { Ok(response) })
             }
             Ok(reply) => Box::pin(async move {
                 match AssertUnwindSafe(reply).catch_unwind().await {
                     Ok(Ok(response)) => Ok(response.map(|inner| Rescued { inner: Some(inner) })),
                     Ok(Err(never)) => match never {},
-                    Err(panic) => Ok(rescued(&*panic)),
+                    Err(_) => Ok(refusal(panicked())),
                 }
             }),
         }
     }
 }
 
-fn rescued<B>(panic: &(dyn Any + Send)) -> Response<Rescued<B>> {
-    refusal(status_of(panic))
-}
-
-fn status_of(panic: &(dyn Any + Send)) -> Status {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a message");
-    crate::internal(&format_args!("panic: {text}"))
+/// Where it was is in the log, from the hook that `kefu_telemetry::init` installs. Its words may hold personal data and
+/// go nowhere.
+fn panicked() -> Status {
+    crate::internal("a panic")
 }
 
 /// A body whose panics become its last status.
@@ -101,9 +93,9 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Rescued<B> {
         let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
         match catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll_frame(cx))) {
             Ok(frame) => frame,
-            Err(panic) => {
+            Err(_) => {
                 self.inner = None;
-                Poll::Ready(Some(Ok(trailers(&status_of(&*panic)))))
+                Poll::Ready(Some(Ok(trailers(&panicked()))))
             }
         }
     }

@@ -170,6 +170,11 @@ pub struct Server {
 }
 
 pub async fn start(limits: Limits) -> Server {
+    start_with(limits, ServeOptions::default()).await
+}
+
+pub async fn start_with(limits: Limits, options: ServeOptions) -> Server {
+    let serving = options;
     let clock = ManualClock::new("2024-02-09T08:00:00Z".parse::<Timestamp>().unwrap());
     let shared: kefu_clock::SharedClock = Arc::new(clock.clone());
     let minter = Minter::generate("https://issuer.example", "kefu", shared.clone()).unwrap();
@@ -191,13 +196,7 @@ pub async fn start(limits: Limits) -> Server {
     let served = stack.wrap(routes);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let serving = serve(
-        listener,
-        served.clone(),
-        readiness.clone(),
-        shutdown.clone(),
-        ServeOptions::default(),
-    );
+    let serving = serve(listener, served.clone(), readiness.clone(), shutdown.clone(), serving);
     let ended = tokio::spawn(async { serving.await.unwrap() });
     Server { address, seen, clock, minter, readiness, shutdown, served, ended }
 }
