@@ -24,6 +24,7 @@ mod process;
 mod running;
 mod schema;
 mod settle;
+mod store;
 mod token;
 mod worker;
 
@@ -38,6 +39,7 @@ pub use crate::{
     process::run_process,
     running::{Running, StartOptions, start_in_process},
     settle::Settle,
+    store::store_status,
     token::ServiceToken,
     worker::Worker,
 };

@@ -14,12 +14,7 @@ use crate::{Context, Dependencies, ServiceConfig, StartOptions, start_in_process
 /// The exit code is 0 after a clean stop, 1 if the service could not go on, and 2 if the settings are wrong.
 pub fn run_process<C: Context>() -> ExitCode {
     let name = format!("kefu-{}", C::NAME);
-    let command = clap::Command::new(C::NAME)
-        .bin_name(&name)
-        .display_name(&name)
-        .about(format!("The {} service of Kefu.", C::NAME))
-        .version(env!("CARGO_PKG_VERSION"));
-    let matches = ServiceConfig::augment_args(command).get_matches();
+    let matches = command(C::NAME).get_matches();
     let config = match ServiceConfig::from_arg_matches(&matches) {
         Ok(config) => config,
         Err(error) => error.exit(),
@@ -37,6 +32,18 @@ pub fn run_process<C: Context>() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn command(context: &'static str) -> clap::Command {
+    let name = format!("kefu-{context}");
+    let command = clap::Command::new(context)
+        .bin_name(&name)
+        .display_name(&name)
+        .version(env!("CARGO_PKG_VERSION"));
+    // The settings bring a description of their own, which would be the program's.
+    ServiceConfig::augment_args(command)
+        .about(format!("The {context} service of Kefu."))
+        .long_about(None)
 }
 
 async fn run<C: Context>(name: &str, config: ServiceConfig) -> anyhow::Result<()> {
@@ -63,4 +70,17 @@ async fn run<C: Context>(name: &str, config: ServiceConfig) -> anyhow::Result<()
     // Sending what is queued may block for some seconds, which the runtime's own threads must not.
     tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command;
+
+    #[test]
+    fn help_says_which_service_it_is() {
+        for help in [command("ticket").render_help(), command("ticket").render_long_help()] {
+            let help = help.to_string();
+            assert!(help.starts_with("The ticket service of Kefu."), "{help}");
+        }
+    }
 }

@@ -4,10 +4,10 @@ use std::mem::take;
 
 use jiff::Timestamp;
 use kefu_api::customer::v1 as pb;
-use kefu_rpc::{Fault, PageQuery, RequestContext, TextRule, Violations};
+use kefu_rpc::{Fault, Mask, PageQuery, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
 
-use super::{call, mask::Mask, page_size, status::status, values};
+use super::{call, page_size, status::status, values};
 use crate::{
     app::App,
     domain::contact::{Channel, ContactChanges, DecisionRole, DoNotContact},
@@ -123,7 +123,7 @@ pub(super) fn changes(
             values::text(violations, "title", &contact.title, TextRule::line(100))
         }),
         phones: mask.take("phones", !contact.phones.is_empty(), || {
-            values::list(violations, "phones", &contact.phones, MAX_WAYS, values::phone)
+            values::list(violations, "phones", &contact.phones, MAX_WAYS, kefu_rpc::phone)
         }),
         emails: mask.take("emails", !contact.emails.is_empty(), || {
             values::list(violations, "emails", &contact.emails, MAX_WAYS, kefu_rpc::email)

@@ -5,10 +5,10 @@ use std::mem::take;
 use jiff::Timestamp;
 use kefu_api::customer::v1 as pb;
 use kefu_api::customer::v1::customer_service_server::CustomerService;
-use kefu_rpc::{PageQuery, RequestContext, TextRule, Violations};
+use kefu_rpc::{Mask, PageQuery, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Grpc, call, contact, mask::Mask, page_size, standing, status::status, values};
+use super::{Grpc, call, contact, page_size, standing, status::status, values};
 use crate::{
     domain::customer::{CustomerChanges, CustomerSize, CustomerType, LawfulBasis},
     encode::customer::resource,

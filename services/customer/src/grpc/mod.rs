@@ -2,7 +2,6 @@
 
 mod contact;
 mod customer;
-mod mask;
 mod org_unit;
 mod policy;
 mod standing;

@@ -8,10 +8,10 @@ use kefu_api::customer::v1::{
 };
 use kefu_identity::OrgUnit as Path;
 use kefu_policy::decode::localized_text;
-use kefu_rpc::{Fault, PageQuery, RequestContext, Violations};
+use kefu_rpc::{Fault, Mask, PageQuery, RequestContext, Violations};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Grpc, call, mask::Mask, page_size, status::status, values};
+use super::{Grpc, call, page_size, status::status, values};
 use crate::encode::org_unit::resource;
 
 /// The longest title, in characters.

@@ -44,23 +44,6 @@ pub(super) fn list(
     good.then_some(kept)
 }
 
-/// A phone number with country code, or a local one of 5 to 15 digits. Separators are dropped.
-pub(super) fn phone(value: &str) -> Result<String, Fault> {
-    const EXPECTED: &str = "a phone number of 5 to 15 digits, with or without + and country code";
-    if value.trim_start().starts_with(['+', '＋']) {
-        return kefu_rpc::phone(value).map_err(|_| Fault::malformed(EXPECTED));
-    }
-    let separator = |c: char| " -.()/\u{A0}（）".contains(c);
-    let digits: String = value.trim().chars().take(65).filter(|c| !separator(*c)).collect();
-    if (5..=15).contains(&digits.len())
-        && digits.bytes().all(|b| b.is_ascii_digit())
-        && value.trim().chars().count() <= 64
-    {
-        return Ok(digits);
-    }
-    Err(Fault::malformed(EXPECTED))
-}
-
 /// A date in the past or today, wherever on earth; empty is unknown. The outer `None` means that it is wrong.
 #[allow(clippy::option_option, reason = "absent and wrong are different answers")]
 pub(super) fn past_date(
@@ -123,30 +106,6 @@ pub(super) fn contact_name(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn c02_a_phone_number_is_international_or_local() {
-        for (given, kept) in [
-            ("+86 138-0013-8042", "+8613800138042"),
-            ("＋86 13800138042", "+8613800138042"),
-            ("138 0013 8042", "13800138042"),
-            ("(0755) 1234-567", "07551234567"),
-            ("95588", "95588"),
-        ] {
-            assert_eq!(phone(given).unwrap(), kept, "{given}");
-        }
-        for bad in [
-            "",
-            "1234",
-            "call me",
-            "+1234",
-            "1234567890123456",
-            "138\u{7}00138",
-            "１３８００１３８",
-        ] {
-            assert!(phone(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn x06_a_date_has_one_form_and_is_not_in_the_future() {
