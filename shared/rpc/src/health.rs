@@ -1,6 +1,10 @@
 //! Whether the service is ready, by `grpc.health.v1`.
 
-use std::{collections::BTreeMap, pin::Pin, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::Pin,
+    sync::Arc,
+};
 
 use futures::Stream;
 use tokio::sync::watch;
@@ -19,6 +23,8 @@ pub const LIVENESS: &str = "liveness";
 #[derive(Clone, Debug, Default)]
 struct State {
     conditions: BTreeMap<&'static str, bool>,
+    /// Services that cannot be had although this server can.
+    down: BTreeSet<String>,
     draining: bool,
 }
 
@@ -28,7 +34,7 @@ impl State {
     }
 
     fn response(&self, service: &str) -> HealthCheckResponse {
-        let up = service == LIVENESS || self.serving();
+        let up = service == LIVENESS || (self.serving() && !self.down.contains(service));
         let status = if up { ServingStatus::Serving } else { ServingStatus::NotServing };
         HealthCheckResponse { status: status.into() }
     }
@@ -53,6 +59,19 @@ impl Readiness {
         let condition = Condition { name, state: self.state.clone() };
         condition.set(false);
         condition
+    }
+
+    /// Says that one service cannot be had here now, or can again, whatever holds for the rest: for a server that stands
+    /// in front of others.
+    pub fn set_service(&self, service: &str, up: bool) {
+        self.state.send_if_modified(|state| {
+            if up { state.down.remove(service) } else { state.down.insert(service.to_owned()) }
+        });
+    }
+
+    /// The full names of the services that it speaks for.
+    pub fn services(&self) -> &[String] {
+        &self.services
     }
 
     /// Whether the server wants calls now.
@@ -155,6 +174,21 @@ mod tests {
         feeds.set(true);
         readiness.drain();
         assert!(!readiness.is_ready());
+    }
+
+    #[tokio::test]
+    async fn g01_a_service_behind_this_one_can_be_down_alone() {
+        let readiness =
+            Readiness::new(["kefu.ticket.v1.TicketService", "kefu.survey.v1.SurveyService"]);
+        readiness.set_service("kefu.survey.v1.SurveyService", false);
+        let state = readiness.state.borrow().clone();
+        let serving = ServingStatus::Serving;
+        assert_eq!(state.response("kefu.ticket.v1.TicketService").status(), serving);
+        assert_eq!(state.response("").status(), serving);
+        let down = state.response("kefu.survey.v1.SurveyService").status();
+        assert_eq!(down, ServingStatus::NotServing);
+        readiness.set_service("kefu.survey.v1.SurveyService", true);
+        assert!(readiness.state.borrow().down.is_empty());
     }
 
     #[tokio::test]

@@ -29,6 +29,7 @@ mod mask;
 mod methods;
 mod page;
 mod reflection;
+mod remote;
 mod server;
 mod stack;
 mod text;
@@ -54,6 +55,7 @@ pub use crate::{
     methods::{Method, Methods},
     page::PageQuery,
     reflection::with_reflection,
+    remote::{InvalidAddress, Remote},
     server::{ServeOptions, serve, shutdown_on_signal},
     stack::{Limits, Served, Stack},
     text::{TextRule, email, phone},

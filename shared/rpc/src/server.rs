@@ -3,8 +3,11 @@
 use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 
 use http::Request;
-use hyper::{body::Incoming, server::conn::http2, service::service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
@@ -16,12 +19,26 @@ use tower::Service as _;
 
 use crate::{PeerAddress, Readiness, Served, greeting};
 
+/// Bytes of one stream that are taken in before its reader has asked for them.
+pub(crate) const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// The same for a connection: more than all its streams together may have. Connections to a context carry the calls of
+/// many callers; if this could run out, a few who read slowly would stop all the others.
+pub(crate) const CONNECTION_WINDOW: u32 = 1 << 30;
+
+/// Bytes of metadata in one request or answer.
+pub(crate) const MAX_HEADERS: u32 = 32 * 1024;
+
+/// How long a client of HTTP/1.1 may take to send its request's head.
+const HEADER_PATIENCE: Duration = Duration::from_secs(10);
+
 /// What one listening socket takes on, and how it ends.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
     /// Connections at once; more wait in the kernel's queue.
     pub connections: usize,
-    /// Streams at once on one connection; more wait at the client.
+    /// Streams at once on one connection; more wait at the client, unheard, until their deadlines. Therefore more than
+    /// [`crate::Limits`] take on: whoever is too much is told so.
     pub streams_per_connection: u32,
     /// How long a new connection may take to say which protocol it speaks before it is closed.
     pub greeting_timeout: Duration,
@@ -31,17 +48,20 @@ pub struct ServeOptions {
     pub keep_alive_timeout: Duration,
     /// How long calls may still take after shutdown began; what is left then is cut.
     pub drain: Duration,
+    /// Whether to speak HTTP/1.1 as well, for browsers and plain HTTP clients.
+    pub http1: bool,
 }
 
 impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             connections: 8192,
-            streams_per_connection: 1024,
+            streams_per_connection: 8192,
             greeting_timeout: Duration::from_secs(10),
             keep_alive_interval: Duration::from_secs(20),
             keep_alive_timeout: Duration::from_secs(10),
             drain: Duration::from_secs(20),
+            http1: false,
         }
     }
 }
@@ -102,16 +122,18 @@ pub async fn serve(
     Ok(finished)
 }
 
-fn builder(options: &ServeOptions) -> http2::Builder<TokioExecutor> {
-    let mut http = http2::Builder::new(TokioExecutor::new());
-    http.timer(TokioTimer::new())
+fn builder(options: &ServeOptions) -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_PATIENCE);
+    http.http2()
+        .timer(TokioTimer::new())
         .max_concurrent_streams(options.streams_per_connection)
         .keep_alive_interval(options.keep_alive_interval)
         .keep_alive_timeout(options.keep_alive_timeout)
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
-        .max_header_list_size(32 * 1024);
-    http
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(MAX_HEADERS);
+    if options.http1 { http } else { http.http2_only() }
 }
 
 /// Errors of accepting concern one connection (reset before it was taken), or pass (no file descriptors left): none is
@@ -129,7 +151,7 @@ async fn accepted<T>(accepted: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 fn connection(
-    http: http2::Builder<TokioExecutor>,
+    http: auto::Builder<TokioExecutor>,
     stream: TcpStream,
     peer: PeerAddress,
     service: Served,

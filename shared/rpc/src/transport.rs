@@ -1,23 +1,20 @@
 //! How one context reaches another: over a socket, or inside the process.
 
 use std::{
-    error::Error,
     fmt,
-    str::FromStr as _,
     task::{Context, Poll},
     time::Duration,
 };
 
 use futures::future::BoxFuture;
-use http::{Request, Response, Uri};
-use tonic::{
-    Status, TimeoutExpired,
-    body::Body,
-    transport::{Channel, Endpoint},
-};
+use http::{Request, Response};
+use tonic::{Status, body::Body};
 use tower::Service;
 
-use crate::Served;
+use crate::{
+    Served,
+    remote::{InvalidAddress, Remote},
+};
 
 /// How a channel finds out that the other side is gone, and how long it waits for it.
 #[derive(Clone, Debug)]
@@ -28,6 +25,8 @@ pub struct ChannelOptions {
     pub keep_alive_interval: Duration,
     /// How long to wait for that answer before connecting anew.
     pub keep_alive_timeout: Duration,
+    /// How many connections share the calls. One is one task at each end, which is one core's work.
+    pub connections: usize,
 }
 
 impl Default for ChannelOptions {
@@ -35,40 +34,33 @@ impl Default for ChannelOptions {
         Self {
             connect_timeout: Duration::from_secs(1),
             keep_alive_interval: Duration::from_secs(5),
-            keep_alive_timeout: Duration::from_secs(2),
+            // A machine that is short of time is slow to answer, too, and would lose all its calls at once.
+            keep_alive_timeout: Duration::from_secs(5),
+            connections: 1,
         }
     }
 }
 
-/// The way to another service. Generated clients and undecoded requests go through it alike; clones share one
-/// connection.
+/// The way to another service. Generated clients and undecoded requests go through it alike; clones share its
+/// connections.
 ///
 /// A failure to get through comes as `UNAVAILABLE`, and a deadline that passes on the way as `DEADLINE_EXCEEDED`.
 #[derive(Clone)]
 pub enum Transport {
     /// Over HTTP/2.
-    Remote(Channel),
+    Remote(Remote),
     /// By a call inside this process, through the same stack but without encoding frames.
     Local(Served),
 }
 
 impl Transport {
-    /// A channel to `uri`, such as `http://127.0.0.1:50052`. It connects with the first call, and again when the
+    /// The way to `address`, such as `http://127.0.0.1:50052`. It connects with the first call, and again when the
     /// connection is lost.
     ///
     /// # Errors
-    /// If the URI is none.
-    pub fn remote(uri: &str, options: &ChannelOptions) -> Result<Self, http::uri::InvalidUri> {
-        let channel = Endpoint::from(Uri::from_str(uri)?)
-            .connect_timeout(options.connect_timeout)
-            .http2_keep_alive_interval(options.keep_alive_interval)
-            .keep_alive_timeout(options.keep_alive_timeout)
-            .keep_alive_while_idle(true)
-            .tcp_nodelay(true)
-            .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(4 << 20)
-            .connect_lazy();
-        Ok(Self::Remote(channel))
+    /// If the address is none.
+    pub fn remote(address: &str, options: &ChannelOptions) -> Result<Self, InvalidAddress> {
+        Remote::new(address, options).map(Self::Remote)
     }
 
     /// A service of this process.
@@ -93,35 +85,18 @@ impl Service<Request<Body>> for Transport {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         match self {
-            Self::Remote(channel) => channel.poll_ready(cx).map_err(lost),
+            Self::Remote(_) => Poll::Ready(Ok(())),
             Self::Local(service) => service.poll_ready(cx).map_err(|never| match never {}),
         }
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match self {
-            Self::Remote(channel) => {
-                let reply = channel.call(request);
-                Box::pin(async { reply.await.map_err(lost) })
-            }
+            Self::Remote(remote) => Box::pin(remote.clone().send(request)),
             Self::Local(service) => {
                 let reply = service.call(request);
                 Box::pin(async { reply.await.map_err(|never| match never {}) })
             }
         }
     }
-}
-
-/// The status of a call that got no answer. The channel's own word for a passed deadline is CANCELLED, which would tell
-/// the caller that somebody gave up on purpose; and its texts name addresses, which are nobody's business.
-fn lost(error: tonic::transport::Error) -> Status {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
-    while let Some(current) = cause {
-        if current.is::<TimeoutExpired>() {
-            return crate::deadline_exceeded();
-        }
-        cause = current.source();
-    }
-    tracing::debug!(error = ?error, "no answer");
-    crate::context_unavailable("called", Duration::from_millis(250))
 }

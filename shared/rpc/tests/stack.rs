@@ -174,7 +174,7 @@ async fn x08_a_handler_sees_deadline_origin_and_trace_of_its_call() {
     metadata.insert("traceparent", trace.parse().unwrap());
     let told = clock(server.remote()).settle(request).await.unwrap().into_inner().journal_head;
     let parts: Vec<_> = told.split('|').collect();
-    assert!(parts[1].starts_with("127.0.0.1 (tonic/"), "{told}");
+    assert!(parts[1].starts_with("127.0.0.1 (kefu/"), "{told}");
     assert_eq!(parts[2], "Some(29)");
     assert_eq!(parts[3], "0af7651916cd43dd8448eb211c80319c");
 }

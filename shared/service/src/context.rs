@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kefu_journal::Tail;
+use kefu_rpc::{Readiness, Served};
 use sqlx::migrate::Migrator;
 use tonic::service::Routes;
 
@@ -24,6 +25,9 @@ pub trait Context: 'static {
     fn build(deps: Dependencies) -> impl Future<Output = anyhow::Result<Assembled>> + Send;
 }
 
+/// Puts something around a service.
+pub(crate) type Around = Box<dyn FnOnce(Served) -> Served + Send>;
+
 /// A context put together, ready to be started.
 #[derive(Default)]
 pub struct Assembled {
@@ -31,7 +35,9 @@ pub struct Assembled {
     pub(crate) workers: Vec<Worker>,
     pub(crate) settle: Vec<Arc<dyn Settle>>,
     pub(crate) journal: Option<Tail>,
-    pub(crate) services: Option<Vec<String>>,
+    pub(crate) readiness: Option<Readiness>,
+    pub(crate) handlers: Option<Around>,
+    pub(crate) front: Option<Around>,
     pub(crate) own_clock_service: bool,
 }
 
@@ -63,11 +69,24 @@ impl Assembled {
         self
     }
 
-    /// Names the gRPC services that health and reflection show, where these are not those of the context's packages:
-    /// the gateway shows all.
+    /// Brings the readiness with the names of the gRPC services that health and reflection show, where these are not
+    /// those of the context's packages: the gateway shows all.
     #[must_use]
-    pub fn showing(self, services: impl IntoIterator<Item = impl Into<String>>) -> Assembled {
-        Assembled { services: Some(services.into_iter().map(Into::into).collect()), ..self }
+    pub fn showing(self, readiness: Readiness) -> Assembled {
+        Assembled { readiness: Some(readiness), ..self }
+    }
+
+    /// Puts something around the routes, below the stack: what passes calls on instead of answering them.
+    #[must_use]
+    pub fn passing(self, around: impl FnOnce(Served) -> Served + Send + 'static) -> Assembled {
+        Assembled { handlers: Some(Box::new(around)), ..self }
+    }
+
+    /// Puts something around the whole service, above the stack: what translates other protocols into gRPC. The socket
+    /// then speaks HTTP/1.1, too.
+    #[must_use]
+    pub fn translating(self, around: impl FnOnce(Served) -> Served + Send + 'static) -> Assembled {
+        Assembled { front: Some(Box::new(around)), ..self }
     }
 
     /// Says that the routes have a ClockService of their own: the gateway's, which moves all clocks.

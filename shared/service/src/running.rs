@@ -72,10 +72,11 @@ pub async fn start_in_process<C: Context>(
     options: StartOptions,
 ) -> anyhow::Result<Running> {
     let assembled = C::build(deps.clone()).await?;
-    let services =
-        assembled.services.clone().unwrap_or_else(|| own_services(C::NAME, &assembled, &deps));
-    let readiness = Readiness::new(services.clone());
-    let descriptors = descriptors_of(&services)?;
+    let readiness = assembled
+        .readiness
+        .clone()
+        .unwrap_or_else(|| Readiness::new(own_services(C::NAME, &assembled, &deps)));
+    let descriptors = descriptors_of(readiness.services())?;
     let settlement = Settlement::new(assembled.settle, assembled.journal.clone());
     let mut routes = assembled.routes.add_service(readiness.service());
     let mut workers = assembled.workers;
@@ -98,12 +99,22 @@ pub async fn start_in_process<C: Context>(
     let routes = kefu_rpc::with_reflection(routes, [descriptors.as_slice()])?;
     let methods = Methods::from_descriptors([kefu_api::FILE_DESCRIPTOR_SET])?;
     let stack = Stack::new(methods, Arc::clone(&deps.authenticator), deps.shutdown.clone());
+    let handlers = match assembled.handlers {
+        None => stack.wrap(routes),
+        Some(around) => stack.wrap_service(around(Served::new(routes.prepare()))),
+    };
     let gate = Gate::default();
-    let served = gate.before(C::NAME, stack.wrap(routes));
+    let served = gate.before(C::NAME, handlers);
+    let http1 = assembled.front.is_some();
+    let served = match assembled.front {
+        None => served,
+        Some(around) => around(served),
+    };
 
     let address = options.listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let server = options.listener.map(|listener| {
-        let serving = ServeOptions { drain: options.drain_timeout, ..ServeOptions::default() };
+        let serving =
+            ServeOptions { drain: options.drain_timeout, http1, ..ServeOptions::default() };
         tokio::spawn(kefu_rpc::serve(
             listener,
             served.clone(),

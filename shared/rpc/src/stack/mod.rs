@@ -13,7 +13,7 @@ use http::{Request, Response};
 use kefu_identity::Authenticator;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, service::Routes};
-use tower::{ServiceBuilder, util::BoxCloneSyncService};
+use tower::{Service, ServiceBuilder, util::BoxCloneSyncService};
 
 use crate::Methods;
 
@@ -81,6 +81,16 @@ impl Stack {
 
     /// Puts the stack around the handlers.
     pub fn wrap(&self, routes: Routes) -> Served {
+        self.wrap_service(routes.prepare())
+    }
+
+    /// Puts the stack around something that answers calls otherwise than by routes.
+    pub fn wrap_service<S>(&self, service: S) -> Served
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
         let service = ServiceBuilder::new()
             // One type of body for whoever serves it.
             .map_response(|response: Response<_>| response.map(Body::new))
@@ -95,7 +105,7 @@ impl Stack {
             // 5. Who calls; the most expensive step, hence the last. What he may do is asked by the handler, which
             //    knows the org unit.
             .layer(authenticate::AuthenticateLayer::new(Arc::clone(&self.authenticator)))
-            .service(routes.prepare());
+            .service(service);
         BoxCloneSyncService::new(service)
     }
 }
