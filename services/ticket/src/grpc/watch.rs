@@ -1,4 +1,7 @@
 //! The live stream of `kefu.ticket.v1.TicketService` (T-24).
+//!
+//! "From now" is from where this process has read the journal: what was committed a moment before may come, too, but
+//! nothing after it is missed.
 
 use std::collections::VecDeque;
 use std::pin::Pin;

@@ -135,7 +135,7 @@ async fn x07_scope_holds_for_every_call() {
             })
             .await
             .err(),
-        south.apply("group/south", crate::world::policy()).await.err(),
+        south.apply("group/south", crate::pack::policy()).await.err(),
     ];
     for (index, error) in denied.into_iter().enumerate() {
         assert_eq!(error.map(|e| e.code()), Some(tonic::Code::PermissionDenied), "call {index}");

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::role;
 
+use crate::pack::policy;
 use crate::world::{
-    World, at, clock, complaint, contact, customer, metadata, policy, reason, request_id,
-    violations,
+    World, at, clock, complaint, contact, customer, metadata, reason, request_id, violations,
 };
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn x10_a_ticket_is_judged_by_the_policy_version_in_force_when_it_began() {
     let mut clerk = world.clerk();
     let before = clerk.create(complaint("group/north", "漏水")).await;
     let mut stricter = policy();
-    stricter.clocks[0].target = crate::world::hours(2);
+    stricter.clocks[0].target = crate::pack::hours(2);
     stricter.clocks[0].breach_raises_level = false;
     let version = world.admin().apply("group/north", stricter).await.unwrap();
     let after = clerk.create(complaint("group/north", "漏水")).await;

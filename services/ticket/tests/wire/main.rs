@@ -9,6 +9,7 @@ mod journal;
 mod life;
 mod lists;
 mod neighbour;
+mod pack;
 mod policy;
 mod races;
 mod report;

@@ -2,7 +2,8 @@
 
 use kefu_api::ticket::v1 as pb;
 
-use crate::world::{World, at, hours, policy, reason, violations};
+use crate::pack::{hours, policy};
+use crate::world::{World, at, reason, violations};
 
 #[tokio::test]
 async fn x06_every_fault_of_a_policy_is_named_with_its_path() {

@@ -28,14 +28,19 @@ async fn event(stream: &mut Streaming<pb::WatchTicketsResponse>) -> (pb::TicketE
 async fn t24_a_watcher_sees_its_scope_from_now_and_resumes_where_it_broke_off() {
     let world = World::new().await;
     let mut clerk = world.clerk();
-    clerk.create(complaint("group/north", "早先")).await;
-    world.settle().await;
+    let earlier = clerk.create(complaint("group/north", "早先")).await;
     let mut stream = watch(&mut clerk, "group/north", "").await;
     let hello = stream.message().await.unwrap().unwrap();
     assert_eq!(hello.event, None, "a sign of life at once");
     clerk.create(complaint("group/south", "别处")).await;
     let ticket = clerk.create(complaint("group/north/riverside", "漏水")).await;
-    let (first, token) = event(&mut stream).await;
+    // What was committed a moment before may come, too: a stream rather repeats than misses.
+    let (first, token) = loop {
+        let found = event(&mut stream).await;
+        if found.0.ticket != earlier.name {
+            break found;
+        }
+    };
     assert_eq!((&first.ticket, first.revision), (&ticket.name, 1));
     let Some(Change::Registered(registered)) = first.change else { panic!("{first:?}") };
     assert_eq!(registered.ticket.unwrap().number, ticket.number, "the event knows the number");
