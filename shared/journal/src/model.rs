@@ -105,7 +105,7 @@ impl World {
         if self.open.contains_key(&connection) {
             return;
         }
-        let mut tx = self.pool.begin().await.unwrap();
+        let mut tx = kefu_postgres::begin(&self.pool).await.unwrap();
         sqlx::query("SELECT pg_current_xact_id()").execute(&mut *tx).await.unwrap();
         self.open.insert(connection, Open { tx, events: Vec::new(), revisions: HashMap::new() });
     }

@@ -1,7 +1,7 @@
 //! Retry is safe (X-02): a command stores its answer under the caller's request id, in its own transaction.
 //!
 //! ```text
-//! let mut tx = pool.begin().await?;
+//! let mut tx = kefu_postgres::begin(&pool).await?;
 //! match requests::claim(&mut tx, &key).await? {
 //!     Claim::Replay(answer) => return decode(answer),
 //!     Claim::Mismatch => return Err(request id reused),

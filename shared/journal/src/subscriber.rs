@@ -311,7 +311,7 @@ impl<C: Consumer> Subscriber<C> {
         if let Some(first) = batch.events.first() {
             self.backlog.at(first);
         }
-        let mut tx = self.pool.begin().await.map_err(StoreError::from)?;
+        let mut tx = kefu_postgres::begin(&self.pool).await.map_err(StoreError::from)?;
         // First, so that a replica with the same batch waits here and then does none of the work.
         if !cursor::advance(&mut tx, name, source, from, to).await? {
             return Ok(false);

@@ -63,7 +63,7 @@ async fn x01_many_entries_are_one_statement_in_their_order() {
 #[tokio::test]
 async fn x01_a_change_that_is_rolled_back_leaves_no_row() {
     let bench = Bench::new().await;
-    let mut tx = bench.pool.begin().await.unwrap();
+    let mut tx = kefu_postgres::begin(&bench.pool).await.unwrap();
     append(&mut tx, &[bench.entry(bench.ids.uuid(), 1)]).await.unwrap();
     tx.rollback().await.unwrap();
     let rows: i64 =

@@ -18,7 +18,7 @@ fn key<'a>(caller: &'a str, request_id: &'a str, content: &str) -> RequestKey<'a
 }
 
 async fn answer(bench: &Bench, key: &RequestKey<'_>, response: &[u8]) {
-    let mut tx = bench.pool.begin().await.unwrap();
+    let mut tx = kefu_postgres::begin(&bench.pool).await.unwrap();
     assert_eq!(requests::claim(&mut tx, key).await.unwrap(), Claim::New);
     requests::complete(&mut tx, key, response).await.unwrap();
     tx.commit().await.unwrap();
@@ -54,7 +54,7 @@ async fn x02_same_request_id_other_content_is_refused() {
 #[tokio::test]
 async fn x02_a_failed_command_leaves_its_request_id_free() {
     let bench = Bench::new().await;
-    let mut tx = bench.pool.begin().await.unwrap();
+    let mut tx = kefu_postgres::begin(&bench.pool).await.unwrap();
     requests::claim(&mut tx, &key("anna", "r-1", "wrong")).await.unwrap();
     tx.rollback().await.unwrap();
     answer(&bench, &key("anna", "r-1", "right"), b"ok").await;
@@ -63,7 +63,7 @@ async fn x02_a_failed_command_leaves_its_request_id_free() {
 #[tokio::test]
 async fn x02_a_concurrent_retry_waits_for_the_first_and_gets_its_answer() {
     let bench = Bench::new().await;
-    let mut first = bench.pool.begin().await.unwrap();
+    let mut first = kefu_postgres::begin(&bench.pool).await.unwrap();
     let key = key("anna", "r-1", "a");
     requests::claim(&mut first, &key).await.unwrap();
     requests::complete(&mut first, &key, b"first").await.unwrap();

@@ -42,7 +42,7 @@ impl Replica {
     }
 
     async fn apply(&self, org_unit: &str, title: &str, effective: &str) -> i32 {
-        let mut tx = self.pool.begin().await.unwrap();
+        let mut tx = kefu_postgres::begin(&self.pool).await.unwrap();
         let version = self.apply_in(&mut tx, org_unit, title, effective).await.unwrap();
         tx.commit().await.unwrap();
         version
@@ -100,7 +100,7 @@ async fn x10_a_version_applied_by_one_replica_holds_in_the_other_at_once() {
 async fn x10_versions_commit_in_the_order_of_their_seq() {
     let pool = pool().await;
     let (one, two) = (Replica::new(&pool), Replica::new(&pool));
-    let mut first = pool.begin().await.unwrap();
+    let mut first = kefu_postgres::begin(&pool).await.unwrap();
     one.apply_in(&mut first, "group", "first", "2024-02-10T00:00:00Z").await.unwrap();
 
     let second = two.apply("group", "second", "2024-02-11T00:00:00Z");
@@ -119,7 +119,7 @@ async fn x10_versions_commit_in_the_order_of_their_seq() {
 async fn x10_a_version_that_was_rolled_back_leaves_no_trace() {
     let pool = pool().await;
     let one = Replica::new(&pool);
-    let mut tx = pool.begin().await.unwrap();
+    let mut tx = kefu_postgres::begin(&pool).await.unwrap();
     one.apply_in(&mut tx, "group", "never", "2024-02-10T00:00:00Z").await.unwrap();
     tx.rollback().await.unwrap();
     assert_eq!(one.title("group", "2024-03-01T00:00:00Z").await, None);
@@ -143,7 +143,7 @@ async fn x10_the_application_cannot_change_a_version() {
 async fn x10_a_faulty_policy_is_not_stored() {
     let pool = pool().await;
     let one = Replica::new(&pool);
-    let mut tx = pool.begin().await.unwrap();
+    let mut tx = kefu_postgres::begin(&pool).await.unwrap();
     let refused = one.apply_in(&mut tx, "group", "", "2024-02-10T00:00:00Z").await;
     assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
 }

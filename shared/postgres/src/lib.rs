@@ -10,6 +10,7 @@
 //!   [`migrate_until_done`] tries until it succeeds, and [`readiness`] says which it is.
 //! * **Errors mean something.** [`StoreError`] tells a busy or absent database from a broken rule
 //!   from a broken program, so that one table in each context can turn it into an answer.
+//! * **Nothing is written into a transaction that somebody else gave up**: see [`begin`].
 //! * **No wait without a bound** (X-08): acquiring a connection and every statement have a limit.
 //! * **A laptop needs no Postgres of its own.** [`PrivateCluster`] finds or installs one, runs it as
 //!   an unprivileged user in a data directory, and takes it down with the process that started it,
@@ -27,6 +28,7 @@ mod provision;
 mod readiness;
 mod settings;
 pub mod testing;
+mod transaction;
 mod url;
 
 pub use crate::{
@@ -37,4 +39,5 @@ pub use crate::{
     provision::{ContextRoles, ContextUrls, RolePasswords, ensure_database, provision},
     readiness::readiness,
     settings::{PgSettings, connect},
+    transaction::begin,
 };

@@ -17,7 +17,7 @@ impl App {
     /// [`Error::Store`].
     pub async fn expire_due(&self) -> Result<Vec<Timestamp>, Error> {
         let now = self.now();
-        let mut tx = self.pool.begin().await?;
+        let mut tx = kefu_postgres::begin(&self.pool).await?;
         let due = store::invitation::lease_due(&mut tx, now, BATCH).await?;
         if due.is_empty() {
             return Ok(Vec::new());

@@ -66,7 +66,7 @@ pub(crate) struct Work<'a> {
 
 impl App {
     pub(crate) async fn begin<'a>(&'a self, call: &'a Call) -> Result<Work<'a>, Error> {
-        let tx = self.pool.begin().await?;
+        let tx = kefu_postgres::begin(&self.pool).await?;
         let asking = call.caller.subject().to_owned();
         Ok(Work { app: self, call, tx, now: self.clock.now(), asking, claimed: false })
     }

@@ -123,7 +123,7 @@ impl Upstream {
 
     /// Tells of a change, as of now.
     pub async fn tell(&self, aggregate: (&str, Uuid), revision: i64, event: PublicEvent) {
-        let mut tx = self.pool.begin().await.unwrap();
+        let mut tx = kefu_postgres::begin(&self.pool).await.unwrap();
         let entry = Entry {
             by: &Provenance { actor: "test".into(), ..Provenance::default() },
             event_id: self.ids.uuid(),

@@ -32,7 +32,7 @@ impl App {
     /// # Errors
     /// [`Error::Store`] when the database is away or holds what nobody understands.
     pub async fn fire_timers(&self, ticket: Uuid) -> Result<Fired, Error> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = kefu_postgres::begin(&self.pool).await?;
         if !store::ticket::try_lock(&mut tx, ticket).await? {
             return Ok(Fired::Busy);
         }

@@ -116,7 +116,7 @@ async fn t07_a_transaction_that_was_cut_leaves_nothing_and_another_replica_does_
     let ticket = world.clerk().create(complaint("group", "漏水")).await;
     let id: uuid::Uuid = ticket.name.strip_prefix("tickets/").unwrap().parse().unwrap();
     // A replica that died in the middle: it had the ticket and had written, but not committed.
-    let mut dead = world.pool.begin().await.unwrap();
+    let mut dead = kefu_postgres::begin(&world.pool).await.unwrap();
     sqlx::query("UPDATE ticket SET receiver_level = 9, revision = 2 WHERE id = $1")
         .bind(id)
         .execute(&mut *dead)

@@ -13,7 +13,7 @@ use crate::{Cursor, Position};
 /// A transaction that began first and commits last is read late, but read.
 pub(super) async fn late_commits_are_not_skipped(probe: &Probe) {
     let start = probe.head().await;
-    let mut slow = probe.subject.pool.begin().await.expect("begin");
+    let mut slow = kefu_postgres::begin(&probe.subject.pool).await.expect("begin");
     let late = probe.write(&mut slow, probe.ids.uuid(), 1).await;
     let early = probe.commit_one().await;
 
@@ -30,9 +30,9 @@ pub(super) async fn late_commits_are_not_skipped(probe: &Probe) {
 pub(super) async fn an_aggregate_is_told_in_order(probe: &Probe) {
     let start = probe.head().await;
     let aggregate = probe.ids.uuid();
-    let mut older = probe.subject.pool.begin().await.expect("begin");
+    let mut older = kefu_postgres::begin(&probe.subject.pool).await.expect("begin");
     let unrelated = probe.write(&mut older, probe.ids.uuid(), 1).await;
-    let mut younger = probe.subject.pool.begin().await.expect("begin");
+    let mut younger = kefu_postgres::begin(&probe.subject.pool).await.expect("begin");
     let first = probe.write(&mut younger, aggregate, 1).await;
     younger.commit().await.expect("commit");
     let second = probe.write(&mut older, aggregate, 2).await;
@@ -52,7 +52,7 @@ pub(super) async fn every_cursor_resumes_exactly(probe: &Probe) {
     let start = probe.head().await;
     let mut written = Vec::new();
     for size in [1, 3, 2] {
-        let mut tx = probe.subject.pool.begin().await.expect("begin");
+        let mut tx = kefu_postgres::begin(&probe.subject.pool).await.expect("begin");
         for _ in 0..size {
             written.push(probe.write(&mut tx, probe.ids.uuid(), 1).await);
         }

@@ -104,7 +104,7 @@ impl Probe {
     async fn commit_many(&self, count: usize) -> Vec<Uuid> {
         let (mut written, mut size) = (Vec::new(), 1);
         while written.len() < count {
-            let mut tx = self.subject.pool.begin().await.expect("begin");
+            let mut tx = kefu_postgres::begin(&self.subject.pool).await.expect("begin");
             for _ in 0..size.min(count - written.len()) {
                 written.push(self.write(&mut tx, self.ids.uuid(), 1).await);
             }

@@ -6,6 +6,7 @@ mod cluster;
 mod errors;
 mod migrations;
 mod provisioning;
+mod transaction;
 
 use sqlx::{
     SqlStr,
