@@ -26,12 +26,12 @@ use tower::Service as _;
 use crate::world::Way;
 
 type Method = Arc<dyn Fn(http::Request<Body>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
-type Methods_ = Arc<RwLock<HashMap<String, Method>>>;
+type Table = Arc<RwLock<HashMap<String, Method>>>;
 
 pub type Messages<A> = std::pin::Pin<Box<dyn Stream<Item = Result<A, Status>> + Send>>;
 
 pub struct Fake {
-    methods: Methods_,
+    methods: Table,
     pub readiness: Readiness,
     served: Served,
     place: LocalPeer,
@@ -43,7 +43,7 @@ pub struct Fake {
 
 impl Fake {
     pub async fn start(name: &'static str, way: Way, authenticator: Arc<Authenticator>) -> Self {
-        let methods = Methods_::default();
+        let methods = Table::default();
         let readiness = Readiness::new([] as [&str; 0]);
         let routes = Routes::new(readiness.service()).prepare();
         let known = Arc::clone(&methods);

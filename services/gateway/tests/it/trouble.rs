@@ -84,7 +84,7 @@ async fn g01_an_answer_that_is_not_grpc_is_no_answer() {
     assert_unavailable(&answer.unwrap_err());
 }
 
-/// The client's greeting by the protocol, an empty SETTINGS frame, and a PING that the server must answer.
+/// The client's greeting by the protocol: the preface and an empty SETTINGS frame.
 const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 #[tokio::test]
