@@ -36,7 +36,7 @@ pub use crate::{
     context::{Assembled, Context},
     dependencies::{Dependencies, actions, authenticator, authorizer},
     peers::{LocalPeer, Peers},
-    process::run_process,
+    process::{run_configured, run_process},
     running::{Running, StartOptions, start_in_process},
     settle::Settle,
     store::store_status,

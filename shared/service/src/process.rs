@@ -13,12 +13,29 @@ use crate::{Context, Dependencies, ServiceConfig, StartOptions, start_in_process
 ///
 /// The exit code is 0 after a clean stop, 1 if the service could not go on, and 2 if the settings are wrong.
 pub fn run_process<C: Context>() -> ExitCode {
-    let name = format!("kefu-{}", C::NAME);
     let matches = command(C::NAME).get_matches();
     let config = match ServiceConfig::from_arg_matches(&matches) {
         Ok(config) => config,
         Err(error) => error.exit(),
     };
+    run_configured::<C>(config)
+}
+
+fn command(context: &'static str) -> clap::Command {
+    let name = format!("kefu-{context}");
+    let command = clap::Command::new(context)
+        .bin_name(&name)
+        .display_name(&name)
+        .version(env!("CARGO_PKG_VERSION"));
+    // The settings bring a description of their own, which would be the program's.
+    ServiceConfig::augment_args(command)
+        .about(format!("The {context} service of Kefu."))
+        .long_about(None)
+}
+
+/// The same for a program that has read the settings itself: `kefu serve`.
+pub fn run_configured<C: Context>(config: ServiceConfig) -> ExitCode {
+    let name = format!("kefu-{}", C::NAME);
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -32,18 +49,6 @@ pub fn run_process<C: Context>() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn command(context: &'static str) -> clap::Command {
-    let name = format!("kefu-{context}");
-    let command = clap::Command::new(context)
-        .bin_name(&name)
-        .display_name(&name)
-        .version(env!("CARGO_PKG_VERSION"));
-    // The settings bring a description of their own, which would be the program's.
-    ServiceConfig::augment_args(command)
-        .about(format!("The {context} service of Kefu."))
-        .long_about(None)
 }
 
 async fn run<C: Context>(name: &str, config: ServiceConfig) -> anyhow::Result<()> {
