@@ -175,7 +175,7 @@ fn serve(service: ServiceName, config: ServiceConfig) -> ExitCode {
 
 async fn perform(command: Command, data: PathBuf) -> anyhow::Result<()> {
     if let Command::Up(args) = command {
-        return up::command(*args, data).await;
+        return Box::pin(up::command(*args, data)).await;
     }
     // What goes wrong in the services of a replay must be seen.
     let filter = std::env::var("KEFU_LOG").unwrap_or_else(|_| up::QUIET.to_owned());

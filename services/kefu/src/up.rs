@@ -85,7 +85,7 @@ pub async fn command(args: UpArgs, data: PathBuf) -> anyhow::Result<()> {
     })?;
     // Before anything else can take time: a Ctrl-C during the start is a wish to stop, too.
     let stop = kefu_rpc::shutdown_on_signal().context("waiting for signals")?;
-    let outcome = run(&args, &data, &stop).await;
+    let outcome = Box::pin(run(&args, &data, &stop)).await;
     // Sending what is queued may block, which the runtime's own threads must not.
     tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
     outcome
@@ -103,7 +103,7 @@ async fn run(
     let token = token(&home, clock.shared())?;
     let cluster = PrivateCluster::start(PrivateClusterOptions::new(home.postgres()));
     let Some(cluster) = stop.run_until_cancelled(cluster).await.transpose()? else { return Ok(()) };
-    let outcome = beside(args, &home, clock, &token, listener, &cluster, stop).await;
+    let outcome = Box::pin(beside(args, &home, clock, &token, listener, &cluster, stop)).await;
     cluster.stop().await;
     outcome
 }
@@ -136,7 +136,7 @@ async fn beside(
         welcome(args, home, address);
         if args.demo {
             let client = Client::new(&format!("http://{address}"), token)?;
-            demo::show(&client, home, &format!("{address}")).await?;
+            Box::pin(demo::show(&client, home, &format!("{address}"))).await?;
         }
         running.broken().await
     });

@@ -1,6 +1,6 @@
 //! `kefu up` as it is typed: the real program, a private Postgres, signals.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are not seen as tests")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -34,9 +34,21 @@ fn command(data: &Path, listen: &str, more: &[&str]) -> Command {
     command
 }
 
+/// An address with three free ports after it, below those that the system hands out.
+fn four_free_ports() -> String {
+    let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let first = u16::try_from(std::process::id() % 2_000).unwrap() * 4 + 20_000;
+    let gateway = (first..30_000).step_by(4).find(|port| (0..4).all(|more| free(port + more)));
+    format!("127.0.0.1:{}", gateway.unwrap())
+}
+
 impl Up {
     async fn start(data: &Path, more: &[&str]) -> Up {
-        let mut child = command(data, "127.0.0.1:0", more).spawn().unwrap();
+        Up::start_at(data, "127.0.0.1:0", more).await
+    }
+
+    async fn start_at(data: &Path, listen: &str, more: &[&str]) -> Up {
+        let mut child = command(data, listen, more).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut said = String::new();
         let mut address = None;
@@ -97,7 +109,7 @@ async fn x01_a_second_start_goes_on_with_the_data_and_loads_the_story_only_once(
 #[tokio::test]
 async fn g01_four_processes_do_what_one_does_and_end_with_their_parent() {
     let data = data();
-    let mut up = Up::start(data.path(), &["--demo", "--processes"]).await;
+    let mut up = Up::start_at(data.path(), &four_free_ports(), &["--demo", "--processes"]).await;
     up.says("The week's report").await;
     assert_eq!(up.tickets().await.len(), 2);
     assert!(up.stop(Signal::TERM).await.success());

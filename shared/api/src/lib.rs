@@ -16,7 +16,8 @@ mod generated {
 pub use generated::kefu::*;
 
 /// The serialised `FileDescriptorSet` of all packages with their imports, for reflection and dynamic messages.
-pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));
+pub const FILE_DESCRIPTOR_SET: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));
 
 /// The same as a pool, decoded once: for reading policy files and for JSON.
 ///
@@ -24,10 +25,11 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "
 /// Never: the set was written by this crate's own build.
 #[allow(clippy::expect_used, reason = "the set was written by this crate's own build")]
 pub fn descriptor_pool() -> &'static prost_reflect::DescriptorPool {
-    static POOL: std::sync::LazyLock<prost_reflect::DescriptorPool> = std::sync::LazyLock::new(|| {
-        prost_reflect::DescriptorPool::decode(FILE_DESCRIPTOR_SET)
-            .expect("the descriptor set of our own build decodes")
-    });
+    static POOL: std::sync::LazyLock<prost_reflect::DescriptorPool> =
+        std::sync::LazyLock::new(|| {
+            prost_reflect::DescriptorPool::decode(FILE_DESCRIPTOR_SET)
+                .expect("the descriptor set of our own build decodes")
+        });
     &POOL
 }
 

@@ -163,7 +163,8 @@ impl Remote {
         let (uri, connector, http) = (uri.clone(), connector.clone(), http.clone());
         let connecting = tokio::time::timeout(*connect_timeout, async move {
             let stream = connector.oneshot(uri).await.map_err(|error| lost(&error))?;
-            let (sender, connection) = http.handshake(stream).await.map_err(|error| lost(&error))?;
+            let (sender, connection) =
+                http.handshake(stream).await.map_err(|error| lost(&error))?;
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(error = ?error, "connection ended");

@@ -60,7 +60,7 @@ pub struct Mesh {
 enum Kind {
     /// Whole meshes on the same databases; the first is the one that clients talk to.
     InProcess(Vec<kefu::mesh::Mesh>),
-    Processes(Processes),
+    Processes(Box<Processes>),
 }
 
 impl Mesh {
@@ -98,7 +98,7 @@ impl Mesh {
         let start: Timestamp = START.parse()?;
         let (clock, minter, databases, home) = ground(start).await?;
         let processes = Processes::start(program.into(), key(&home)?, start, &databases).await?;
-        let kind = Kind::Processes(processes);
+        let kind = Kind::Processes(Box::new(processes));
         Ok(Mesh { clock, minter, databases, kind, home })
     }
 

@@ -69,5 +69,5 @@ pub async fn apply(
 /// When it cannot be read, or every fault in it, one a line.
 pub fn read(path: &std::path::Path) -> anyhow::Result<Pack> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    Pack::parse(&text).with_context(|| path.display().to_string())
+    Pack::parse(&text).map_err(|faults| anyhow::anyhow!("{}:\n{faults}", path.display()))
 }

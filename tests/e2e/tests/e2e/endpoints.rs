@@ -1,0 +1,356 @@
+//! Every endpoint has an authorization case (X-07, G-10): a method that is added without one fails here.
+
+use std::collections::BTreeMap;
+
+use http::uri::PathAndQuery;
+use kefu_api::gateway::v1 as gateway;
+use kefu_api::survey::v1 as survey;
+use kefu_api::ticket::v1 as pb;
+use kefu_identity::role;
+use kefu_rpc::Transport;
+use prost::Message as _;
+use prost_reflect::{DynamicMessage, MethodDescriptor};
+use serde_json::{Value, json};
+use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::{Code, Request, Status};
+
+use crate::company::{RIVERSIDE, complaint, customer_of_riverside, registration};
+use crate::world::{Refusal, Way, World};
+
+/// Messages as their bytes.
+#[derive(Clone, Copy, Default)]
+struct Bytes;
+
+impl Codec for Bytes {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Bytes {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        bytes::BufMut::put_slice(buffer, &item);
+        Ok(())
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::default()
+    }
+}
+
+impl Decoder for Bytes {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        let length = bytes::Buf::remaining(buffer);
+        Ok(Some(bytes::Buf::copy_to_bytes(buffer, length).into()))
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::default()
+    }
+}
+
+/// Calls any method; of a stream, the first message is the answer.
+async fn call(
+    way: &Transport,
+    method: &MethodDescriptor,
+    token: Option<&str>,
+    body: Vec<u8>,
+) -> Result<Vec<u8>, Status> {
+    let mut request = Request::new(body);
+    if let Some(token) = token {
+        let bearer = format!("Bearer {token}");
+        request.metadata_mut().insert("authorization", bearer.parse().unwrap());
+    }
+    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+    let path = PathAndQuery::try_from(path).unwrap();
+    let mut client = tonic::client::Grpc::new(way.clone());
+    let mut answers = client.server_streaming(request, path, Bytes).await?.into_inner();
+    Ok(answers.message().await?.unwrap_or_default())
+}
+
+/// A sensible request for every method, about things of Riverside.
+struct Things {
+    customer: String,
+    contact: String,
+    ticket: String,
+    invitation: String,
+    policy: String,
+}
+
+impl Things {
+    async fn make(world: &World) -> Self {
+        let made = world.manager().customers().create_customer(customer_of_riverside()).await;
+        let customer = made.unwrap().into_inner().name;
+        let request = kefu_api::customer::v1::ListContactsRequest {
+            parent: customer.clone(),
+            ..Default::default()
+        };
+        let contacts = world.manager().customers().list_contacts(request).await.unwrap();
+        let contact = contacts.into_inner().contacts[0].name.clone();
+        let ticket = pb::Ticket { customer: customer.clone(), ..complaint(RIVERSIDE, "漏水") };
+        let made = world.clerk().tickets().create_ticket(registration(ticket, String::new())).await;
+        let made = made.unwrap().into_inner();
+        let mut manager = world.manager().tickets();
+        let request = pb::ResolveTicketRequest {
+            name: made.name.clone(),
+            solution: "已修".into(),
+            ..Default::default()
+        };
+        manager.resolve_ticket(request).await.unwrap();
+        let request = pb::FeedBackTicketRequest {
+            name: made.name.clone(),
+            message: "已修".into(),
+            ..Default::default()
+        };
+        manager.feed_back_ticket(request).await.unwrap();
+        world.mesh.clock().settle().await.unwrap();
+        let request =
+            survey::ListInvitationsRequest { org_unit: RIVERSIDE.into(), ..Default::default() };
+        let invitations = world.quality().surveys().list_invitations(request).await.unwrap();
+        let invitation = invitations.into_inner().invitations[0].name.clone();
+        Self { customer, contact, ticket: made.name, invitation, policy: made.policy_version }
+    }
+
+    /// By the method's full name without `kefu.` and `v1.`.
+    fn requests(&self) -> BTreeMap<&'static str, Value> {
+        let Self { customer, contact, ticket, invitation, policy } = self;
+        let unit = json!({"orgUnit": RIVERSIDE});
+        let title = json!({"en": "Riverside"});
+        let of_customer = json!({"name": customer});
+        let below_customer = json!({"parent": customer});
+        let of_ticket = json!({"name": ticket});
+        let of_invitation = json!({"name": invitation});
+        let person = json!({"displayName": "王芳"});
+        let text = |field: &str| json!({"name": ticket, field: "好的"});
+        BTreeMap::from([
+            (
+                "customer.OrgUnitService.CreateOrgUnit",
+                json!({"orgUnit": {"path": format!("{RIVERSIDE}/east"), "title": title}}),
+            ),
+            (
+                "customer.OrgUnitService.GetOrgUnit",
+                json!({"name": format!("orgUnits/{RIVERSIDE}")}),
+            ),
+            ("customer.OrgUnitService.ListOrgUnits", unit.clone()),
+            (
+                "customer.OrgUnitService.UpdateOrgUnit",
+                json!({"orgUnit": {"name": format!("orgUnits/{RIVERSIDE}"), "title": title}}),
+            ),
+            (
+                "customer.CustomerPolicyService.ApplyCustomerPolicy",
+                json!({"orgUnit": RIVERSIDE,
+                "policy": {"code": "x", "title": title, "grades": [{"code": "a", "title": title}]}}),
+            ),
+            ("customer.CustomerPolicyService.GetEffectiveCustomerPolicy", unit.clone()),
+            (
+                "customer.CustomerService.CreateCustomer",
+                json!({"customer": {"orgUnit": RIVERSIDE,
+                "customerType": "CUSTOMER_TYPE_PERSON", "displayName": "李伟",
+                "lawfulBasis": "LAWFUL_BASIS_CONSENT"}}),
+            ),
+            ("customer.CustomerService.GetCustomer", of_customer.clone()),
+            ("customer.CustomerService.ListCustomers", unit.clone()),
+            (
+                "customer.CustomerService.UpdateCustomer",
+                json!({"customer": {"name": customer, "shortName": "滨河"}}),
+            ),
+            (
+                "customer.CustomerService.CreateContact",
+                json!({"parent": customer, "contact": person}),
+            ),
+            ("customer.CustomerService.GetContact", json!({"name": contact})),
+            ("customer.CustomerService.ListContacts", below_customer.clone()),
+            (
+                "customer.CustomerService.UpdateContact",
+                json!({"contact": {"name": contact, "title": "主任"}}),
+            ),
+            (
+                "customer.CustomerService.SetStanding",
+                json!({"parent": customer,
+                "standing": {"department": RIVERSIDE, "grade": "vip"}}),
+            ),
+            ("customer.CustomerService.ListStandings", below_customer),
+            (
+                "ticket.TicketPolicyService.ApplyTicketPolicy",
+                json!({"orgUnit": RIVERSIDE,
+                "policy": {"code": "x", "title": title,
+                    "calendar": {"timeZone": "Asia/Shanghai", "workingDayLength": "28800s",
+                        "weeklyHours": [{"dayOfWeek": "DAY_OF_WEEK_MONDAY",
+                            "intervals": [{"openTime": "09:00", "closeTime": "17:00"}]}]},
+                    "levels": [{"level": 1, "title": title}],
+                    "verdictScale": {"options": [
+                        {"value": 1, "label": title, "outcome": "VERDICT_OUTCOME_CLOSE"},
+                        {"value": 2, "label": title, "outcome": "VERDICT_OUTCOME_REOPEN"}]}}}),
+            ),
+            ("ticket.TicketPolicyService.GetTicketPolicyVersion", json!({"name": policy})),
+            ("ticket.TicketPolicyService.GetEffectiveTicketPolicy", unit.clone()),
+            ("ticket.ReportService.GetComplaintReport", unit.clone()),
+            (
+                "ticket.TicketService.CreateTicket",
+                json!({"ticket": {"orgUnit": RIVERSIDE,
+                "kind": "TICKET_KIND_COMPLAINT", "channel": "TICKET_CHANNEL_PHONE", "subject": "漏水"}}),
+            ),
+            ("ticket.TicketService.GetTicket", of_ticket.clone()),
+            ("ticket.TicketService.ListTickets", unit.clone()),
+            (
+                "ticket.TicketService.UpdateTicket",
+                json!({"ticket": {"name": ticket, "product": "三号楼"}}),
+            ),
+            ("ticket.TicketService.RespondTicket", text("message")),
+            ("ticket.TicketService.PauseTicket", text("reason")),
+            ("ticket.TicketService.ResumeTicket", of_ticket.clone()),
+            ("ticket.TicketService.ResolveTicket", text("solution")),
+            ("ticket.TicketService.FeedBackTicket", text("message")),
+            ("ticket.TicketService.RecordVerdict", json!({"name": ticket, "value": 1})),
+            ("ticket.TicketService.EscalateTicket", text("reason")),
+            ("ticket.TicketService.CancelTicket", text("reason")),
+            ("ticket.TicketService.ExplainDeadline", of_ticket),
+            ("ticket.TicketService.ListTicketHistory", json!({"parent": ticket})),
+            ("ticket.TicketService.ListViolations", unit.clone()),
+            ("ticket.TicketService.WatchTickets", unit.clone()),
+            (
+                "survey.SurveyPolicyService.ApplySurveyPolicy",
+                json!({"orgUnit": RIVERSIDE, "policy": {"code": "x", "title": title}}),
+            ),
+            ("survey.SurveyPolicyService.GetEffectiveSurveyPolicy", unit.clone()),
+            ("survey.SurveyService.GetInvitation", of_invitation.clone()),
+            ("survey.SurveyService.ListInvitations", unit.clone()),
+            ("survey.SurveyService.IssueInvitationToken", of_invitation.clone()),
+            ("survey.SurveyService.RevokeInvitation", of_invitation),
+            ("survey.SurveyService.ListAnswers", unit),
+            ("survey.SurveyService.GetQuestionnaire", json!({"token": "a".repeat(43)})),
+            ("survey.SurveyService.SubmitAnswer", json!({"token": "a".repeat(43), "verdict": 1})),
+            ("gateway.GatewayService.GetCustomerOverview", of_customer),
+            ("clock.ClockService.GetTime", json!({})),
+            ("clock.ClockService.SetTime", json!({"time": "2026-09-28T01:00:00Z"})),
+            ("clock.ClockService.Settle", json!({})),
+        ])
+    }
+}
+
+/// A method and the bytes of a sensible request.
+struct Endpoint {
+    name: String,
+    method: MethodDescriptor,
+    body: Vec<u8>,
+}
+
+impl Endpoint {
+    /// Whoever holds an invitation's token needs no other.
+    fn needs_no_sign_in(&self) -> bool {
+        ["survey.SurveyService.GetQuestionnaire", "survey.SurveyService.SubmitAnswer"]
+            .contains(&&*self.name)
+    }
+
+    /// About no org unit: the roles that the caller has at home count.
+    fn is_about_no_org_unit(&self) -> bool {
+        self.name.starts_with("clock.") || self.name.starts_with("gateway.")
+    }
+}
+
+/// All methods that can be had at the gateway. The feed cannot.
+async fn endpoints(world: &World) -> Vec<Endpoint> {
+    let mut requests = Things::make(world).await.requests();
+    let mut endpoints = Vec::new();
+    for service in kefu_api::descriptor_pool().services() {
+        if service.package_name() == "kefu.feed.v1" {
+            continue;
+        }
+        for method in service.methods() {
+            let name = method.full_name().trim_start_matches("kefu.").replace(".v1.", ".");
+            let request = requests.remove(&*name);
+            let request = request.unwrap_or_else(|| panic!("{name} has no authorization case"));
+            let body = DynamicMessage::deserialize(method.input(), request).unwrap();
+            endpoints.push(Endpoint { name, method, body: body.encode_to_vec() });
+        }
+    }
+    assert!(requests.is_empty(), "there are no such methods: {:?}", requests.keys());
+    endpoints
+}
+
+#[tokio::test]
+async fn g10_no_method_answers_without_a_token() {
+    let world = World::start(Way::OneProcess).await;
+    let endpoints = endpoints(&world).await;
+    let before = world.on_record().await;
+    let way = world.nobody();
+    for endpoint in &endpoints {
+        let status = call(&way, &endpoint.method, None, endpoint.body.clone()).await.unwrap_err();
+        let expected = if endpoint.needs_no_sign_in() {
+            Refusal::new(Code::NotFound, "INVITATION_INVALID", &[])
+        } else {
+            Refusal::new(Code::Unauthenticated, "TOKEN_MISSING", &[])
+        };
+        assert_eq!(Refusal::of(&status), expected, "{}", endpoint.name);
+    }
+    assert_eq!(world.on_record().await, before);
+    let feed = kefu_api::descriptor_pool().get_service_by_name("kefu.feed.v1.FeedService").unwrap();
+    for method in feed.methods() {
+        let token = world.mesh.token(role::SERVICE, "group");
+        let status = call(&way, &method, Some(&token), Vec::new()).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unimplemented, "feeds are for the contexts");
+    }
+}
+
+#[tokio::test]
+async fn x07_no_method_answers_a_token_of_another_org_unit() {
+    let world = World::start(Way::OneProcess).await;
+    let endpoints = endpoints(&world).await;
+    let before = world.on_record().await;
+    let way = world.nobody();
+    let staff = role::ALL.into_iter().filter(|role| *role != role::SERVICE);
+    let staff: Vec<_> = staff.collect();
+    let lifetime = jiff::SignedDuration::from_hours(1);
+    let there = world.mesh.token_for("li", "group/south", staff.iter().copied(), lifetime);
+    for endpoint in endpoints.iter().filter(|e| !e.needs_no_sign_in() && !e.is_about_no_org_unit())
+    {
+        let answer = call(&way, &endpoint.method, Some(&there), endpoint.body.clone()).await;
+        let status = answer.err().unwrap_or_else(|| panic!("{} answers", endpoint.name));
+        let expected = Refusal::new(Code::PermissionDenied, "PERMISSION_DENIED", &[]);
+        assert_eq!(Refusal::of(&status), expected, "{}", endpoint.name);
+    }
+    // Nor does one without any role that permits it, at home.
+    let nothing = world.mesh.token_for("li", "group", ["visitor"], lifetime);
+    for endpoint in endpoints.iter().filter(|e| !e.needs_no_sign_in()) {
+        let answer = call(&way, &endpoint.method, Some(&nothing), endpoint.body.clone()).await;
+        let status = answer.err().unwrap_or_else(|| panic!("{} answers", endpoint.name));
+        assert_eq!(status.code(), Code::PermissionDenied, "{}", endpoint.name);
+    }
+    assert_eq!(world.on_record().await, before);
+
+    // An aggregate is put together from what its reader may see, which here is nothing.
+    let overview = endpoints.iter().find(|e| e.name.starts_with("gateway.")).unwrap();
+    let overview = call(&way, &overview.method, Some(&there), overview.body.clone()).await.unwrap();
+    let overview = gateway::CustomerOverview::decode(&*overview).unwrap();
+    let archive = overview.archive.unwrap();
+    assert_eq!(archive.status.unwrap().availability(), gateway::SectionAvailability::Denied);
+    assert_eq!((archive.customer, archive.contacts.len()), (None, 0));
+    assert!(overview.tickets.unwrap().tickets.is_empty());
+    assert!(overview.surveys.unwrap().invitations.is_empty());
+
+    // The requests are sensible: who has every role here is denied nothing for want of permission.
+    let here = world.mesh.token_for("wang", "group", staff.iter().copied(), lifetime);
+    for endpoint in &endpoints {
+        let answer = call(&way, &endpoint.method, Some(&here), endpoint.body.clone()).await;
+        // In the state of a thing there may be a reason to refuse, and in who has handled it; in the token there is none.
+        let Err(status) = answer else { continue };
+        let refusal = Refusal::of(&status);
+        let by_state = ["ILLEGAL_STATE", "SEPARATION_OF_DUTIES"].contains(&&*refusal.reason);
+        assert!(by_state || endpoint.needs_no_sign_in(), "{}: {refusal:?}", endpoint.name);
+    }
+}

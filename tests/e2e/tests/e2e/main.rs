@@ -1,0 +1,16 @@
+//! The whole mesh, over the gateway only: the story that must work, what must not be lost, and what must be refused.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod company;
+mod endpoints;
+mod hostile;
+mod intruders;
+mod lifecycle;
+mod load;
+mod raw;
+mod reading;
+mod story;
+mod survivors;
+mod telemetry;
+mod timers;
+mod world;

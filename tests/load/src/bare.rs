@@ -1,0 +1,215 @@
+//! A gRPC server with nothing in it: the reference for reads.
+//!
+//! It answers `TicketService.GetTicket` with tonic and sqlx as they come: no token, no permission, no deadline, no limit, no
+//! trace, no gateway. The statement is the ticket context's own, and so is the answer, byte for byte.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use futures::future::BoxFuture;
+use jiff_sqlx::Timestamp;
+use kefu_api::ticket::v1 as pb;
+use kefu_postgres::PgSettings;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgPool, Row as _};
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+/// The ticket context's statement.
+pub const GET_TICKET: &str = include_str!("../../../services/ticket/src/store/ticket_get.sql");
+
+type Times = (
+    Timestamp,
+    Option<Timestamp>,
+    Option<Timestamp>,
+    Option<Timestamp>,
+    Option<Timestamp>,
+    Option<Timestamp>,
+);
+type Fulfilment = (Option<Timestamp>, Option<String>, Option<Timestamp>);
+type ClockRecord = (String, String, i32, Times, Fulfilment, Option<serde_json::Value>);
+
+/// Serves until the process ends.
+///
+/// # Errors
+/// When the address is taken.
+pub async fn serve(listen: SocketAddr, database_url: &str) -> anyhow::Result<()> {
+    let pool = kefu_postgres::connect(&PgSettings::new(database_url))?;
+    let server = tonic::transport::Server::builder().add_service(Bare(pool));
+    Ok(server.serve(listen).await?)
+}
+
+#[derive(Clone)]
+struct Bare(PgPool);
+
+impl NamedService for Bare {
+    const NAME: &'static str = "kefu.ticket.v1.TicketService";
+}
+
+impl tower::Service<http::Request<Body>> for Bare {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let service = self.clone();
+        Box::pin(async move {
+            let mut grpc = tonic::server::Grpc::new(tonic_prost::ProstCodec::default());
+            Ok(grpc.unary(service, request).await)
+        })
+    }
+}
+
+impl tonic::server::UnaryService<pb::GetTicketRequest> for Bare {
+    type Response = pb::Ticket;
+    type Future = BoxFuture<'static, Result<Response<pb::Ticket>, Status>>;
+
+    fn call(&mut self, request: Request<pb::GetTicketRequest>) -> Self::Future {
+        let pool = self.0.clone();
+        Box::pin(async move {
+            let name = request.into_inner().name;
+            let id = name.strip_prefix("tickets/").and_then(|id| Uuid::try_parse(id).ok());
+            let id = id.ok_or_else(|| Status::invalid_argument("name"))?;
+            let row = sqlx::query(AssertSqlSafe(GET_TICKET)).bind(id).fetch_optional(&pool).await;
+            let row = row.map_err(|error| Status::internal(error.to_string()))?;
+            let row = row.ok_or_else(|| Status::not_found("name"))?;
+            let ticket = ticket(&row).map_err(|error| Status::internal(error.to_string()))?;
+            Ok(Response::new(ticket))
+        })
+    }
+}
+
+/// The columns by their place, for the statement names them for the compiler's check.
+fn ticket(row: &PgRow) -> Result<pb::Ticket, sqlx::Error> {
+    let text = |column: usize| row.try_get::<String, _>(column);
+    let optional = |column: usize| {
+        Ok::<_, sqlx::Error>(row.try_get::<Option<String>, _>(column)?.unwrap_or_default())
+    };
+    let at = |column: usize| Ok::<_, sqlx::Error>(time(row.try_get(column)?));
+    let id = |column: usize, collection: &str| {
+        let id: Option<Uuid> = row.try_get(column)?;
+        Ok::<_, sqlx::Error>(id.map(|id| format!("{collection}/{id}")).unwrap_or_default())
+    };
+    let customer = id(7, "customers")?;
+    let contact = id(8, "contacts")?;
+    let state = number(&STATES, &text(25)?);
+    let since: Option<Timestamp> = row.try_get(26)?;
+    let clocks: Vec<ClockRecord> = row.try_get(38)?;
+    let verdicts: Vec<(i16, i32, String, String, String, Timestamp)> = row.try_get(39)?;
+    let escalations: Vec<(String, i16, i16, i32, String, Timestamp)> = row.try_get(40)?;
+    Ok(pb::Ticket {
+        name: id(0, "tickets")?,
+        number: text(1)?,
+        org_unit: text(4)?,
+        kind: number(&KINDS, &text(5)?),
+        channel: number(&CHANNELS, &text(6)?),
+        contact: if contact.is_empty() { contact } else { format!("{customer}/{contact}") },
+        customer,
+        complainant: optional(9)?,
+        severity: row.try_get::<i16, _>(10)?.into(),
+        occur_time: at(11)?,
+        subject: text(12)?,
+        description: text(13)?,
+        category: text(14)?,
+        product: text(15)?,
+        tags: row.try_get(16)?,
+        customer_grade: optional(17)?,
+        priority: number(&PRIORITIES, &text(18)?),
+        first_contact_owner: text(19)?,
+        handler: optional(20)?,
+        receiver_level: row.try_get::<i16, _>(22)?.into(),
+        cycle: row.try_get(23)?,
+        state,
+        solution: optional(31)?,
+        resolve_time: at(33)?,
+        first_response_time: at(34)?,
+        close_time: if state == pb::TicketState::Closed as i32 { time(since) } else { None },
+        create_time: at(36)?,
+        update_time: at(37)?,
+        clocks: clocks.into_iter().map(clock).collect(),
+        verdicts: verdicts
+            .into_iter()
+            .map(|(value, cycle, source, recorded_by, comment, recorded_at)| pb::Verdict {
+                value: value.into(),
+                cycle,
+                source: number(&["call", "survey"], &source),
+                recorded_by,
+                comment,
+                record_time: time(Some(recorded_at)),
+            })
+            .collect(),
+        escalations: escalations
+            .into_iter()
+            .map(|(cause, from, to, cycle, reason, escalated_at)| pb::Escalation {
+                cause: number(&["breach", "verdict", "manager"], &cause),
+                from_level: from.into(),
+                to_level: to.into(),
+                cycle,
+                reason,
+                escalate_time: time(Some(escalated_at)),
+            })
+            .collect(),
+        policy_version: id(3, "ticketPolicyVersions")?,
+        etag: kefu_rpc::Etag::of_revision(row.try_get(2)?).to_string(),
+    })
+}
+
+fn clock(record: ClockRecord) -> pb::Clock {
+    let (rule, kind, cycle, times, (fulfilled_at, ..), pauses) = record;
+    let (started, due, _, _, breached_at, cancelled_at) = times;
+    let state = if cancelled_at.is_some() {
+        pb::ClockState::Cancelled
+    } else if breached_at.is_some() {
+        pb::ClockState::Breached
+    } else if fulfilled_at.is_some() {
+        pb::ClockState::Met
+    } else if due.is_none() && pauses.is_some() {
+        pb::ClockState::Paused
+    } else {
+        pb::ClockState::Running
+    };
+    pb::Clock {
+        rule,
+        kind: number(&CLOCKS, &kind),
+        cycle,
+        state: state.into(),
+        start_time: time(Some(started)),
+        due_time: time(due),
+        fulfill_time: time(fulfilled_at),
+        breach_time: time(breached_at),
+    }
+}
+
+const KINDS: [&str; 4] = ["complaint", "inquiry", "request", "suggestion"];
+const CHANNELS: [&str; 10] =
+    ["phone", "sms", "letter", "fax", "mail", "chat", "web", "messenger", "visit", "counter"];
+const STATES: [&str; 9] = [
+    "registered",
+    "in_progress",
+    "waiting",
+    "resolved",
+    "result_fed_back",
+    "reopened",
+    "executive_review",
+    "closed",
+    "cancelled",
+];
+const PRIORITIES: [&str; 4] = ["low", "normal", "high", "urgent"];
+const CLOCKS: [&str; 4] = ["first_response", "resolution", "result_feedback", "call_back"];
+
+/// The number of a word in an enumeration whose first word has number 1.
+fn number(words: &[&str], word: &str) -> i32 {
+    let place = words.iter().position(|known| *known == word);
+    place.and_then(|place| i32::try_from(place + 1).ok()).unwrap_or_default()
+}
+
+fn time(at: Option<Timestamp>) -> Option<prost_types::Timestamp> {
+    at.map(|at| kefu_rpc::to_proto_timestamp(at.to_jiff()))
+}
