@@ -112,17 +112,7 @@ pub async fn start_in_process<C: Context>(
     };
 
     let address = options.listener.as_ref().map(TcpListener::local_addr).transpose()?;
-    let server = options.listener.map(|listener| {
-        let serving =
-            ServeOptions { drain: options.drain_timeout, http1, ..ServeOptions::default() };
-        tokio::spawn(kefu_rpc::serve(
-            listener,
-            served.clone(),
-            readiness.clone(),
-            deps.shutdown.clone(),
-            serving,
-        ))
-    });
+    // With all its conditions, before the first call can ask whether it is ready.
     let life = Life {
         name: C::NAME,
         deps: deps.clone(),
@@ -135,6 +125,17 @@ pub async fn start_in_process<C: Context>(
         feeds: readiness.condition("feeds"),
         postgres: readiness.condition("postgres"),
     };
+    let server = options.listener.map(|listener| {
+        let serving =
+            ServeOptions { drain: options.drain_timeout, http1, ..ServeOptions::default() };
+        tokio::spawn(kefu_rpc::serve(
+            listener,
+            served.clone(),
+            readiness.clone(),
+            deps.shutdown.clone(),
+            serving,
+        ))
+    });
     Ok(Running {
         name: C::NAME,
         served,
