@@ -1,7 +1,7 @@
 //! Many registrations in one statement and one commit.
 //!
 //! Callers put their registrations into a bounded queue; [`WRITERS`] writers take whatever is in it, at most
-//! [`MAX_BATCH`] at once, never waiting for more. So a lone registration goes alone and at once, and under load the cost of
+//! `MAX_BATCH` at once, never waiting for more. So a lone registration goes alone and at once, and under load the cost of
 //! a commit is shared. While one writer waits for its commit the other fills the next statement.
 //!
 //! A batch that fails as a whole is tried one by one, so that a bad member harms nobody but itself. A member whose caller

@@ -146,7 +146,7 @@ impl Change {
 }
 
 /// Takes a change. Total, and the only thing that changes a ticket: what
-/// [`decide`](super::decide) returned, applied in order, is what was decided.
+/// [`decide()`](super::decide()) returned, applied in order, is what was decided.
 pub fn apply(ticket: &mut Ticket, change: &Change) {
     for clock in &change.clocks {
         apply_clock(ticket, clock);

@@ -1,7 +1,7 @@
 //! The ticket domain: what a ticket is and what may happen to it. Pure: no I/O, no clock, no
 //! randomness; the time and the ids are handed in.
 //!
-//! [`register`] makes a ticket, [`decide`] says what a command does to it or why not, [`apply`] is
+//! [`register()`] makes a ticket, [`decide()`] says what a command does to it or why not, [`apply`] is
 //! the only thing that changes it. A [`Change`] is one revision and one row of the journal.
 //!
 //! # What always holds
@@ -10,7 +10,7 @@
 //!   clocks, and what an ended cycle shows never changes (T-05).
 //! * A breach is recorded once, as of its deadline, together with the violation that it proposes
 //!   and the level to which it raises the ticket, and is never unmade (T-07, T-12, T-19).
-//! * When a worker comes to a deadline does not matter: [`decide`] settles what is due first, so
+//! * When a worker comes to a deadline does not matter: [`decide()`] settles what is due first, so
 //!   late in one go is the same as each at its moment.
 //! * Cycle and receiver level only rise; the first-contact owner never changes (T-02).
 //! * Only the customer's verdict ends a ticket that has seen a solution, and nobody enters the

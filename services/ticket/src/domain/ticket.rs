@@ -10,7 +10,7 @@ use super::{
     word::{Channel, Priority, ReceiverLevel, Severity, Subject, TicketKind, coded},
 };
 
-/// A ticket. Made by [`register`](super::register), changed by [`apply`](super::apply) alone; the
+/// A ticket. Made by [`register()`](super::register()), changed by [`apply`](super::apply) alone; the
 /// fields are open for the store, which puts together what it once took apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
