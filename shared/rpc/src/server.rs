@@ -123,11 +123,15 @@ pub async fn serve(
 }
 
 fn builder(options: &ServeOptions) -> auto::Builder<TokioExecutor> {
+    let streams = usize::try_from(options.streams_per_connection).unwrap_or(usize::MAX);
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_PATIENCE);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(options.streams_per_connection)
+        // Calls that are given up before they were heard. Beyond its limit of 20 the HTTP/2 library ends the whole
+        // connection, which to a context is that of a gateway: a few impatient callers would cost all others theirs.
+        .max_pending_accept_reset_streams(streams)
         .keep_alive_interval(options.keep_alive_interval)
         .keep_alive_timeout(options.keep_alive_timeout)
         .initial_stream_window_size(STREAM_WINDOW)
