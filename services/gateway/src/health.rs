@@ -22,8 +22,13 @@ pub(crate) struct ContextHealth {
 }
 
 impl ContextHealth {
+    /// Nothing is said to be up before it has said so itself.
     pub(crate) fn new(contexts: Peers, readiness: Readiness) -> Self {
-        Self { contexts, readiness }
+        let health = Self { contexts, readiness };
+        for (name, _) in health.contexts.iter() {
+            health.set(name, false);
+        }
+        health
     }
 
     /// Runs until the shutdown.
