@@ -16,11 +16,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use kefu::database::ContextName;
 use kefu_api::ticket::v1 as pb;
 use kefu_harness::{Mesh, kefu_program};
+use kefu_identity::role;
 use prost::Message as _;
 use tokio::net::TcpListener;
 use tonic::Code;
 
-use crate::company::{RIVERSIDE, complaint, customer_of_riverside, registration};
+use crate::company::{LAKESIDE, RIVERSIDE, complaint, customer_of_riverside, registration};
 use crate::world::{World, with_header};
 
 /// As much of the OTLP messages as is asked for here.
@@ -176,10 +177,14 @@ async fn one_trace_leads_from_the_door_to_the_effect_and_no_log_tells_of_people(
     };
     let request = registration(ticket.clone(), String::new());
     let made = world.clerk().tickets().create_ticket(request).await.unwrap().into_inner();
-    // Errors are logged as well.
-    let wrong = pb::Ticket { subject: "李秀英投诉\u{7}".into(), ..ticket };
+    // What is refused may be logged, and a denial is, with the trace in which it happened.
+    let wrong = pb::Ticket { subject: "李秀英投诉\u{7}".into(), ..ticket.clone() };
     let answer = world.clerk().tickets().create_ticket(registration(wrong, String::new())).await;
     assert_eq!(answer.unwrap_err().code(), Code::InvalidArgument);
+    let mut stranger = world.client_at(role::CLERK, LAKESIDE).tickets();
+    let request = with_header(registration(ticket, String::new()), "traceparent", TRACEPARENT);
+    let answer = stranger.create_ticket(request).await;
+    assert_eq!(answer.unwrap_err().code(), Code::PermissionDenied);
     let mut manager = world.manager().tickets();
     let request = pb::ResolveTicketRequest {
         name: made.name.clone(),
@@ -245,7 +250,12 @@ fn logs_without_people(folder: &Path) {
         for secret in SECRETS {
             assert!(!log.contains(secret), "{service} tells of {secret}");
         }
-        let traced = log.contains(TRACE);
-        assert!(traced || service == "customer", "{service} does not say which trace");
+        if service == "ticket" {
+            let lines =
+                log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+            let mut denials = lines.filter(|line| line.to_string().contains("ticket.CreateTicket"));
+            let denial = denials.next().unwrap();
+            assert_eq!(denial["trace_id"], TRACE, "{denial}");
+        }
     }
 }
