@@ -90,7 +90,8 @@ async fn x02_x08_a_deadline_of_a_millisecond_leaves_a_ticket_whole_or_not_at_all
     // Calls that are given up travel over the same connection between gateway and context as everybody's.
     let patient = async {
         for _ in 0..50 {
-            let request = pb::ListTicketsRequest { org_unit: RIVERSIDE.into(), ..Default::default() };
+            let request =
+                pb::ListTicketsRequest { org_unit: RIVERSIDE.into(), ..Default::default() };
             world.manager().tickets().list_tickets(request).await.unwrap();
         }
     };
