@@ -1,6 +1,8 @@
 //! The generated API: messages, clients and servers of all contexts, made once from `proto/` and used by everybody.
 //!
-//! Modules mirror the proto packages: `kefu.ticket.v1` is [`ticket::v1`].
+//! Modules mirror the proto packages: `kefu.ticket.v1` is [`ticket::v1`]. Whatever is served is also described, in
+//! [`FILE_DESCRIPTOR_SET`] for reflection and in [`descriptor_pool`] for messages that are known only at run time, so that
+//! neither can differ from the code.
 
 #[allow(
     missing_docs,
