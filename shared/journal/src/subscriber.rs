@@ -25,6 +25,8 @@ const BATCH: i32 = 256;
 const STORE_IDLE_CURSOR: Duration = Duration::from_secs(5);
 /// The wait between two attempts doubles from the first value to the second.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// A feed that is away for no longer than a restart takes is no news.
+const WORTH_A_WARNING: Duration = Duration::from_millis(1600);
 
 /// Why an event could not be applied. Its text goes to the log, so it must not hold personal data.
 pub type ApplyError = Box<dyn std::error::Error + Send + Sync>;
@@ -361,6 +363,8 @@ impl<C: Consumer> Subscriber<C> {
                 error = status.message(),
                 "the feed's database was replaced; the consumer stands still until its cursor is reset",
             ),
+            // It ends whenever its server stops, and starts as soon as the next one does.
+            End::Feed(_) if pause < WORTH_A_WARNING => {}
             End::Feed(status) => {
                 let (code, error) = (status.code(), status.message());
                 tracing::warn!(consumer, source, retry_in_ms, ?code, error, "the feed is away");

@@ -18,8 +18,8 @@ use crate::{Cursor, Position, Recorded};
 const POLL_PERIOD: Duration = Duration::from_millis(200);
 /// Under steady load the journal is read once in this time, not once for every commit.
 const MIN_GAP: Duration = Duration::from_millis(5);
-/// A row may be committed and still wait for an older transaction to end; so after anything has happened the next look
-/// is soon, and then less and less soon.
+/// A row may be committed and still wait for an older transaction to end, of which nobody tells; so while there is one
+/// the next look is soon, and then less and less soon.
 const FIRST_LOOK: Duration = Duration::from_millis(3);
 /// Rows that one look reads.
 const PAGE: i64 = 1_000;
@@ -79,6 +79,15 @@ struct State {
     closed: bool,
 }
 
+/// What came of a look at the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// Whether something had become visible.
+    pub(crate) moved: bool,
+    /// Whether something else is committed, and will become visible without a wake.
+    pub(crate) waiting: bool,
+}
+
 /// The end of one context's journal, followed once for all readers of a process: the feed server's subscribers and the
 /// context's own live streams.
 ///
@@ -116,8 +125,9 @@ impl Tail {
         loop {
             let began = kefu_clock::monotonic();
             match self.look().await {
-                Ok(true) => pause = FIRST_LOOK,
-                Ok(false) => {}
+                Ok(Look { waiting: false, .. }) => pause = POLL_PERIOD,
+                Ok(Look { moved: true, .. }) => pause = FIRST_LOOK,
+                Ok(_) => {}
                 Err(error) => {
                     pause = POLL_PERIOD;
                     self.state.send_if_modified(|state| {
@@ -140,8 +150,8 @@ impl Tail {
         self.state.send_modify(|state| state.closed = true);
     }
 
-    /// Reads what has become visible; whether there was anything.
-    pub(crate) async fn look(&self) -> Result<bool, StoreError> {
+    /// Reads what has become visible.
+    pub(crate) async fn look(&self) -> Result<Look, StoreError> {
         // Whatever broke the last look may have put another database in the place of the old one.
         let (fresh, mut head) = {
             let state = self.state.borrow();
@@ -166,7 +176,7 @@ impl Tail {
                 changed
             });
             if !page.full {
-                return Ok(moved);
+                return Ok(Look { moved, waiting: page.waiting });
             }
         }
     }
@@ -247,8 +257,17 @@ impl Tail {
         let feed = self.ready().await?.borrow().feed.ok_or(FeedError::NotReady)?;
         let position = journal::ends(&self.pool).await?.committed;
         // Who asks waits for somebody to get there.
-        self.wake();
+        if position > self.state.borrow().ring.head() {
+            self.wake();
+        }
         Ok(Cursor { feed, position })
+    }
+
+    /// As far as this process has read: at [`head`](Self::head) or somewhere before it, without asking the database.
+    /// `None` as long as the database has not been found.
+    pub fn seen(&self) -> Option<Cursor> {
+        let state = self.state.borrow();
+        state.feed.map(|feed| Cursor { feed, position: state.ring.head() })
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) struct Page {
     pub(crate) end: Position,
     /// Whether the page was full, so that there may be more.
     pub(crate) full: bool,
+    /// Whether there are committed rows that become visible without another commit, as soon as an older transaction ends.
+    pub(crate) waiting: bool,
 }
 
 pub(crate) async fn read_after(
@@ -63,28 +65,34 @@ pub(crate) async fn read_after(
     let rows = sqlx::query_file!("src/store/journal_read.sql", after.xid, after.seq, limit)
         .fetch_all(pool)
         .await?;
-    let end = rows.last().map_or(after, |row| Position { xid: row.xid, seq: row.seq });
-    let full = i64::try_from(rows.len()).is_ok_and(|n| n == limit);
-    let events = rows
-        .into_iter()
-        .filter_map(|row| {
+    let mut page = Page { events: Vec::new(), end: after, full: false, waiting: false };
+    let mut count = 0;
+    for row in rows {
+        page.waiting = row.waiting;
+        // The one row of an empty page has nothing else.
+        let Some((xid, seq)) = row.xid.zip(row.seq) else { break };
+        page.end = Position { xid, seq };
+        count += 1;
+        let event = || {
             Some(Recorded {
-                position: Position { xid: row.xid, seq: row.seq },
-                event_id: row.event_id,
-                occurred_at: row.occurred_at.to_jiff(),
-                actor: row.actor,
-                traceparent: row.traceparent,
-                aggregate_type: row.aggregate_type,
-                aggregate_id: row.aggregate_id,
-                revision: row.revision,
-                org_unit: row.org_unit,
+                position: Position { xid, seq },
+                event_id: row.event_id?,
+                occurred_at: row.occurred_at?.to_jiff(),
+                actor: row.actor?,
+                traceparent: row.traceparent?,
+                aggregate_type: row.aggregate_type?,
+                aggregate_id: row.aggregate_id?,
+                revision: row.revision?,
+                org_unit: row.org_unit?,
                 customer_id: row.customer_id,
                 event_type: row.event_type?,
                 payload: row.event?.into(),
             })
-        })
-        .collect();
-    Ok(Page { events, end, full })
+        };
+        page.events.extend(event());
+    }
+    page.full = count == limit;
+    Ok(page)
 }
 
 /// Where the journal ends.
