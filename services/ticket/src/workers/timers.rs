@@ -10,6 +10,7 @@ use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use kefu_service::Settle;
 use kefu_telemetry::metrics::TimerLag;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -29,12 +30,14 @@ const BUSY_PAUSE: Duration = Duration::from_millis(10);
 pub struct Timers {
     app: Arc<App>,
     lag: TimerLag,
+    /// Who waits until all is done waits here for the worker, instead of getting in its way at every ticket.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Timers {
     /// Over the app.
     pub fn new(app: Arc<App>) -> Self {
-        Self { app, lag: TimerLag::new("ticket") }
+        Self { app, lag: TimerLag::new("ticket"), turn: Arc::default() }
     }
 
     /// Worker: fires what is due until `shutdown`. Wakes at the next time that it knows of, when the clock is moved, when
@@ -65,6 +68,7 @@ impl Timers {
     /// # Errors
     /// The first failure, if a whole round got nothing done.
     pub async fn fire_due(&self) -> Result<(), Error> {
+        let _turn = self.turn.lock().await;
         loop {
             let due = store::clock::due(&self.app.pool, self.app.now(), ROUND).await?;
             if due.is_empty() {
