@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use kefu_api::clock::v1::{
     GetTimeRequest, GetTimeResponse, SetTimeRequest, SetTimeResponse, SettleRequest,
     SettleResponse,
@@ -74,7 +74,7 @@ impl MeshClock {
                 let answer = ClockServiceClient::new(way.clone()).settle(request).await;
                 answer.map(|answer| answer.into_inner().journal_head).map_err(|e| of(name, e))
             });
-            let heads = Some(try_join_all(settled).await?);
+            let heads = Some(all_or_first(join_all(settled).await)?);
             if heads == before {
                 return Ok(());
             }
@@ -83,9 +83,16 @@ impl MeshClock {
     }
 }
 
-/// Whose error it is.
+/// What all have answered, or the first refusal among them. Nobody is left out because somebody else is down: a clock that
+/// was not moved with the others would have to be found and moved by hand.
+fn all_or_first<T>(answers: Vec<Result<T, Status>>) -> Result<Vec<T>, Status> {
+    answers.into_iter().collect()
+}
+
+/// Whose error it is: the context's that was asked, unless that one names another which it waits for.
 fn of(context: &str, status: Status) -> Status {
-    if status.code() == tonic::Code::Unavailable {
+    let names_one = kefu_rpc::reason(&status) == Some(Reason::ContextUnavailable);
+    if status.code() == tonic::Code::Unavailable && !names_one {
         let retry_after = std::time::Duration::from_secs(1);
         return kefu_rpc::context_unavailable(context, retry_after);
     }
@@ -126,7 +133,7 @@ impl ClockService for MeshClock {
                 answer.map(drop).map_err(|e| of(name, e))
             }
         });
-        try_join_all(moved).await?;
+        all_or_first(join_all(moved).await)?;
         if !asked.skip_settle {
             self.settle_all(&context).await?;
         }

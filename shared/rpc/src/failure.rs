@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, time::Duration};
 use kefu_api::error::v1::Reason;
 use prost::Message;
 use tonic::{Code, Status};
-use tonic_types::pb;
+use tonic_types::{StatusExt as _, pb};
 
 /// `ErrorInfo.domain` of every error that Kefu itself makes.
 pub const DOMAIN: &str = "kefu.dev";
@@ -18,6 +18,12 @@ const MAX_DETAILS: usize = 4 * 1024;
 pub fn reason_name(reason: Reason) -> &'static str {
     let name = reason.as_str_name();
     name.strip_prefix("REASON_").unwrap_or(name)
+}
+
+/// Which of our reasons a status gives, if it is one of ours.
+pub fn reason(status: &Status) -> Option<Reason> {
+    let info = status.get_details_error_info().filter(|info| info.domain == DOMAIN)?;
+    Reason::from_str_name(&format!("REASON_{}", info.reason))
 }
 
 /// An error under construction: code, reason, message, details.
@@ -251,6 +257,18 @@ pub fn context_unavailable(context: &str, retry_after: Duration) -> Status {
         Code::Unavailable,
         Reason::ContextUnavailable,
         format!("the {context} context cannot be reached"),
+    )
+    .metadata("context", context)
+    .retry_after(retry_after)
+    .into_status()
+}
+
+/// `UNAVAILABLE`: the context has begun to start and does not answer yet.
+pub fn context_starting(context: &str, retry_after: Duration) -> Status {
+    Failure::new(
+        Code::Unavailable,
+        Reason::ContextUnavailable,
+        format!("the {context} context is starting"),
     )
     .metadata("context", context)
     .retry_after(retry_after)

@@ -12,6 +12,9 @@ use tower::util::BoxCloneSyncService;
 
 use crate::peers::absent;
 
+/// When to try again while the schema is being made or waited for.
+const RETRY: Duration = Duration::from_secs(1);
+
 const STARTING: u8 = 0;
 const OPEN: u8 = 1;
 const STOPPED: u8 = 2;
@@ -36,7 +39,7 @@ impl Gate {
             let refusal = match gate.0.load(Ordering::Relaxed) {
                 OPEN => None,
                 _ if request.uri().path().starts_with("/grpc.") => None,
-                STARTING => Some(kefu_rpc::store_unavailable(Duration::from_secs(1)).into_http()),
+                STARTING => Some(kefu_rpc::context_starting(context, RETRY).into_http()),
                 _ => Some(absent(context)),
             };
             // Cloned for the call only: a stack is always ready, so it need not be asked.

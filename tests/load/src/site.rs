@@ -248,23 +248,32 @@ fn own_command(role: &str, listen: SocketAddr) -> anyhow::Result<Command> {
     Ok(command)
 }
 
+/// The gateway says it for each context, as soon as it has heard it.
 async fn wait_until_ready(address: SocketAddr) -> anyhow::Result<()> {
+    use kefu_api::{customer, survey, ticket};
     use tonic_health::pb::health_check_response::ServingStatus;
     use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
     wait_until_listening(address).await?;
     let transport = kefu_rpc::Transport::remote(&format!("http://{address}"), &Default::default())?;
     let health = HealthClient::new(transport);
-    crate::world::eventually("the mesh to be ready", || {
-        let mut health = health.clone();
-        async move {
-            let answer = health.check(HealthCheckRequest::default()).await?;
-            match answer.get_ref().status() {
-                ServingStatus::Serving => Ok(()),
-                _ => Err(tonic::Status::unavailable("not serving yet")),
+    for service in [
+        customer::v1::customer_service_server::SERVICE_NAME,
+        ticket::v1::ticket_service_server::SERVICE_NAME,
+        survey::v1::survey_service_server::SERVICE_NAME,
+    ] {
+        crate::world::eventually("the mesh to be ready", || {
+            let mut health = health.clone();
+            async move {
+                let request = HealthCheckRequest { service: service.to_owned() };
+                match health.check(request).await?.get_ref().status() {
+                    ServingStatus::Serving => Ok(()),
+                    _ => Err(tonic::Status::unavailable("not serving yet")),
+                }
             }
-        }
-    })
-    .await
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 async fn wait_until_listening(address: SocketAddr) -> anyhow::Result<()> {
