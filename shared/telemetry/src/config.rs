@@ -14,7 +14,12 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use crate::{careful::Careful, log, metrics, span::RECORDED};
+use crate::{
+    careful::Careful,
+    log, metrics,
+    span::RECORDED,
+    sql::{self, SqlSpans},
+};
 
 /// Spans waiting for export. More are dropped; a call never waits for its telemetry.
 const SPAN_QUEUE: usize = 4096;
@@ -114,9 +119,14 @@ pub fn init(config: &TelemetryConfig) -> Result<Guard, TelemetryError> {
             .with_tracked_inactivity(false)
             .with_filter(filter_fn(|meta| meta.is_span() && meta.target() == RECORDED))
     });
+    let statements = guard
+        .spans
+        .as_ref()
+        .map(|provider| SqlSpans::new(provider.tracer("kefu")).with_filter(sql::filter()));
     tracing_subscriber::registry()
         .with(log::layer(config.log_format, &config.service_name).with_filter(filter))
         .with(exporting)
+        .with(statements)
         .try_init()?;
     crate::panics::log_panics();
     Ok(guard)

@@ -225,6 +225,13 @@ fn a_trace_without_a_gap(spans: &[(String, otlp::Span)]) {
     for service in ["kefu-gateway", "kefu-ticket", "kefu-survey"] {
         assert!(told.iter().any(|(name, _)| *name == service), "{service} is not in {told:?}");
     }
+    // Down to the statements, whose values stay where they are.
+    for (service, statement) in
+        [("kefu-ticket", "UPDATE ticket"), ("kefu-survey", "INSERT invitation")]
+    {
+        let found = told.iter().find(|(of, name)| *of == service && name.starts_with(statement));
+        assert!(found.is_some(), "no {statement} in {told:?}");
+    }
     // From the effect in the survey context the way leads back to whoever called.
     let effect = ours.iter().find(|(service, _)| service == "kefu-survey").unwrap();
     let mut way = vec![effect.0.as_str()];
