@@ -40,16 +40,7 @@ enum Command {
     /// Run everything on this machine, beside a private Postgres, until Ctrl-C.
     Up(Box<UpArgs>),
     /// Run one service, as `kefu-customer`, `kefu-ticket`, `kefu-survey` or `kefu-gateway` would.
-    Serve {
-        /// Which.
-        service: ServiceName,
-        /// End when this process ends, which has started this one.
-        #[arg(long, hide = true)]
-        with_parent: Option<i32>,
-        /// Its settings.
-        #[command(flatten)]
-        config: Box<ServiceConfig>,
-    },
+    Serve(ServeArgs),
     /// Give a context its roles and its schema in a database. May be repeated.
     Provision {
         /// Which; without one, all of them in the same database.
@@ -85,6 +76,19 @@ enum Command {
     /// Play real records of past years on a manual clock, and tell which promises would have been kept.
     #[command(subcommand)]
     Replay(ReplayCommand),
+}
+
+// A variant with these fields would show the settings' doc comment as its own.
+#[derive(Debug, clap::Args)]
+struct ServeArgs {
+    /// Which.
+    service: ServiceName,
+    /// End when this process ends, which has started this one.
+    #[arg(long, hide = true)]
+    with_parent: Option<i32>,
+    /// Its settings.
+    #[command(flatten)]
+    config: Box<ServiceConfig>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -131,7 +135,7 @@ enum ReplayCommand {
 pub fn run() -> ExitCode {
     let Cli { data, command } = Cli::parse();
     let outcome = match command {
-        Command::Serve { service, with_parent, config } => {
+        Command::Serve(ServeArgs { service, with_parent, config }) => {
             return match with_parent.map_or(Ok(()), children::live_with) {
                 Ok(()) => serve(service, *config),
                 Err(error) => failure(&error),
@@ -203,7 +207,7 @@ async fn perform(command: Command, data: PathBuf) -> anyhow::Result<()> {
         }
         Command::Replay(ReplayCommand::Complaints(args)) => replay::command(args).await,
         // Done before a runtime was needed.
-        Command::Up(_) | Command::Serve { .. } | Command::Token(_) | Command::Policy(_) => Ok(()),
+        Command::Up(_) | Command::Serve(_) | Command::Token(_) | Command::Policy(_) => Ok(()),
     };
     drop(telemetry);
     outcome
@@ -258,5 +262,12 @@ mod tests {
     #[test]
     fn the_commands_are_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_a_service_says_what_it_runs() {
+        let mut command = Cli::command();
+        let serve = command.find_subcommand_mut("serve").unwrap();
+        assert!(serve.render_help().to_string().starts_with("Run one service"));
     }
 }

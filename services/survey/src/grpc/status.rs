@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use kefu_postgres::StoreError;
 use kefu_rpc::{Etag, Failure, Reason, RequestContext};
 use tonic::{Code, Status};
 
 use crate::{app::Error, domain::refusal::Refusal};
 
-/// When to try again while the database is away.
-const STORE_RETRY: Duration = Duration::from_secs(1);
-/// The same while the customer context is.
+/// When to try again while the customer context is away.
 const CUSTOMER_RETRY: Duration = Duration::from_millis(250);
 
 /// What the caller learns: the reason and what it can do about it, and nothing of our inside.
@@ -48,7 +45,7 @@ pub(super) fn status(context: &RequestContext, error: Error) -> Status {
         .metadata("org_unit", org_unit.as_str())
         .into_status(),
         Error::CustomerUnavailable => kefu_rpc::context_unavailable("customer", CUSTOMER_RETRY),
-        Error::Store(error) => store(&error),
+        Error::Store(error) => kefu_service::store_status(&error),
         Error::Defect(cause) => kefu_rpc::internal(&cause),
     }
 }
@@ -75,18 +72,4 @@ fn refused(name: &str, refusal: Refusal) -> Status {
 
 fn failure(code: Code, reason: Reason, message: impl Into<String>) -> Failure {
     Failure::new(code, reason, message)
-}
-
-/// The status of a database that did not do what it was told.
-pub(crate) fn store(error: &StoreError) -> Status {
-    match error {
-        StoreError::Unavailable(_) | StoreError::Timeout(_) => {
-            tracing::warn!(%error, "the store did not answer");
-            kefu_rpc::store_unavailable(STORE_RETRY)
-        }
-        StoreError::Conflict(_) => kefu_rpc::aborted_conflict(),
-        // Somebody else made the same revision first: the journal's own proof against lost updates.
-        error if error.is_unique("journal_revision_key") => kefu_rpc::aborted_conflict(),
-        error => kefu_rpc::internal(error),
-    }
 }

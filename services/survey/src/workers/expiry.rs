@@ -9,10 +9,7 @@ use kefu_telemetry::metrics::TimerLag;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::{
-    app::{App, Error},
-    grpc::status,
-};
+use crate::app::{App, Error};
 
 /// How often to look for what other replicas have made or left behind. A token does not work a moment longer for it: calls
 /// look at the time themselves.
@@ -83,7 +80,7 @@ impl Settle for Expiry {
         let now = self.app.now();
         loop {
             let next = self.pass().await.map_err(|error| match error {
-                Error::Store(error) => status::store(&error),
+                Error::Store(error) => kefu_service::store_status(&error),
                 error => kefu_rpc::internal(&error),
             })?;
             if next.is_none_or(|next| next > now) {

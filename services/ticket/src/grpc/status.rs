@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use kefu_postgres::StoreError;
 use kefu_rpc::{Etag, Failure, Fault, Precondition, Reason, RequestContext};
 use tonic::{Code, Status};
 
 use crate::app::Error;
 use crate::domain::{Missing, Refusal};
 
-/// When to try again while the database is away.
-const STORE_RETRY: Duration = Duration::from_secs(1);
 /// When to try again while the customer context is away.
 const CONTEXT_RETRY: Duration = Duration::from_millis(500);
 /// When to try again while too much is to be registered.
@@ -48,7 +45,7 @@ pub(super) fn status(context: &RequestContext, error: Error) -> Status {
         Error::CustomerUnavailable => kefu_rpc::context_unavailable("customer", CONTEXT_RETRY),
         Error::Overloaded => kefu_rpc::resource_exhausted(OVERLOAD_RETRY),
         Error::Conflict => kefu_rpc::aborted_conflict(),
-        Error::Store(error) => store(&error),
+        Error::Store(error) => kefu_service::store_status(&error),
         Error::Defect(cause) => kefu_rpc::internal(&cause),
     }
 }
@@ -102,17 +99,4 @@ fn named(violations: kefu_rpc::Violations) -> Status {
         .into_result()
         .err()
         .unwrap_or_else(|| kefu_rpc::internal("a request was refused without naming a field"))
-}
-
-fn store(error: &StoreError) -> Status {
-    match error {
-        StoreError::Unavailable(_) | StoreError::Timeout(_) => {
-            tracing::warn!(%error, "the store did not answer");
-            kefu_rpc::store_unavailable(STORE_RETRY)
-        }
-        StoreError::Conflict(_) => kefu_rpc::aborted_conflict(),
-        // Somebody else made the same revision first: the journal's own proof against lost updates.
-        error if error.is_unique("journal_revision_key") => kefu_rpc::aborted_conflict(),
-        error => kefu_rpc::internal(error),
-    }
 }

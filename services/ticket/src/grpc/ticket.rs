@@ -3,16 +3,17 @@
 use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::ticket_service_server::TicketService;
-use kefu_rpc::{Etag, Fault, PageQuery, RequestContext, TextRule, Violations, to_proto_timestamp};
+use kefu_rpc::{Etag, Mask, PageQuery, RequestContext, TextRule, Violations, to_proto_timestamp};
 use prost::Message;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::status::status;
+use super::values::DetailChanges;
 use super::{Grpc, call, page_size, values, violation, watch};
 use crate::app::Call;
 use crate::app::registration::NewRegistration;
-use crate::domain::{Command, Details, Ticket};
+use crate::domain::{Command, Ticket};
 use crate::encode::ticket as encode;
 use crate::store::history::HistoryRow;
 use crate::store::ticket_list::TicketQuery;
@@ -156,18 +157,20 @@ impl TicketService for Grpc {
         let request_id = std::mem::take(&mut message.request_id);
         let mut violations = context.violations();
         let call = call(&context, &mut violations, METHOD, &request_id, &message);
+        let mask = message.update_mask.take();
+        let mask = Mask::decode(&mut violations, mask, &DetailChanges::CHANGEABLE);
         let decoded = violations.required("ticket", message.ticket.as_ref()).and_then(|ticket| {
-            let update = update(&mut violations, ticket, message.update_mask.as_ref());
             violations.within("ticket", |violations| {
                 let id = violations.resource_id("name", &ticket.name, "tickets");
                 let etag = violations.etag("etag", &ticket.etag);
-                Some((id?, etag?, update?))
+                let changes = DetailChanges::decode(violations, ticket, &mask);
+                Some((id?, etag?, changes))
             })
         });
-        let (id, etag, update) = violations.finish(decoded)?;
+        let (id, etag, changes) = violations.finish(decoded)?;
         let target = Target { call, id, etag };
         self.command(&context, "ticket.UpdateTicket", target, |ticket| Command::UpdateDetails {
-            details: update.onto(&ticket.details),
+            details: changes.onto(&ticket.details),
         })
         .await
     }
@@ -327,83 +330,6 @@ fn registration(
             details,
         })
     })
-}
-
-/// Which fields to change, and to what.
-struct Update {
-    fields: Vec<Field>,
-    details: Details,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Field {
-    Subject,
-    Description,
-    Category,
-    Product,
-    Tags,
-}
-
-impl Update {
-    fn onto(self, present: &Details) -> Details {
-        let mut details = present.clone();
-        let new = self.details;
-        let changes = |field| self.fields.contains(&field);
-        if changes(Field::Subject) {
-            details.subject = new.subject;
-        }
-        if changes(Field::Description) {
-            details.description = new.description;
-        }
-        if changes(Field::Category) {
-            details.category = new.category;
-        }
-        if changes(Field::Product) {
-            details.product = new.product;
-        }
-        if changes(Field::Tags) {
-            details.tags = new.tags;
-        }
-        details
-    }
-}
-
-fn update(
-    violations: &mut Violations,
-    ticket: &pb::Ticket,
-    mask: Option<&prost_types::FieldMask>,
-) -> Option<Update> {
-    let given = [
-        (Field::Subject, !ticket.subject.is_empty()),
-        (Field::Description, !ticket.description.is_empty()),
-        (Field::Category, !ticket.category.is_empty()),
-        (Field::Product, !ticket.product.is_empty()),
-        (Field::Tags, !ticket.tags.is_empty()),
-    ];
-    let mut fields = Vec::new();
-    for path in mask.map(|mask| mask.paths.as_slice()).unwrap_or_default() {
-        match path.as_str() {
-            "subject" => fields.push(Field::Subject),
-            "description" => fields.push(Field::Description),
-            "category" => fields.push(Field::Category),
-            "product" => fields.push(Field::Product),
-            "tags" => fields.push(Field::Tags),
-            _ => violations.add(
-                "update_mask",
-                Fault::malformed("among subject, description, category, product, tags"),
-            ),
-        }
-    }
-    if mask.is_none_or(|mask| mask.paths.is_empty()) {
-        fields.extend(given.iter().filter(|(_, is_set)| *is_set).map(|(field, _)| *field));
-    }
-    // A subject that is not to be changed need not be there.
-    let mut looked_at = ticket.clone();
-    if !fields.contains(&Field::Subject) {
-        "-".clone_into(&mut looked_at.subject);
-    }
-    let details = violations.within("ticket", |violations| values::details(violations, &looked_at));
-    Some(Update { fields, details })
 }
 
 fn history(row: HistoryRow) -> pb::TicketHistoryEntry {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::OrgUnit;
-use kefu_rpc::{Fault, TextRule, Violations};
+use kefu_rpc::{Fault, Mask, TextRule, Violations};
 use uuid::Uuid;
 
 use crate::domain::{Channel, Complainant, Details, Severity, StateName, TicketKind};
@@ -83,19 +83,57 @@ pub(super) fn severity(violations: &mut Violations, field: &str, value: i32) -> 
 
 /// What was noted at intake; empty where it is wrong.
 pub(super) fn details(violations: &mut Violations, ticket: &pb::Ticket) -> Details {
-    let mut tags = Vec::new();
-    if violations.at_most("tags", ticket.tags.len(), MAX_TAGS) {
-        for (index, tag) in ticket.tags.iter().enumerate() {
-            tags.push(violations.text(&format!("tags[{index}]"), tag, TAG));
+    DetailChanges::decode(violations, ticket, &Mask::All).onto(&Details::default())
+}
+
+/// What of it is to be noted differently; `None` stays as it is.
+pub(super) struct DetailChanges {
+    subject: Option<String>,
+    description: Option<String>,
+    category: Option<String>,
+    product: Option<String>,
+    tags: Option<Vec<String>>,
+}
+
+impl DetailChanges {
+    /// The fields' names in the message.
+    pub(super) const CHANGEABLE: [&str; 5] =
+        ["subject", "description", "category", "product", "tags"];
+
+    /// The fields that `mask` wants; those that are wrong are empty, and named.
+    pub(super) fn decode(violations: &mut Violations, ticket: &pb::Ticket, mask: &Mask) -> Self {
+        let mut text = |field: &str, value: &str, rule: TextRule| {
+            mask.take(field, !value.is_empty(), || Some(violations.text(field, value, rule)))
+        };
+        Self {
+            subject: text("subject", &ticket.subject, SUBJECT),
+            description: text("description", &ticket.description, DESCRIPTION),
+            category: text("category", &ticket.category, LINE),
+            product: text("product", &ticket.product, LINE),
+            tags: mask
+                .take("tags", !ticket.tags.is_empty(), || Some(tags(violations, &ticket.tags))),
         }
     }
-    Details {
-        subject: violations.text("subject", &ticket.subject, SUBJECT),
-        description: violations.text("description", &ticket.description, DESCRIPTION),
-        category: violations.text("category", &ticket.category, LINE),
-        product: violations.text("product", &ticket.product, LINE),
-        tags,
+
+    /// The details with these changes.
+    pub(super) fn onto(self, present: &Details) -> Details {
+        let present = present.clone();
+        Details {
+            subject: self.subject.unwrap_or(present.subject),
+            description: self.description.unwrap_or(present.description),
+            category: self.category.unwrap_or(present.category),
+            product: self.product.unwrap_or(present.product),
+            tags: self.tags.unwrap_or(present.tags),
+        }
     }
+}
+
+fn tags(violations: &mut Violations, tags: &[String]) -> Vec<String> {
+    if !violations.at_most("tags", tags.len(), MAX_TAGS) {
+        return Vec::new();
+    }
+    let tag = |(index, tag): (usize, &String)| violations.text(&format!("tags[{index}]"), tag, TAG);
+    tags.iter().enumerate().map(tag).collect()
 }
 
 /// Who complains: a customer, somebody by name, or nobody knows.
