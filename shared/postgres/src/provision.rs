@@ -153,12 +153,13 @@ async fn provision_once(
             execute_formatted(&mut tx, "ALTER ROLE %I PASSWORD %L", &[role, password]).await?;
         }
     }
-    let member: bool = sqlx::query_scalar("SELECT pg_has_role(current_user, $1, 'MEMBER')")
+    let member: bool = sqlx::query_scalar("SELECT pg_has_role(current_user, $1, 'USAGE')")
         .bind(owner)
         .fetch_one(&mut *tx)
         .await?;
     if !member {
-        // Without superuser rights, one must belong to a role to make it the owner of something.
+        // Without superuser rights, one must act as a role to make it the owner of something; whoever creates a role
+        // is its administrator by that, but since Postgres 16 does not act as it.
         execute_formatted(&mut tx, "GRANT %I TO CURRENT_USER", &[owner]).await?;
     }
     for (statement, arguments) in [

@@ -25,13 +25,16 @@ impl Default for PageLimits {
     }
 }
 
+/// `0001-01-01T00:00:00Z` in seconds since 1970.
+const YEAR_ONE: i64 = -62_135_596_800;
+
 /// Reads a protobuf timestamp, to the microsecond, which is what Postgres stores.
 ///
 /// # Errors
-/// [`Fault`] outside of the years −9999 to 9999, or with nanoseconds that are none.
+/// [`Fault`] outside of the years 1 to 9999, which is what protobuf knows, or with nanoseconds that are none.
 pub fn timestamp(value: &prost_types::Timestamp) -> Result<Timestamp, Fault> {
     let malformed = || Fault::malformed("a timestamp between the years 1 and 9999");
-    if !(0..1_000_000_000).contains(&value.nanos) {
+    if !(0..1_000_000_000).contains(&value.nanos) || value.seconds < YEAR_ONE {
         return Err(malformed());
     }
     let nanos = value.nanos - value.nanos % 1000;
@@ -269,6 +272,9 @@ mod tests {
         let bad = prost_types::Timestamp { seconds: i64::MAX, nanos: 0 };
         assert!(timestamp(&bad).is_err());
         assert!(timestamp(&prost_types::Timestamp { seconds: 0, nanos: -1 }).is_err());
+        // Before the first year jiff goes on, and Postgres does not.
+        assert!(timestamp(&prost_types::Timestamp { seconds: YEAR_ONE, nanos: 0 }).is_ok());
+        assert!(timestamp(&prost_types::Timestamp { seconds: YEAR_ONE - 1, nanos: 0 }).is_err());
     }
 
     #[test]

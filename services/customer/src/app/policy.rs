@@ -3,23 +3,24 @@
 use jiff::Timestamp;
 use kefu_api::customer::v1 as pb;
 use kefu_identity::{Caller, OrgUnit};
-use kefu_policy::{NewVersion, to_json};
+use kefu_policy::{NewVersion, effective_time, to_json};
+use kefu_rpc::Violations;
 
 use super::{App, Call, Error, work::Change};
 use crate::{encode::policy as encode, store};
 
 impl App {
-    /// Attaches a new version to an org unit from `effective_at` on, which the caller of this has checked not to be in the
-    /// past. The message has been decoded without a fault.
+    /// Attaches a new version to an org unit from `effective_at` on, by default from now on. The message has been decoded
+    /// without a fault.
     ///
     /// # Errors
-    /// [`Error::OrgUnitUnknown`] and those that every command has.
+    /// [`Error::Invalid`] for a time in the past, [`Error::OrgUnitUnknown`] and those that every command has.
     pub async fn apply_customer_policy(
         &self,
         call: &Call,
         org_unit: OrgUnit,
         policy: &pb::CustomerPolicy,
-        effective_at: Timestamp,
+        effective_at: Option<Timestamp>,
     ) -> Result<pb::CustomerPolicyVersion, Error> {
         const ACTION: &str = "customer.ApplyCustomerPolicy";
         self.allow(&call.caller, ACTION, &org_unit)?;
@@ -27,6 +28,10 @@ impl App {
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
+        let mut violations = Violations::new();
+        let effective_at =
+            violations.take("effective_time", effective_time(effective_at, work.now()));
+        let Some(effective_at) = effective_at else { return Err(Error::Invalid(violations)) };
         if !store::org_unit::exists(work.conn(), &org_unit).await? {
             return Err(Error::OrgUnitUnknown(org_unit));
         }

@@ -30,12 +30,13 @@ impl CustomerPolicyService for Grpc {
         if let Some(policy) = &policy {
             violations.within("policy", |violations| CustomerPolicy::decode(policy, violations));
         }
-        let now = self.app.now();
         let requested = violations.optional_time("effective_time", request.effective_time);
-        let effective_at = requested.and_then(|requested| {
-            violations.take("effective_time", effective_time(requested, now))
-        });
-        let decoded = org_unit.zip(policy).zip(effective_at);
+        // A retry may come when the time has passed: alone, that is for the app to tell from a first call.
+        if !violations.is_empty() {
+            let checked = requested.map(|requested| effective_time(requested, self.app.now()));
+            checked.and_then(|checked| violations.take("effective_time", checked));
+        }
+        let decoded = org_unit.zip(policy).zip(requested);
         let ((org_unit, policy), effective_at) = violations.finish(decoded)?;
         let applied = self.app.apply_customer_policy(&call, org_unit, &policy, effective_at).await;
         applied.map(Response::new).map_err(|error| status(&context, error))

@@ -15,17 +15,17 @@ use crate::{
 };
 
 impl App {
-    /// Attaches a new version to an org unit from `effective_at` on, which the caller of this has checked not to be in the
-    /// past. The message has been decoded without a fault.
+    /// Attaches a new version to an org unit from `effective_at` on, by default from now on. The message has been decoded
+    /// without a fault.
     ///
     /// # Errors
-    /// [`Error::OrgUnitUnknown`], [`Error::CustomerUnavailable`] and those that every command has.
+    /// [`Error::Invalid`] for a time in the past, [`Error::OrgUnitUnknown`], [`Error::CustomerUnavailable`] and those that every command has.
     pub async fn apply_survey_policy(
         &self,
         call: &Call,
         org_unit: OrgUnit,
         policy: &pb::SurveyPolicy,
-        effective_at: Timestamp,
+        effective_at: Option<Timestamp>,
     ) -> Result<pb::SurveyPolicyVersion, Error> {
         const ACTION: &str = "survey.ApplySurveyPolicy";
         self.allow(&call.caller, ACTION, &org_unit)?;
@@ -35,6 +35,10 @@ impl App {
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
+        let mut violations = Violations::new();
+        let effective_at =
+            violations.take("effective_time", effective_time(effective_at, work.now()));
+        let Some(effective_at) = effective_at else { return Err(Error::Invalid(violations)) };
         let new = NewVersion {
             id: self.ids.uuid(),
             org_unit: &org_unit,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use kefu_service::Settle;
 use kefu_telemetry::metrics::TimerLag;
 use tokio_util::sync::CancellationToken;
@@ -62,11 +63,17 @@ impl Expiry {
     /// Expires all that is due and free; returns when the next one is due.
     async fn pass(&self) -> Result<Option<jiff::Timestamp>, Error> {
         loop {
+            // Asked first: mostly there is nothing to do, and then this is one round trip and no transaction.
+            let (next, now) = (self.app.next_expiry().await?, self.app.now());
+            let late = next.map_or(SignedDuration::ZERO, |next| now.duration_since(next));
+            self.lag.overdue(late.max(SignedDuration::ZERO).unsigned_abs());
+            if next.is_none_or(|next| next > now) {
+                return Ok(next);
+            }
             let expired = self.app.expire_due().await?;
             if expired.is_empty() {
-                return self.app.next_expiry().await;
+                return Ok(next);
             }
-            let now = self.app.now();
             for due in expired {
                 self.lag.fired(now.duration_since(due).unsigned_abs());
             }

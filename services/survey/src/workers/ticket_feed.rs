@@ -35,9 +35,10 @@ impl TicketFeed {
         &self,
         tx: &mut PgConnection,
         ticket: &pb::TicketSummary,
+        cycle: i32,
         why: Revocation,
     ) -> Result<(), ApplyError> {
-        let (ticket, cycle) = (id(&ticket.ticket, "tickets/")?, ticket.cycle);
+        let ticket = id(&ticket.ticket, "tickets/")?;
         // One that was answered here is not open any more, so only a verdict from elsewhere takes anything back.
         Ok(self.app.take_back(tx, &by(), ticket, cycle, why).await?)
     }
@@ -67,15 +68,17 @@ impl Consumer for TicketFeed {
             }
             CLOSED => {
                 let ticket = summary(payload, |event: pb::TicketClosed| event.ticket)?;
-                self.take_back(tx, &ticket, Revocation::VerdictGiven).await
+                self.take_back(tx, &ticket, ticket.cycle, Revocation::VerdictGiven).await
             }
             REOPENED => {
                 let ticket = summary(payload, |event: pb::TicketReopened| event.ticket)?;
-                self.take_back(tx, &ticket, Revocation::VerdictGiven).await
+                // The event tells of the cycle that has begun. What asks about that one comes later, or has come already
+                // if the feed is read again.
+                self.take_back(tx, &ticket, ticket.cycle - 1, Revocation::VerdictGiven).await
             }
             CANCELLED => {
                 let ticket = summary(payload, |event: pb::TicketCancelled| event.ticket)?;
-                self.take_back(tx, &ticket, Revocation::TicketCancelled).await
+                self.take_back(tx, &ticket, ticket.cycle, Revocation::TicketCancelled).await
             }
             _ => Ok(()),
         }

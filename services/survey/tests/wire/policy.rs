@@ -37,7 +37,7 @@ async fn x10_a_version_applies_from_its_time_on_and_is_inherited_downwards() {
         request_id: request_id(1),
     };
     let second = admin.policies.apply_survey_policy(request.clone()).await.unwrap().into_inner();
-    let again = admin.policies.apply_survey_policy(request).await.unwrap().into_inner();
+    let again = admin.policies.apply_survey_policy(request.clone()).await.unwrap().into_inner();
     assert_eq!(second, again);
 
     let find = |mut admin: crate::world::Desk, request| async move {
@@ -51,7 +51,12 @@ async fn x10_a_version_applies_from_its_time_on_and_is_inherited_downwards() {
     assert_eq!(find(admin.clone(), then).await, second.name);
     world.pass(SignedDuration::from_hours(24)).await;
     assert_eq!(find(admin.clone(), effective("group/north/riverside")).await, second.name);
-    assert_eq!(find(admin, effective("group/south")).await, first.name);
+    assert_eq!(find(admin.clone(), effective("group/south")).await, first.name);
+
+    // Who did not hear the answer may ask again after the time has come.
+    world.pass(SignedDuration::from_hours(1)).await;
+    let again = admin.policies.apply_survey_policy(request).await.unwrap().into_inner();
+    assert_eq!(second, again);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::{Caller, OrgUnit};
 use kefu_journal::Entry;
-use kefu_policy::{NewVersion, to_json};
+use kefu_policy::{NewVersion, effective_time, to_json};
 use uuid::Uuid;
 
 use super::{App, Call, Error};
@@ -30,10 +30,12 @@ impl App {
             return Ok(answer);
         }
         let now = work.now();
+        let effective_at = effective_time(effective_at, now)
+            .map_err(|fault| Error::Invalid("effective_time", fault))?;
         let new = NewVersion {
             id: self.ids.uuid(),
             org_unit: &org_unit,
-            effective_at: effective_at.map_or(now, |at| at.max(now)),
+            effective_at,
             message: policy,
             created_at: now,
             created_by: call.caller.subject(),

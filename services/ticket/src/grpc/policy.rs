@@ -36,12 +36,13 @@ impl TicketPolicyService for Grpc {
         let policy = policy.filter(|policy| {
             violations.within("policy", |violations| Policy::decode(policy, violations)).is_some()
         });
-        let effective_at =
-            violations.optional_time("effective_time", message.effective_time).and_then(|at| {
-                let checked = at.map(|at| effective_time(Some(at), self.app.now())).transpose();
-                violations.take("effective_time", checked)
-            });
-        let decoded = org_unit.zip(policy).zip(effective_at);
+        let requested = violations.optional_time("effective_time", message.effective_time);
+        // A retry may come when the time has passed: alone, that is for the app to tell from a first call.
+        if !violations.is_empty() {
+            let checked = requested.map(|requested| effective_time(requested, self.app.now()));
+            checked.and_then(|checked| violations.take("effective_time", checked));
+        }
+        let decoded = org_unit.zip(policy).zip(requested);
         let ((org_unit, policy), effective_at) = violations.finish(decoded)?;
         let answer = self.app.apply_ticket_policy(&call, org_unit, policy, effective_at).await;
         answer.map(Response::new).map_err(|error| status(&context, error))

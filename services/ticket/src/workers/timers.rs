@@ -48,8 +48,7 @@ impl Timers {
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         while !shutdown.is_cancelled() {
             let seen = self.app.clock.now();
-            self.fire_due().await?;
-            let next = store::clock::next_due(&self.app.pool).await?;
+            let next = self.fire_due().await?;
             self.lag.overdue(next.map_or(Duration::ZERO, |next| self.age(next)));
             let due = next.map(|next| self.app.clock.sleep_until(next));
             tokio::select! {
@@ -63,16 +62,22 @@ impl Timers {
         Ok(())
     }
 
-    /// Fires until nothing is due any more at the clock's present.
+    /// Fires until nothing is due any more at the clock's present; returns when something will be.
     ///
     /// # Errors
     /// The first failure, if a whole round got nothing done.
-    pub async fn fire_due(&self) -> Result<(), Error> {
+    pub async fn fire_due(&self) -> Result<Option<Timestamp>, Error> {
         let _turn = self.turn.lock().await;
         loop {
-            let due = store::clock::due(&self.app.pool, self.app.now(), ROUND).await?;
+            // Asked first: mostly there is nothing to do, and then this is all.
+            let next = store::clock::next_due(&self.app.pool).await?;
+            let now = self.app.now();
+            if next.is_none_or(|next| next > now) {
+                return Ok(next);
+            }
+            let due = store::clock::due(&self.app.pool, now, ROUND).await?;
             if due.is_empty() {
-                return Ok(());
+                continue;
             }
             let mut fired = futures::stream::iter(due)
                 .map(|(ticket, due_at)| async move {
@@ -111,6 +116,6 @@ impl Timers {
 #[tonic::async_trait]
 impl Settle for Timers {
     async fn settle(&self) -> Result<(), Status> {
-        self.fire_due().await.map_err(|error| kefu_rpc::internal(&error))
+        self.fire_due().await.map(drop).map_err(|error| kefu_rpc::internal(&error))
     }
 }

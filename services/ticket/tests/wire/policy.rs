@@ -47,7 +47,7 @@ async fn x10_a_policy_is_inherited_downwards_and_applies_from_its_time() {
         org_unit: "group/north".into(),
         policy: Some(policy()),
         effective_time: at("2026-04-01T00:00:00Z"),
-        ..Default::default()
+        request_id: request_id(1),
     };
     let later = admin.policies.apply_ticket_policy(request.clone()).await.unwrap().into_inner();
     let ask = |time| pb::GetEffectiveTicketPolicyRequest {
@@ -62,10 +62,17 @@ async fn x10_a_policy_is_inherited_downwards_and_applies_from_its_time() {
     assert_eq!(then.policy, Some(policy()), "as it was applied");
     let get = pb::GetTicketPolicyVersionRequest { name: later.name.clone() };
     assert_eq!(admin.policies.get_ticket_policy_version(get).await.unwrap().into_inner(), then);
-    let past =
-        pb::ApplyTicketPolicyRequest { effective_time: at("2026-03-01T00:00:00Z"), ..request };
+    let past = pb::ApplyTicketPolicyRequest {
+        effective_time: at("2026-03-01T00:00:00Z"),
+        request_id: String::new(),
+        ..request.clone()
+    };
     let error = admin.policies.apply_ticket_policy(past).await.unwrap_err();
     assert_eq!(violations(&error), ["effective_time"]);
+    // Who did not hear the answer may ask again after the time has come.
+    world.set_time("2026-04-01T00:00:01Z").await;
+    let again = admin.policies.apply_ticket_policy(request).await.unwrap().into_inner();
+    assert_eq!(again, later);
     let ask = pb::GetEffectiveTicketPolicyRequest {
         org_unit: "group".into(),
         time: at("2020-01-01T00:00:00Z"),
