@@ -30,6 +30,8 @@ pub mod front;
 mod health;
 pub mod overview;
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use kefu_api::gateway::v1::gateway_service_server::GatewayServiceServer;
 use kefu_rpc::{Readiness, Served};
@@ -66,7 +68,8 @@ impl Context for Gateway {
         let has_clock = deps.clock.manual().is_some();
         let readiness = Readiness::new(shown_services(&deps, has_clock));
         let destinations = Destinations::new(deps.peers.iter());
-        let json = Json::new().context("the descriptors for JSON")?;
+        let json =
+            Json::new(Arc::clone(&deps.authenticator)).context("the descriptors for JSON")?;
 
         let mut routes = Routes::new(GatewayServiceServer::new(Overview::new(&deps)?));
         if let Some(clock) = deps.clock.manual() {

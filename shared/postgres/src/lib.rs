@@ -39,5 +39,5 @@ pub use crate::{
     provision::{ContextRoles, ContextUrls, RolePasswords, ensure_database, provision},
     readiness::readiness,
     settings::{PgSettings, connect},
-    transaction::begin,
+    transaction::{begin, begin_snapshot},
 };

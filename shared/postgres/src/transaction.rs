@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{PgPool, Postgres, SqlStr, Transaction};
 
 type Begun = Result<Transaction<'static, Postgres>, sqlx::Error>;
 
@@ -21,6 +21,16 @@ type Begun = Result<Transaction<'static, Postgres>, sqlx::Error>;
 pub async fn begin(pool: &PgPool) -> Begun {
     let connection = pool.acquire().await?;
     Beginning(Some(Transaction::begin(connection, None))).await
+}
+
+/// The same for a transaction that only reads, all of it as of one moment.
+///
+/// # Errors
+/// As [`begin`].
+pub async fn begin_snapshot(pool: &PgPool) -> Begun {
+    let statement = SqlStr::from_static("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    let connection = pool.acquire().await?;
+    Beginning(Some(Transaction::begin(connection, Some(statement)))).await
 }
 
 /// A transaction that begins, and does so to the end whatever becomes of the one who waits for it.

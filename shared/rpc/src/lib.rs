@@ -57,7 +57,7 @@ pub use crate::{
     reflection::with_reflection,
     remote::{InvalidAddress, Remote},
     server::{ServeOptions, serve, shutdown_on_signal},
-    stack::{Limits, Served, Stack},
+    stack::{Limits, Served, Stack, token_refused},
     text::{TextRule, email, phone},
     transport::{ChannelOptions, Transport},
     values::{CLOCK_TOLERANCE, PageLimits, timestamp, to_proto_timestamp},

@@ -21,6 +21,8 @@ use opentelemetry_semantic_conventions::attribute::{
 use tracing::{
     Event, Metadata, Subscriber,
     field::{Field, Visit},
+    level_filters::LevelFilter,
+    subscriber::Interest,
 };
 use tracing_subscriber::{
     Layer,
@@ -44,6 +46,13 @@ pub(crate) fn filter<S>() -> impl Filter<S> {
         STATEMENTS => careful::recording(),
         target => target == RECORDED && meta.is_span(),
     })
+    // Nobody else is asked more than once.
+    .with_callsite_filter(|meta| match meta.target() {
+        STATEMENTS => Interest::sometimes(),
+        target if target == RECORDED && meta.is_span() => Interest::always(),
+        _ => Interest::never(),
+    })
+    .with_max_level_hint(LevelFilter::DEBUG)
 }
 
 /// The layer; put [`filter`] before it.

@@ -11,6 +11,7 @@ use base64::{
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt as _, Full, Limited};
+use kefu_identity::{AuthenticationError, Authenticator, bearer_token};
 use kefu_rpc::{Fault, Served};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, Value};
@@ -24,6 +25,9 @@ use super::http_status::http_status;
 
 /// Bytes of JSON in one request; what gRPC servers take by default, too.
 const MAX_REQUEST: usize = 4 * 1024 * 1024;
+
+/// The same from somebody without a token: an answer to a survey is short.
+const MAX_ANONYMOUS_REQUEST: usize = 64 * 1024;
 
 /// Bytes of protobuf in one answer.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -50,14 +54,15 @@ pub struct Json {
     /// `google.rpc.Status`.
     status: MessageDescriptor,
     places: Arc<Semaphore>,
+    authenticator: Arc<Authenticator>,
 }
 
 impl Json {
-    /// A translator for every method of the API.
+    /// A translator for every method of the API. A token is verified before the request is read.
     ///
     /// # Errors
     /// If the descriptors, all of which are compiled in, do not fit together.
-    pub fn new() -> anyhow::Result<Self> {
+    pub fn new(authenticator: Arc<Authenticator>) -> anyhow::Result<Self> {
         let mut pool = kefu_api::descriptor_pool().clone();
         // So that the details of errors, which are `Any`, can be written out.
         let details = DescriptorPool::decode(tonic_types::pb::FILE_DESCRIPTOR_SET)?;
@@ -68,7 +73,7 @@ impl Json {
         pool.add_file_descriptor_protos(missing)?;
         let status = pool.get_message_by_name("google.rpc.Status");
         let status = status.ok_or_else(|| anyhow::anyhow!("google.rpc.Status is not described"))?;
-        Ok(Self { pool, status, places: Arc::new(Semaphore::new(AT_ONCE)) })
+        Ok(Self { pool, status, places: Arc::new(Semaphore::new(AT_ONCE)), authenticator })
     }
 
     /// Answers a JSON request by a call to `grpc`.
@@ -85,11 +90,22 @@ impl Json {
         request: Request<Body>,
     ) -> Result<Response<Body>, Status> {
         let method = self.method(&request)?;
+        let (mut parts, body) = request.into_parts();
+        let limit = match bearer_token(&parts.headers) {
+            Ok(token) => {
+                let caller = self.authenticator.authenticate(token);
+                parts.extensions.insert(caller.map_err(|error| kefu_rpc::token_refused(&error))?);
+                MAX_REQUEST
+            }
+            Err(AuthenticationError::Missing) => MAX_ANONYMOUS_REQUEST,
+            Err(error) => return Err(kefu_rpc::token_refused(&error)),
+        };
+        // Not before: who sends slowly must not take the place of who does not.
+        let bytes = read_request(&parts.headers, body, limit).await?;
         let Ok(_place) = self.places.try_acquire() else {
             return Err(kefu_rpc::resource_exhausted(Duration::from_millis(250)));
         };
-        let (mut parts, body) = request.into_parts();
-        let message = read_request(&parts.headers, body, method.input()).await?;
+        let message = parse(&bytes, method.input())?;
 
         remove_of_http(&mut parts.headers);
         parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -193,30 +209,28 @@ impl Json {
     }
 }
 
-async fn read_request(
-    headers: &HeaderMap,
-    body: Body,
-    form: MessageDescriptor,
-) -> Result<DynamicMessage, Status> {
+async fn read_request(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Status> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| encoding != "identity") {
         return Err(Status::invalid_argument("send the request without content-encoding"));
     }
-    let bytes =
-        match tokio::time::timeout(PATIENCE, Limited::new(body, MAX_REQUEST).collect()).await {
-            Err(_) => return Err(kefu_rpc::deadline_exceeded()),
-            Ok(Ok(bytes)) => bytes.to_bytes(),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-                let english = format!("is larger than {MAX_REQUEST} bytes");
-                let chinese = format!("超过 {MAX_REQUEST} 字节");
-                return Err(kefu_rpc::invalid("body", Fault::new("TOO_LARGE", english, chinese)));
-            }
-            Ok(Err(_)) => return Err(Status::cancelled("the request broke off")),
-        };
+    match tokio::time::timeout(PATIENCE, Limited::new(body, limit).collect()).await {
+        Err(_) => Err(kefu_rpc::deadline_exceeded()),
+        Ok(Ok(bytes)) => Ok(bytes.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            let english = format!("is larger than {limit} bytes");
+            let chinese = format!("超过 {limit} 字节");
+            Err(kefu_rpc::invalid("body", Fault::new("TOO_LARGE", english, chinese)))
+        }
+        Ok(Err(_)) => Err(Status::cancelled("the request broke off")),
+    }
+}
+
+fn parse(bytes: &[u8], form: MessageDescriptor) -> Result<DynamicMessage, Status> {
     if bytes.is_empty() {
         return Ok(DynamicMessage::new(form));
     }
-    let mut reader = serde_json::Deserializer::from_slice(&bytes);
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
     let message = DynamicMessage::deserialize(form, &mut reader);
     message.and_then(|message| reader.end().map(|()| message)).map_err(|error| {
         let english = format!("is not the request's JSON: {error}");

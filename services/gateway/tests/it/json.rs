@@ -147,6 +147,17 @@ async fn x06_json_that_is_not_the_request_is_refused_before_the_context_hears_of
     let violation = &large.json["details"][1]["fieldViolations"][0];
     assert_eq!(violation["reason"], "TOO_LARGE", "{violation}");
 
+    // Who shows no token, or a bad one, is not read at such length.
+    let long = format!("{{\"name\": \"{}\"}}", "x".repeat(100 * 1024));
+    let forged = post_as(&http, &world, GET_TICKET, long.clone(), "forged").await;
+    assert_eq!(forged.status, StatusCode::UNAUTHORIZED, "{}", forged.json);
+    let request = Request::post(format!("http://{}{GET_TICKET}", world.address))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(long.into()))
+        .unwrap();
+    let unread = http.request(request).await.unwrap();
+    assert_eq!(unread.status(), StatusCode::BAD_REQUEST);
+
     for (path, says) in [
         (WATCH_TICKETS, "streams need gRPC or gRPC-Web"),
         ("/kefu.feed.v1.FeedService/GetHead", "no service behind this gateway has this method"),

@@ -1,5 +1,8 @@
 //! `kefu.ticket.v1.TicketPolicyService`, and policies from their messages.
 
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyService;
 use kefu_calendar::Label;
@@ -18,6 +21,8 @@ use crate::domain::{
 const MAX_TEXT: usize = 500;
 /// Beyond the limits of the lists nothing is looked at, however much there is.
 const MOST_ENTRIES: usize = 200;
+/// So many kinds, channels or severities one clock may be for.
+const MOST_CONDITIONS: usize = 50;
 
 #[tonic::async_trait]
 impl TicketPolicyService for Grpc {
@@ -87,7 +92,7 @@ impl kefu_policy::Policy for Policy {
         // With the paths inside the policy, and apart from what was found before.
         let mut found = Violations::new();
         let draft = draft(message, &mut found);
-        let reported: Vec<String> = found.fields().map(ToOwned::to_owned).collect();
+        let reported: BTreeSet<String> = found.fields().map(ToOwned::to_owned).collect();
         let policy = Policy::try_new(draft);
         for (path, fault) in found.into_faults() {
             violations.add(&path, fault);
@@ -97,16 +102,22 @@ impl kefu_policy::Policy for Policy {
             Err(faults) => faults,
         };
         for fault in faults {
-            let inside = |path: &String| {
-                path.strip_prefix(&fault.path)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-            };
-            if !reported.iter().any(inside) {
+            if !contains_or_inside(&reported, &fault.path) {
                 violations.add(&fault.path, Fault::from(fault.description));
             }
         }
         None
     }
+}
+
+/// Whether the path or one inside it is among `paths`.
+fn contains_or_inside(paths: &BTreeSet<String>, path: &str) -> bool {
+    paths.contains(path)
+        || ['.', '['].iter().any(|separator| {
+            let inside = format!("{path}{separator}");
+            let next = paths.range::<str, _>((Bound::Included(&*inside), Bound::Unbounded)).next();
+            next.is_some_and(|next| next.starts_with(&inside))
+        })
 }
 
 fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> bool {
@@ -119,7 +130,19 @@ fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> boo
         ("grade_priorities", message.grade_priorities.len()),
         ("violations", message.violations.len()),
     ];
-    lists.iter().all(|(field, length)| violations.at_most(field, *length, MOST_ENTRIES))
+    let within =
+        lists.iter().all(|(field, length)| violations.at_most(field, *length, MOST_ENTRIES));
+    within
+        && message.clocks.iter().enumerate().all(|(index, clock)| {
+            let lists = [
+                ("ticket_kinds", clock.ticket_kinds.len()),
+                ("channels", clock.channels.len()),
+                ("severities", clock.severities.len()),
+            ];
+            lists.iter().all(|(field, length)| {
+                violations.at_most(&format!("clocks[{index}].{field}"), *length, MOST_CONDITIONS)
+            })
+        })
 }
 
 fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {

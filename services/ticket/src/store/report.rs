@@ -64,7 +64,7 @@ pub(crate) async fn count(
 ) -> Result<(Totals, Vec<CountRow>), StoreError> {
     let kinds: Vec<&str> = query.kinds.iter().map(|kind| kind.code()).collect();
     let (start, end) = (query.start.to_sqlx(), query.end.to_sqlx());
-    let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let mut tx = kefu_postgres::begin_snapshot(pool).await?;
     let totals = sqlx::query_file!(
         "src/store/report_totals.sql",
         query.org_unit,

@@ -40,6 +40,25 @@ async fn x06_every_wrong_field_of_a_registration_is_named_at_once() {
     assert_eq!(world.count("SELECT count(*) FROM ticket").await, 0);
 }
 
+/// Not whether there is such a ticket, nor what is wrong with the request.
+#[tokio::test]
+async fn g10_without_a_token_nothing_is_told() {
+    let world = World::new().await;
+    let ticket = world.clerk().create(complaint("group", "漏水")).await;
+    let transport = world.transport(0);
+    let mut tickets = pb::ticket_service_client::TicketServiceClient::new(transport.clone());
+    let mut policies = pb::ticket_policy_service_client::TicketPolicyServiceClient::new(transport);
+    for name in [ticket.name, format!("tickets/{}", uuid::Uuid::from_u128(1)), "x".into()] {
+        let answer = tickets.get_ticket(pb::GetTicketRequest { name: name.clone() }).await;
+        assert_eq!(reason(&answer.unwrap_err()), "TOKEN_MISSING", "{name}");
+        let request = pb::ResolveTicketRequest { name: name.clone(), ..Default::default() };
+        let answer = tickets.resolve_ticket(request).await;
+        assert_eq!(reason(&answer.unwrap_err()), "TOKEN_MISSING", "{name}");
+    }
+    let answer = policies.apply_ticket_policy(pb::ApplyTicketPolicyRequest::default()).await;
+    assert_eq!(reason(&answer.unwrap_err()), "TOKEN_MISSING");
+}
+
 #[tokio::test]
 async fn x06_an_empty_request_and_wrong_names_are_answered() {
     let world = World::new().await;

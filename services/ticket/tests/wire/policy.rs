@@ -3,7 +3,7 @@
 use kefu_api::ticket::v1 as pb;
 
 use crate::pack::{hours, policy};
-use crate::world::{World, at, reason, violations};
+use crate::world::{World, at, reason, request_id, violations};
 
 #[tokio::test]
 async fn x06_every_fault_of_a_policy_is_named_with_its_path() {
@@ -79,4 +79,19 @@ async fn x10_a_policy_is_inherited_downwards_and_applies_from_its_time() {
     };
     let error = admin.policies.get_effective_ticket_policy(ask).await.unwrap_err();
     assert_eq!(reason(&error), "POLICY_MISSING");
+}
+
+/// Each would be a fault of its own, were they looked at one by one.
+#[tokio::test]
+async fn x08_a_list_inside_a_clock_is_refused_by_its_length() {
+    let world = World::new().await;
+    let mut long = policy();
+    long.clocks[1].channels = vec![99; 300_000];
+    let request = pb::ApplyTicketPolicyRequest {
+        org_unit: "group".into(),
+        policy: Some(long),
+        ..Default::default()
+    };
+    let error = world.admin().policies.apply_ticket_policy(request).await.unwrap_err();
+    assert_eq!(violations(&error), ["policy.clocks[1].channels"]);
 }

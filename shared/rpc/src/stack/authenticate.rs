@@ -2,37 +2,74 @@
 
 use std::{
     convert::Infallible,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     task::{Context, Poll},
 };
 
 use http::{Request, Response};
 use kefu_api::error::v1::Reason;
-use kefu_identity::{AuthenticationError, Authenticator, Caller, bearer_token};
+use kefu_identity::{
+    AuthenticationError, Authenticator, Authorizer, Caller, OrgUnit, bearer_token,
+};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::{Reply, is_infrastructure, refusal};
 use crate::context::ANONYMOUS;
 
+/// Where nobody in particular asks. What an anonymous caller may do cannot depend on the org unit: nobody has told which.
+static ANYWHERE: LazyLock<Option<OrgUnit>> = LazyLock::new(|| "anywhere".parse().ok());
+
 #[derive(Clone)]
 pub(super) struct AuthenticateLayer {
     authenticator: Arc<Authenticator>,
+    authorizer: Option<Arc<Authorizer>>,
 }
 
 impl AuthenticateLayer {
-    pub(super) fn new(authenticator: Arc<Authenticator>) -> Self {
-        Self { authenticator }
+    pub(super) fn new(
+        authenticator: Arc<Authenticator>,
+        authorizer: Option<Arc<Authorizer>>,
+    ) -> Self {
+        Self { authenticator, authorizer }
     }
 
-    /// The caller; a call without any token is anonymous, and it is for the permission policies what that may do.
+    /// The caller; a call without any token is anonymous, if the permission policies let anybody make it.
     fn caller<B>(&self, request: &Request<B>) -> Result<Arc<Caller>, AuthenticationError> {
         match bearer_token(request.headers()) {
             Ok(token) => self.authenticator.authenticate(token),
-            Err(AuthenticationError::Missing) => Ok(Arc::clone(&ANONYMOUS)),
+            Err(AuthenticationError::Missing) if self.is_public(request.uri().path()) => {
+                Ok(Arc::clone(&ANONYMOUS))
+            }
             Err(error) => Err(error),
         }
     }
+
+    fn is_public(&self, path: &str) -> bool {
+        let Some(authorizer) = &self.authorizer else { return true };
+        let action = action(path);
+        let asked = action.zip(ANYWHERE.as_ref());
+        asked.is_some_and(|(action, anywhere)| {
+            authorizer.authorize(&ANONYMOUS, &action, anywhere).is_ok()
+        })
+    }
+}
+
+/// `/kefu.ticket.v1.TicketService/GetTicket` is the action `ticket.GetTicket`.
+fn action(path: &str) -> Option<String> {
+    let (service, method) = path.strip_prefix('/')?.split_once('/')?;
+    let context = service.strip_prefix("kefu.")?.split('.').next()?;
+    Some(format!("{context}.{method}"))
+}
+
+/// `UNAUTHENTICATED`: why a token, or its absence, was not accepted.
+pub fn token_refused(error: &AuthenticationError) -> tonic::Status {
+    tracing::info!(reason = %error, "token refused");
+    crate::unauthenticated(match error {
+        AuthenticationError::Missing => Reason::TokenMissing,
+        AuthenticationError::Expired => Reason::TokenExpired,
+        _ => Reason::TokenInvalid,
+    })
 }
 
 impl<S> Layer<S> for AuthenticateLayer {
@@ -73,13 +110,7 @@ where
                     request.extensions_mut().insert(caller);
                 }
                 Err(error) => {
-                    tracing::info!(reason = %error, "token refused");
-                    let reason = match error {
-                        AuthenticationError::Missing => Reason::TokenMissing,
-                        AuthenticationError::Expired => Reason::TokenExpired,
-                        _ => Reason::TokenInvalid,
-                    };
-                    let response = refusal(crate::unauthenticated(reason));
+                    let response = refusal(token_refused(&error));
                     return Box::pin(async { Ok(response) });
                 }
             }

@@ -10,12 +10,14 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use http::{Request, Response};
-use kefu_identity::Authenticator;
+use kefu_identity::{Authenticator, Authorizer};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, service::Routes};
 use tower::{Service, ServiceBuilder, util::BoxCloneSyncService};
 
 use crate::Methods;
+
+pub use authenticate::token_refused;
 
 /// A service with its whole stack around it: what [`crate::serve`] puts on a socket and [`crate::Transport::local`]
 /// calls inside the process.
@@ -58,6 +60,7 @@ impl Default for Limits {
 pub struct Stack {
     methods: Methods,
     authenticator: Arc<Authenticator>,
+    authorizer: Option<Arc<Authorizer>>,
     limits: Limits,
     shutdown: CancellationToken,
 }
@@ -70,13 +73,20 @@ impl Stack {
         authenticator: Arc<Authenticator>,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { methods, authenticator, limits: Limits::default(), shutdown }
+        Self { methods, authenticator, authorizer: None, limits: Limits::default(), shutdown }
     }
 
     /// The same with other limits.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same for a server that decodes: a call without a token that no policy permits to everybody is refused before
+    /// anything of it is read. Without this, who is anonymous gets as far as the handler, which asks the policies itself.
+    #[must_use]
+    pub fn with_permissions(self, authorizer: Arc<Authorizer>) -> Self {
+        Self { authorizer: Some(authorizer), ..self }
     }
 
     /// Puts the stack around the handlers.
@@ -104,7 +114,10 @@ impl Stack {
             .layer(deadline::DeadlineLayer::new(&self.limits, self.shutdown.clone()))
             // 5. Who calls; the most expensive step, hence the last. What he may do is asked by the handler, which
             //    knows the org unit.
-            .layer(authenticate::AuthenticateLayer::new(Arc::clone(&self.authenticator)))
+            .layer(authenticate::AuthenticateLayer::new(
+                Arc::clone(&self.authenticator),
+                self.authorizer.clone(),
+            ))
             .service(service);
         BoxCloneSyncService::new(service)
     }
