@@ -54,8 +54,12 @@ def check_pod(pod, drain):
     if any("grpc" in c.get("readinessProbe", {}) for c in spec["containers"]):
         grace = spec.get("terminationGracePeriodSeconds", 30)
         pause = max(pause_before_stop(c) for c in spec["containers"])
-        if grace <= drain + pause:
-            yield f"is killed after {grace} s, while it may pause {pause} s and drain {drain} s"
+        # Running calls may take KEFU_DRAIN_TIMEOUT to finish, and then the workers as long again.
+        if grace <= pause + 2 * drain:
+            yield (
+                f"is killed after {grace} s, while it may pause {pause} s, drain calls {drain} s"
+                f" and then workers {drain} s"
+            )
     for spread in spec.get("topologySpreadConstraints", []):
         if not matches(spread["labelSelector"]["matchLabels"], pod["metadata"]["labels"]):
             yield "spreads pods that are not its own"

@@ -200,7 +200,8 @@ async fn perform(command: Command, data: PathBuf) -> anyhow::Result<()> {
             provision(context, &admin_database_url, &passwords).await
         }
         Command::Migrate { context, migration_database_url } => {
-            database::migrate(context, &migration_database_url).await
+            let stop = kefu_rpc::shutdown_on_signal()?;
+            database::migrate(context, &migration_database_url, &stop).await
         }
         Command::Policy(PolicyCommand::Apply { file, org_unit, effective, gateway, token }) => {
             apply(&file, &org_unit, effective, &gateway, token, &data).await
@@ -218,10 +219,10 @@ async fn provision(
     admin_url: &str,
     passwords: &RolePasswords,
 ) -> anyhow::Result<()> {
-    kefu_postgres::ensure_database(admin_url).await?;
-    let contexts = ContextName::ALL.into_iter();
-    for name in contexts.filter(|name| context.is_none_or(|only| only == *name)) {
-        kefu_postgres::provision(admin_url, name.as_str(), passwords).await?;
+    let stop = kefu_rpc::shutdown_on_signal()?;
+    let contexts = context.map_or(ContextName::ALL.to_vec(), |only| vec![only]);
+    database::provision(&contexts, admin_url, passwords, &stop).await?;
+    for name in contexts {
         println!("{}: provisioned", name.as_str());
     }
     Ok(())

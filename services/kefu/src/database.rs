@@ -1,11 +1,18 @@
 //! The contexts' places in a database: who owns what, and bringing it up to date.
 
+use std::time::Duration;
+
+use anyhow::Context as _;
 use kefu_customer::CustomerContext;
-use kefu_postgres::{ContextUrls, PgSettings, RolePasswords};
+use kefu_postgres::{ContextUrls, PgSettings, RolePasswords, StoreError};
 use kefu_service::Context;
 use kefu_survey::SurveyContext;
 use kefu_ticket::TicketContext;
 use sqlx::migrate::Migrator;
+use tokio_util::sync::CancellationToken;
+
+/// How often to try again while Postgres is away.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A context with a schema of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -79,14 +86,61 @@ impl Databases {
     }
 }
 
-/// Brings the schema of one context up to date, as its owner.
+/// Gives contexts their roles and schemas in the database of `admin_url`, as [`Databases::provision`] does. Waits while
+/// Postgres is away, and says once why.
 ///
 /// # Errors
-/// When Postgres is away, the context is not provisioned, or a migration fails.
-pub async fn migrate(context: ContextName, owner_url: &str) -> anyhow::Result<()> {
+/// When the role of `admin_url` lacks rights, or `stop` was cancelled first.
+pub async fn provision(
+    contexts: &[ContextName],
+    admin_url: &str,
+    passwords: &RolePasswords,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let provisioning = async {
+        let mut told = false;
+        while let Err(error) = provision_once(contexts, admin_url, passwords).await {
+            if !error.is_transient() {
+                return Err(error);
+            }
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(%error, "waiting for Postgres");
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    };
+    let done = stop.run_until_cancelled(provisioning).await.transpose()?;
+    done.context("told to stop before the database was provisioned")
+}
+
+async fn provision_once(
+    contexts: &[ContextName],
+    admin_url: &str,
+    passwords: &RolePasswords,
+) -> Result<(), StoreError> {
+    kefu_postgres::ensure_database(admin_url).await?;
+    for context in contexts {
+        kefu_postgres::provision(admin_url, context.as_str(), passwords).await?;
+    }
+    Ok(())
+}
+
+/// Brings the schema of one context up to date, as its owner. Waits while Postgres is away or the context is not
+/// provisioned yet, and says why.
+///
+/// # Errors
+/// When a migration fails, or `stop` was cancelled first.
+pub async fn migrate(
+    context: ContextName,
+    owner_url: &str,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
     let owner = PgSettings {
         application_name: format!("kefu-{}-migration", context.as_str()),
         ..PgSettings::new(owner_url)
     };
-    Ok(kefu_postgres::migrate(&owner, &context.migrators()).await?)
+    let done = kefu_service::bring_up_to_date(&owner, &context.migrators(), stop).await?;
+    anyhow::ensure!(done, "told to stop before the schema was up to date");
+    Ok(())
 }

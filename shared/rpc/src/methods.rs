@@ -16,6 +16,22 @@ pub struct Method {
     pub streaming: bool,
 }
 
+/// The conventions' name for what is not in the known set.
+const OTHER: &str = "_OTHER";
+
+impl Method {
+    /// Stands for all methods that are not in the known set. Such a method may be a stream, so it is treated as one that
+    /// may be anything: see [`Method::is_known`].
+    pub(crate) fn other() -> Self {
+        Self { service: OTHER.to_owned(), name: OTHER.to_owned(), streaming: true }
+    }
+
+    /// Whether `streaming` says what the method is, and not only what it may be.
+    pub(crate) fn is_known(&self) -> bool {
+        self.service != OTHER
+    }
+}
+
 /// The methods of a descriptor set, by the path of their calls.
 ///
 /// A path that is not in here comes from a newer client or from nowhere. It is served if somebody serves it, but its

@@ -10,7 +10,7 @@ use kefu_api::{
     feed::v1::SubscribeRequest,
 };
 use kefu_rpc::{ChannelOptions, Limits, ServeOptions, Transport};
-use probe::{clock, feed, reason, start, start_with};
+use probe::{clock, feed, reason, start, start_knowing, start_with};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -38,6 +38,30 @@ async fn stop_finishes_calls_ends_streams_and_takes_no_more() {
     assert!(call.await.unwrap().is_ok(), "a call that was under way is answered");
     assert!(server.ended.await.unwrap(), "everything finished in time");
     assert!(TcpStream::connect(server.address).await.is_err(), "the socket is closed");
+}
+
+/// An older gateway does not know of a newer method whether it is a stream.
+#[tokio::test]
+async fn x08_stop_gives_the_answer_to_a_method_that_it_does_not_know_and_ends_its_streams() {
+    let server = start_knowing(&[], Limits::default(), ServeOptions::default()).await;
+    let mut stream =
+        feed(server.remote()).subscribe(SubscribeRequest::default()).await.unwrap().into_inner();
+    assert!(stream.message().await.unwrap().is_some());
+    let calls = server.both().map(|transport| {
+        let mut client = clock(transport);
+        tokio::spawn(async move { client.get_time(GetTimeRequest::default()).await })
+    });
+    server.seen.until(&server.seen.begun, 2).await;
+
+    server.shutdown.cancel();
+    server.seen.release.notify_waiters();
+    for call in calls {
+        let answer = call.await.unwrap();
+        assert!(answer.is_ok(), "what was done is not called undone: {answer:?}");
+    }
+    let status = stream.message().await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert!(server.ended.await.unwrap(), "everything finished in time");
 }
 
 #[tokio::test]

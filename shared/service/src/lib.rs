@@ -38,6 +38,7 @@ pub use crate::{
     peers::{LocalPeer, Peers},
     process::{run_configured, run_process},
     running::{Running, StartOptions, start_in_process},
+    schema::bring_up_to_date,
     settle::Settle,
     store::store_status,
     token::ServiceToken,

@@ -307,8 +307,7 @@ impl Life {
             return Ok(());
         }
         if let Some(owner) = &self.migrate_as {
-            let shutdown = self.deps.shutdown.clone();
-            kefu_postgres::migrate_until_done(owner, &self.migrators, shutdown.cancelled()).await?;
+            schema::bring_up_to_date(owner, &self.migrators, &self.deps.shutdown).await?;
         } else {
             schema::wait_until_migrated(self.deps.pool()?, &self.migrators).await;
         }

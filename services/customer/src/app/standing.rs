@@ -89,8 +89,9 @@ impl App {
         work.commit(encode::resource(&changed)).await
     }
 
-    /// Those of a customer, by department and product line, for whoever may read its archive. The cursor is the id of the
-    /// last one of the page before.
+    /// Those of a customer in the departments where the caller has the right, by department and product line: a grade is
+    /// the department's own, whoever owns the archive (C-10, X-07). Whoever may read the archive is told an empty list where
+    /// there are none for it; anybody else is denied. The cursor is the id of the last one of the page before.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the customer, [`Error::Denied`].
@@ -101,10 +102,19 @@ impl App {
         after: Option<Uuid>,
         size: u32,
     ) -> Result<Page<Standing, Uuid>, Error> {
+        const ACTION: &str = "customer.ListStandings";
         let mut conn = self.read().await?;
-        self.owner_allowing(&mut conn, caller, "customer.ListStandings", customer_id).await?;
+        let owner = store::customer::org_unit_of(&mut conn, customer_id).await?;
+        let owner = owner.ok_or_else(|| customer::not_found(customer_id))?;
+        let mut departments = store::standing::departments(&mut conn, customer_id).await?;
+        departments.retain(|department| self.allow(caller, ACTION, department).is_ok());
+        if departments.is_empty() {
+            self.allow(caller, ACTION, &owner)?;
+        }
         let after = after.unwrap_or(Uuid::nil());
-        let found = store::standing::page(&mut conn, customer_id, after, one_more(size)).await?;
+        let found =
+            store::standing::page(&mut conn, customer_id, &departments, after, one_more(size))
+                .await?;
         Ok(Page::of(found, size, |last| last.id))
     }
 }

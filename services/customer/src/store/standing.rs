@@ -79,22 +79,39 @@ pub async fn find(
     row.map(Standing::try_from).transpose()
 }
 
-/// Those of a customer, by department and product line, after the standing `after`; from the beginning if the customer has
-/// none of that id.
+/// The departments in which a customer has standings.
+pub async fn departments(
+    conn: &mut PgConnection,
+    customer_id: Uuid,
+) -> Result<Vec<OrgUnit>, StoreError> {
+    let departments = sqlx::query_scalar!(
+        "SELECT DISTINCT department FROM standing WHERE customer_id = $1",
+        customer_id,
+    )
+    .fetch_all(conn)
+    .await?;
+    departments.iter().map(|path| super::path("standing.department", path)).collect()
+}
+
+/// Those of a customer in some departments, by department and product line, after the standing `after`; from the beginning
+/// if the customer has none of that id.
 pub async fn page(
     conn: &mut PgConnection,
     customer_id: Uuid,
+    departments: &[OrgUnit],
     after: Uuid,
     limit: i64,
 ) -> Result<Vec<Standing>, StoreError> {
+    let departments: Vec<String> = departments.iter().map(ToString::to_string).collect();
     let rows = select!(
-        "WHERE customer_id = $1 AND (department, product_line) > (
+        "WHERE customer_id = $1 AND department = ANY($4) AND (department, product_line) > (
              coalesce((SELECT s.department FROM standing AS s WHERE s.id = $2 AND s.customer_id = $1), ''),
              coalesce((SELECT s.product_line FROM standing AS s WHERE s.id = $2 AND s.customer_id = $1), ''))
          ORDER BY department, product_line LIMIT $3",
         customer_id,
         after,
         limit,
+        &departments,
     )
     .fetch_all(conn)
     .await?;

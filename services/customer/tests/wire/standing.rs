@@ -22,9 +22,13 @@ impl Desk {
     }
 
     pub async fn standings(&mut self, parent: &str) -> Vec<Standing> {
+        self.try_standings(parent).await.unwrap()
+    }
+
+    pub async fn try_standings(&mut self, parent: &str) -> Result<Vec<Standing>, Status> {
         let parent = parent.into();
         let request = ListStandingsRequest { parent, ..ListStandingsRequest::default() };
-        self.customers.list_standings(request).await.unwrap().into_inner().standings
+        Ok(self.customers.list_standings(request).await?.into_inner().standings)
     }
 }
 
@@ -110,4 +114,30 @@ async fn x10_a_standing_keeps_the_version_by_which_it_was_given() {
     assert_eq!(desk.standings(&name).await[0].policy_version, old);
     let changed = desk.grade(&name, standing(SALES, "qualified")).await.unwrap();
     assert_eq!(changed.policy_version, new);
+}
+
+/// A department's grade is the department's: its manager, who gives it, sees it and no other one, though the archive belongs
+/// elsewhere; and who may read the archive does not see by that what other departments think of the customer.
+#[tokio::test]
+async fn x07_standings_are_shown_to_those_who_may_read_their_departments() {
+    let world = World::new().await;
+    world.admin().apply_ladder("group", &["vip", "preferred"]).await;
+    let name = world.manager().register(customer("group/north", "客户")).await.name;
+    let mut south = world.desk("south", "group/south", role::MANAGER);
+    let mut north = world.desk("north", "group/north", role::CLERK);
+    let denied = south.try_standings(&name).await.unwrap_err();
+    assert_eq!(denied.code(), Code::PermissionDenied, "neither the archive nor a grade of its own");
+    assert!(north.standings(&name).await.is_empty());
+
+    let line = Standing { product_line: "电梯".into(), ..standing("group/south", "vip") };
+    let theirs = south.grade(&name, line).await.unwrap();
+    assert!(north.standings(&name).await.is_empty(), "the archive is its own, the grade is not");
+    let own = world.manager().grade(&name, standing(SALES, "preferred")).await.unwrap();
+    assert_eq!(south.standings(&name).await, [theirs.clone()]);
+    assert_eq!(north.standings(&name).await, [own.clone()]);
+    assert_eq!(world.manager().standings(&name).await, [own, theirs]);
+
+    let mut operator = world.desk("operator", "group", role::OPERATOR);
+    let denied = operator.try_standings(&name).await.unwrap_err();
+    assert_eq!(denied.code(), Code::PermissionDenied);
 }

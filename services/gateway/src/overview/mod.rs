@@ -4,7 +4,7 @@
 mod copies;
 mod section;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use kefu_api::{
     customer::v1::{
@@ -18,7 +18,10 @@ use kefu_api::{
     survey::v1::{
         ListAnswersRequest, ListInvitationsRequest, survey_service_client::SurveyServiceClient,
     },
-    ticket::v1::{ListTicketsRequest, ticket_service_client::TicketServiceClient},
+    ticket::v1::{
+        ListTicketsRequest, ListTicketsResponse, Ticket, TicketState,
+        ticket_service_client::TicketServiceClient,
+    },
 };
 use kefu_clock::SharedClock;
 use kefu_identity::{Authorizer, OrgUnit};
@@ -42,9 +45,20 @@ const MARGIN: (Duration, Duration) = (Duration::from_millis(5), Duration::from_m
 
 const CONTACTS: i32 = 50;
 const STANDINGS: i32 = 50;
-const TICKETS: i32 = 20;
+const TICKETS: usize = 20;
 const INVITATIONS: i32 = 20;
 const ANSWERS: i32 = 20;
+
+/// The states of tickets that somebody still has to do something about.
+const OPEN: [TicketState; 7] = [
+    TicketState::Registered,
+    TicketState::InProgress,
+    TicketState::Waiting,
+    TicketState::Resolved,
+    TicketState::ResultFedBack,
+    TicketState::Reopened,
+    TicketState::ExecutiveReview,
+];
 
 /// Answers the gateway's aggregates.
 #[derive(Debug)]
@@ -106,24 +120,34 @@ impl Overview {
             of_contacts.list_contacts(asked.context.outgoing(contacts)),
             of_standings.list_standings(asked.context.outgoing(standings)),
         )?;
+        let (contacts, standings) = (contacts.into_inner(), standings.into_inner());
+        let next_pages = [contacts.next_page_token, standings.next_page_token];
         Ok(ArchiveSection {
             status: None,
             customer: Some(customer.into_inner()),
-            contacts: contacts.into_inner().contacts,
-            standings: standings.into_inner().standings,
+            contacts: contacts.contacts,
+            standings: standings.standings,
+            truncated: next_pages.iter().any(|token| !token.is_empty()),
         })
     }
 
+    /// Asked for twice: an open ticket behind many newer ones that are closed is the one that matters.
     async fn tickets(&self, asked: &Asked) -> Result<TicketSection, Status> {
-        let request = ListTicketsRequest {
+        let newest = ListTicketsRequest {
             org_unit: asked.home.to_string(),
             customer: asked.name.clone(),
-            page_size: TICKETS,
+            page_size: i32::try_from(TICKETS).unwrap_or(i32::MAX),
             ..ListTicketsRequest::default()
         };
+        let open = ListTicketsRequest { states: OPEN.map(i32::from).into(), ..newest.clone() };
         let mut client = TicketServiceClient::new(self.ticket.clone());
-        let answer = client.list_tickets(asked.context.outgoing(request)).await?;
-        Ok(TicketSection { status: None, tickets: answer.into_inner().tickets })
+        let mut of_newest = client.clone();
+        let (open, newest) = tokio::try_join!(
+            client.list_tickets(asked.context.outgoing(open)),
+            of_newest.list_tickets(asked.context.outgoing(newest)),
+        )?;
+        let (tickets, truncated) = open_first(open.into_inner(), newest.into_inner());
+        Ok(TicketSection { status: None, tickets, truncated })
     }
 
     async fn surveys(&self, asked: &Asked) -> Result<SurveySection, Status> {
@@ -145,12 +169,27 @@ impl Overview {
             client.list_invitations(asked.context.outgoing(invitations)),
             of_answers.list_answers(asked.context.outgoing(answers)),
         )?;
+        let (invitations, answers) = (invitations.into_inner(), answers.into_inner());
+        let next_pages = [invitations.next_page_token, answers.next_page_token];
         Ok(SurveySection {
             status: None,
-            invitations: invitations.into_inner().invitations,
-            answers: answers.into_inner().answers,
+            invitations: invitations.invitations,
+            answers: answers.answers,
+            truncated: next_pages.iter().any(|token| !token.is_empty()),
         })
     }
+}
+
+/// The open tickets and then the newest of the others, and whether there are more than these. The two lists were read at
+/// about the same time; a ticket that is in both is shown as it stood in the first.
+fn open_first(open: ListTicketsResponse, newest: ListTicketsResponse) -> (Vec<Ticket>, bool) {
+    let more = [open.next_page_token, newest.next_page_token].iter().any(|token| !token.is_empty());
+    let known: HashSet<String> = open.tickets.iter().map(|ticket| ticket.name.clone()).collect();
+    let others = newest.tickets.into_iter().filter(|ticket| !known.contains(&ticket.name));
+    let mut tickets: Vec<Ticket> = open.tickets.into_iter().chain(others).collect();
+    let truncated = more || tickets.len() > TICKETS;
+    tickets.truncate(TICKETS);
+    (tickets, truncated)
 }
 
 /// What is asked of every context.

@@ -16,7 +16,7 @@ use kefu_api::{
         Answer, Invitation, ListAnswersRequest, ListAnswersResponse, ListInvitationsRequest,
         ListInvitationsResponse,
     },
-    ticket::v1::{ListTicketsRequest, ListTicketsResponse, Ticket},
+    ticket::v1::{ListTicketsRequest, ListTicketsResponse, Ticket, TicketState},
 };
 use kefu_clock::Clock as _;
 use tonic::{Code, Request, Status};
@@ -119,6 +119,56 @@ async fn g02_one_call_shows_what_all_contexts_know() {
         let surveys = shown.surveys.unwrap();
         assert_eq!((surveys.invitations.len(), surveys.answers[0].verdict), (1, 4));
     }
+}
+
+/// A cut list says so, and what is cut from it is never an open ticket for the sake of a closed one.
+#[tokio::test]
+async fn g02_open_tickets_come_before_newer_closed_ones_and_a_cut_list_says_so() {
+    let world = World::start(BOTH[0]).await;
+    fill(&world);
+    let shown = overview(&world, ask(&world)).await.unwrap();
+    let tickets = shown.tickets.unwrap();
+    assert_eq!((tickets.tickets.len(), tickets.truncated), (1, false), "once, and whole");
+    assert!(!shown.archive.unwrap().truncated && !shown.surveys.unwrap().truncated);
+
+    world.ticket.unary(LIST_TICKETS, |request: Request<ListTicketsRequest>| async move {
+        let request = request.into_inner();
+        assert_eq!(request.page_size, 20);
+        // Newest first: 21 closed ones, an open one that is among them, and an overdue one behind them all.
+        let mut all: Vec<(u32, TicketState)> =
+            (0..22).rev().map(|number| (number, TicketState::Closed)).collect();
+        (all[1].1, all[21].1) = (TicketState::InProgress, TicketState::Registered);
+        let ends = [TicketState::Closed, TicketState::Cancelled].map(i32::from);
+        assert!(!request.states.iter().any(|state| ends.contains(state)));
+        all.retain(|(_, state)| {
+            request.states.is_empty() || request.states.contains(&i32::from(*state))
+        });
+        let next_page_token = if all.len() > 20 { "more".to_owned() } else { String::new() };
+        let ticket = |(number, state): (u32, TicketState)| Ticket {
+            name: format!("tickets/{number}"),
+            state: state.into(),
+            ..Ticket::default()
+        };
+        let tickets = all.into_iter().take(20).map(ticket).collect();
+        Ok(ListTicketsResponse { tickets, next_page_token })
+    });
+    world.customer.unary(LIST_CONTACTS, |_: Request<ListContactsRequest>| async move {
+        let next_page_token = "more".to_owned();
+        Ok(ListContactsResponse { next_page_token, ..ListContactsResponse::default() })
+    });
+    world.survey.unary(LIST_ANSWERS, |_: Request<ListAnswersRequest>| async move {
+        let next_page_token = "more".to_owned();
+        Ok(ListAnswersResponse { next_page_token, ..ListAnswersResponse::default() })
+    });
+    let shown = overview(&world, ask(&world)).await.unwrap();
+    assert_eq!(availabilities(&shown), [Available; 3]);
+    assert!(shown.archive.unwrap().truncated && shown.surveys.unwrap().truncated);
+    let tickets = shown.tickets.unwrap();
+    assert!(tickets.truncated);
+    let names: Vec<_> = tickets.tickets.iter().map(|ticket| ticket.name.as_str()).collect();
+    let expected = [20, 0, 21].into_iter().chain((3..20).rev());
+    let expected: Vec<String> = expected.map(|number| format!("tickets/{number}")).collect();
+    assert_eq!(names, expected);
 }
 
 #[tokio::test]

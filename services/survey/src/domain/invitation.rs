@@ -15,8 +15,8 @@ pub struct Matter {
     pub number: String,
     /// Its cycle, from 1.
     pub cycle: i32,
-    /// Subject of whoever handled it; empty where unknown.
-    pub handler: String,
+    /// Subjects of all who handled this cycle, the last one last; empty where unknown.
+    pub handlers: Vec<String>,
     /// Whose ticket it is; `None` for an unregistered complainant.
     pub customer: Option<Uuid>,
     /// Who complained; `None` where nobody in particular is known. Only together with a customer.
@@ -228,7 +228,8 @@ impl Invitation {
     }
 
     fn require_other_than_handler(&self, subject: &str) -> Result<(), Refusal> {
-        if self.matter.handler == subject { Err(Refusal::OwnWork) } else { Ok(()) }
+        let own = self.matter.handlers.iter().any(|handler| handler == subject);
+        if own { Err(Refusal::OwnWork) } else { Ok(()) }
     }
 
     fn with(&self, state: State) -> Self {
@@ -254,7 +255,7 @@ mod tests {
             ticket: Uuid::from_u128(1),
             number: "T-2024-000001".into(),
             cycle: 1,
-            handler: "wang".into(),
+            handlers: vec!["wang".into(), "zhou".into()],
             customer: Some(Uuid::from_u128(2)),
             contact: Some(Uuid::from_u128(3)),
         }
@@ -312,9 +313,11 @@ mod tests {
 
     #[test]
     fn t13_whoever_handled_the_ticket_neither_holds_the_token_nor_answers() {
-        assert_eq!(invited().issue(hash(1), "wang", at(1_001)), Err(Refusal::OwnWork));
         let issued = invited().issue(hash(1), "li", at(1_001)).unwrap();
-        assert_eq!(issued.answer(Some("wang"), at(1_002)), Err(Refusal::OwnWork));
+        for handler in ["wang", "zhou"] {
+            assert_eq!(invited().issue(hash(1), handler, at(1_001)), Err(Refusal::OwnWork));
+            assert_eq!(issued.answer(Some(handler), at(1_002)), Err(Refusal::OwnWork));
+        }
         assert!(issued.answer(Some("li"), at(1_002)).is_ok());
         assert!(issued.answer(None, at(1_002)).is_ok());
     }

@@ -19,6 +19,7 @@ struct Row {
     ticket_number: String,
     ticket_cycle: i32,
     handler: String,
+    handlers: Vec<String>,
     customer_id: Option<Uuid>,
     contact_id: Option<Uuid>,
     policy_version_id: Uuid,
@@ -32,6 +33,15 @@ struct Row {
 }
 
 impl Row {
+    /// All who handled the cycle. The version before `handlers` knows, and writes, one.
+    fn take_handlers(&mut self) -> Vec<String> {
+        let mut handlers = std::mem::take(&mut self.handlers);
+        if !self.handler.is_empty() && !handlers.contains(&self.handler) {
+            handlers.push(std::mem::take(&mut self.handler));
+        }
+        handlers
+    }
+
     fn state(&self) -> Result<State, StoreError> {
         let corrupt = |reason: &str| StoreError::corrupt("invitation.state", reason);
         let at = self.state_at.to_jiff();
@@ -56,7 +66,8 @@ impl Row {
 impl TryFrom<Row> for Invitation {
     type Error = StoreError;
 
-    fn try_from(row: Row) -> Result<Self, StoreError> {
+    fn try_from(mut row: Row) -> Result<Self, StoreError> {
+        let handlers = row.take_handlers();
         Ok(Self {
             id: row.id,
             org_unit: super::path("invitation.org_unit", &row.org_unit)?,
@@ -66,7 +77,7 @@ impl TryFrom<Row> for Invitation {
                 ticket: row.ticket_id,
                 number: row.ticket_number,
                 cycle: row.ticket_cycle,
-                handler: row.handler,
+                handlers,
                 customer: row.customer_id,
                 contact: row.contact_id,
             },
@@ -87,7 +98,7 @@ macro_rules! select {
         sqlx::query_as!(
             Row,
             r#"SELECT i.id, i.org_unit, i.campaign, i.ticket_id, i.ticket_number, i.ticket_cycle, i.handler,
-                      i.customer_id, i.contact_id, i.policy_version_id, i.state,
+                      i.handlers, i.customer_id, i.contact_id, i.policy_version_id, i.state,
                       i.state_at AS "state_at: Timestamp", i.token_hash, i.revoke_reason,
                       i.created_at AS "created_at: Timestamp", i.expires_at AS "expires_at: Timestamp", i.revision
                FROM invitation AS i "# + $tail
@@ -267,8 +278,8 @@ pub async fn insert(conn: &mut PgConnection, invitation: &Invitation) -> Result<
              INSERT INTO invitation
                  (id, org_unit, campaign, ticket_id, ticket_number, ticket_cycle, handler,
                   customer_id, contact_id, policy_version_id, state, state_at, created_at,
-                  expires_at, revision)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)
+                  expires_at, revision, handlers)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $16)
              ON CONFLICT ON CONSTRAINT invitation_matter_key DO NOTHING
              RETURNING id
          )
@@ -280,7 +291,7 @@ pub async fn insert(conn: &mut PgConnection, invitation: &Invitation) -> Result<
         matter.ticket,
         matter.number,
         matter.cycle,
-        matter.handler,
+        matter.handlers.last().map_or("", String::as_str),
         matter.customer,
         matter.contact,
         invitation.policy_version,
@@ -289,6 +300,7 @@ pub async fn insert(conn: &mut PgConnection, invitation: &Invitation) -> Result<
         invitation.expires_at.to_sqlx() as _,
         invitation.revision,
         &super::scopes(&invitation.org_unit),
+        &matter.handlers,
     )
     .execute(conn)
     .await?

@@ -115,10 +115,20 @@ fn matter(ticket: &pb::TicketSummary) -> Result<Matter, ApplyError> {
         ticket: id(&ticket.ticket, "tickets/")?,
         number: ticket.number.clone(),
         cycle: ticket.cycle,
-        handler: ticket.handler.clone(),
+        handlers: handlers(ticket),
         customer,
         contact: contact.map(|(_, contact)| contact),
     })
+}
+
+/// Everybody who handled the cycle, the last one last. Events of the version before that list name the last one only.
+fn handlers(ticket: &pb::TicketSummary) -> Vec<String> {
+    let mut handlers = ticket.cycle_handlers.clone();
+    handlers.retain(|handler| *handler != ticket.handler);
+    if !ticket.handler.is_empty() {
+        handlers.push(ticket.handler.clone());
+    }
+    handlers
 }
 
 #[cfg(test)]
@@ -154,5 +164,20 @@ mod tests {
 
         let strange = pb::TicketSummary { contact: "somebody".into(), ..told };
         assert!(matter(&strange).is_err());
+    }
+
+    #[test]
+    fn t13_all_who_handled_the_cycle_count_and_the_one_that_older_events_name() {
+        let of = |handler: &str, cycle: &[&str]| {
+            handlers(&pb::TicketSummary {
+                handler: handler.into(),
+                cycle_handlers: cycle.iter().map(ToString::to_string).collect(),
+                ..Default::default()
+            })
+        };
+        assert_eq!(of("li", &["wang", "li"]), ["wang", "li"]);
+        assert_eq!(of("wang", &["wang", "li"]), ["li", "wang"], "who came back is the last one");
+        assert_eq!(of("li", &[]), ["li"]);
+        assert!(of("", &[]).is_empty());
     }
 }

@@ -196,3 +196,38 @@ async fn t13_whoever_handled_the_ticket_does_not_get_the_token() {
     assert_eq!(reason(&refused), "SEPARATION_OF_DUTIES");
     world.desk("sun.li", "group", role::HANDLER).issue(&invitation.name).await.unwrap();
 }
+
+/// Wang answered and Li resolved: both handled the cycle, whoever of them was the last.
+#[tokio::test]
+async fn t13_s05_none_of_several_handlers_gets_the_token_or_enters_the_answer() {
+    let world = World::new().await;
+    let mut ticket = world.ticket("group/north");
+    ticket.summary.handler = "li.na".into();
+    ticket.summary.cycle_handlers = vec!["wang.fang".into(), "li.na".into()];
+    world.feed_back(&mut ticket).await;
+    world.settle().await;
+    let [invitation] = world.invitations(&ticket).await.try_into().unwrap();
+    let token = world.manager().issue(&invitation.name).await.unwrap();
+    for subject in ["wang.fang", "li.na"] {
+        let mut handler = world.desk(subject, "group", role::HANDLER);
+        let issued = handler.issue(&invitation.name).await.map(drop);
+        let answered = handler.answer(&token, 1).await.map(drop);
+        for refused in [issued.unwrap_err(), answered.unwrap_err()] {
+            assert_eq!(refused.code(), Code::PermissionDenied, "{subject}");
+            assert_eq!(reason(&refused), "SEPARATION_OF_DUTIES");
+        }
+    }
+    world.desk("sun.li", "group", role::CLERK).answer(&token, 3).await.unwrap();
+}
+
+/// A row of the version before the list of handlers, which a replica of that version may write during an update.
+#[tokio::test]
+async fn t13_the_handler_that_an_older_version_noted_is_refused_too() {
+    let world = World::new().await;
+    let (_, invitation) = world.invited("group/north").await;
+    let older = "UPDATE invitation SET handlers = '{}'";
+    sqlx::query(older).execute(&world.pool).await.unwrap();
+    let mut handler = world.desk("wang.fang", "group", role::HANDLER);
+    let refused = handler.issue(&invitation.name).await.unwrap_err();
+    assert_eq!(reason(&refused), "SEPARATION_OF_DUTIES");
+}

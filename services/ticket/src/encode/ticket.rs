@@ -90,6 +90,7 @@ pub fn summary(ticket: &Ticket) -> pb::TicketSummary {
         cycle: number(ticket.cycle),
         handler: ticket.handler.as_deref().unwrap_or_default().to_owned(),
         first_contact_owner: ticket.first_contact_owner.to_string(),
+        cycle_handlers: ticket.cycle_handlers.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -3,6 +3,7 @@
 use kefu_api::survey::v1::CallBackAnswered;
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::role;
+use prost::Message as _;
 use uuid::Uuid;
 
 use crate::world::{World, complaint};
@@ -33,6 +34,31 @@ async fn t13_a_survey_answer_is_a_verdict() {
         (pb::VerdictSource::Survey, "system/survey")
     );
     assert_eq!(verdict.comment, "还是漏水");
+}
+
+/// The survey context refuses all of them its token and its answer, as this one refuses them the call-back.
+#[tokio::test]
+async fn t13_s05_events_name_everybody_who_handled_the_cycle() {
+    let world = World::new().await;
+    let ticket = world.clerk().create(complaint("group", "漏水")).await;
+    let [mut wang, mut li] =
+        ["wang", "li"].map(|subject| world.desk(subject, "group", role::MANAGER));
+    wang.respond(&ticket.name).await.unwrap();
+    li.resolve(&ticket.name).await.unwrap();
+    li.feed_back(&ticket.name).await.unwrap();
+    let told: Vec<u8> = sqlx::query_scalar(
+        "SELECT event FROM journal WHERE event_type = 'kefu.ticket.v1.TicketResultFedBack'",
+    )
+    .fetch_one(&world.pool)
+    .await
+    .unwrap();
+    let told = pb::TicketResultFedBack::decode(&*told).unwrap().ticket.unwrap();
+    assert_eq!((told.handler.as_str(), told.cycle), ("li", 1));
+    assert_eq!(told.cycle_handlers, ["wang", "li"]);
+    for handler in [&mut wang, &mut li] {
+        let refused = handler.verdict(&ticket.name, 1).await.unwrap_err();
+        assert_eq!(crate::world::reason(&refused), "SEPARATION_OF_DUTIES");
+    }
 }
 
 #[tokio::test]

@@ -136,11 +136,18 @@ pub(crate) async fn rebase(conn: &mut PgConnection) -> Result<u64, StoreError> {
         return Ok(0);
     }
     let mut tx = conn.begin().await?;
+    // Waits for whoever does the same at the same time, and for all who write.
     sqlx::query!("ALTER TABLE journal DISABLE TRIGGER journal_append_only")
         .execute(&mut *tx)
         .await?;
-    let rows =
-        sqlx::query!("UPDATE journal SET xid = '0'").execute(&mut *tx).await?.rows_affected();
+    // Looks again: what another one has renumbered meanwhile, and was written and read after that, must stay as it is.
+    let rows = sqlx::query!(
+        "UPDATE journal SET xid = '0'
+         WHERE EXISTS (SELECT FROM journal WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()))"
+    )
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
     sqlx::query!("ALTER TABLE journal ENABLE TRIGGER journal_append_only")
         .execute(&mut *tx)
         .await?;

@@ -27,9 +27,7 @@ pub(super) struct ObserveLayer {
 
 impl ObserveLayer {
     pub(super) fn new(methods: Methods) -> Self {
-        // The conventions' name for what is not in the known set.
-        let other = Method { service: "_OTHER".into(), name: "_OTHER".into(), streaming: true };
-        Self { methods, other: Arc::new(other) }
+        Self { methods, other: Arc::new(Method::other()) }
     }
 }
 

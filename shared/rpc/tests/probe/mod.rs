@@ -174,6 +174,11 @@ pub async fn start(limits: Limits) -> Server {
 }
 
 pub async fn start_with(limits: Limits, options: ServeOptions) -> Server {
+    start_knowing(&[kefu_api::FILE_DESCRIPTOR_SET], limits, options).await
+}
+
+/// A server that has heard of these methods only, and serves the others as well.
+pub async fn start_knowing(known: &[&[u8]], limits: Limits, options: ServeOptions) -> Server {
     let serving = options;
     let clock = ManualClock::new("2024-02-09T08:00:00Z".parse::<Timestamp>().unwrap());
     let shared: kefu_clock::SharedClock = Arc::new(clock.clone());
@@ -182,7 +187,7 @@ pub async fn start_with(limits: Limits, options: ServeOptions) -> Server {
     let authenticator = Authenticator::new(options, minter.key_source(), shared).unwrap();
 
     let sets = || [kefu_api::FILE_DESCRIPTOR_SET];
-    let methods = Methods::from_descriptors(sets()).unwrap();
+    let methods = Methods::from_descriptors(known.iter().copied()).unwrap();
     let readiness = Readiness::new(["kefu.feed.v1.FeedService"]);
     let seen = Arc::new(Seen::default());
     let probe = Probe(Arc::clone(&seen));
