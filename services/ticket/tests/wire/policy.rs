@@ -3,7 +3,7 @@
 use kefu_api::ticket::v1 as pb;
 
 use crate::pack::{hours, policy};
-use crate::world::{World, at, reason, violations};
+use crate::world::{World, at, reason, request_id, violations};
 
 #[tokio::test]
 async fn x06_every_fault_of_a_policy_is_named_with_its_path() {
@@ -79,4 +79,22 @@ async fn x10_a_policy_is_inherited_downwards_and_applies_from_its_time() {
     };
     let error = admin.policies.get_effective_ticket_policy(ask).await.unwrap_err();
     assert_eq!(reason(&error), "POLICY_MISSING");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x10_what_is_applied_later_does_not_apply_earlier() {
+    let world = World::new().await;
+    // Somebody else is applying a policy.
+    let mut other = kefu_postgres::begin(&world.pool).await.unwrap();
+    sqlx::query("UPDATE policy_head SET seq = seq").execute(&mut *other).await.unwrap();
+    let mut admin = world.admin();
+    let applying = tokio::spawn(async move { admin.apply("group", policy()).await });
+    let waits = "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while world.count(waits).await == 0 {}
+    world.clock.set("2026-03-05T00:00:00Z".parse().unwrap()).unwrap();
+    other.commit().await.unwrap();
+    let version = applying.await.unwrap().unwrap();
+    assert_eq!(version.effective_time, at("2026-03-05T00:00:00Z"));
+    assert_eq!(version.create_time, version.effective_time);
 }
