@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kefu_api::survey::v1 as pb;
 use kefu_identity::{Caller, OrgUnit};
-use kefu_policy::{NewVersion, Version, to_json};
+use kefu_policy::{NewVersion, Version, effective_time, to_json};
+use kefu_rpc::Violations;
 use sqlx::PgConnection;
 
 use super::{App, Call, Error, work::Change};
