@@ -85,7 +85,10 @@ impl Context for TicketContext {
                 feed.run(shutdown).await;
                 Ok(())
             }))
-            .worker(worker("timers", timers, Timers::run))
+            .worker(worker("timers", timers, |timers, shutdown| async move {
+                timers.run(shutdown).await;
+                Ok(())
+            }))
             .worker(worker("request-pruner", pool, |pool, shutdown| async move {
                 prune_until(pool, shutdown).await;
                 Ok(())

@@ -26,6 +26,7 @@ mod entry;
 #[cfg(test)]
 mod model;
 mod position;
+mod pulse;
 mod recorded;
 pub mod requests;
 mod ring;
@@ -41,6 +42,7 @@ use sqlx::PgConnection;
 pub use crate::{
     entry::{Entry, Provenance, PublicEvent, append},
     position::{Cursor, InvalidCursor, Position},
+    pulse::Pulse,
     recorded::Recorded,
     server::FeedServer,
     subscriber::{ApplyError, Consumer, Progress, Subscriber, reset_cursor},

@@ -15,10 +15,8 @@ use kefu_identity::Authorizer;
 use kefu_rpc::{Failure, Fault, RequestContext, Violations};
 use tonic::{Code, Request, Response, Status};
 
-use crate::{Cursor, FeedError, Follow, Recorded, Start, Tail};
+use crate::{Cursor, FeedError, Follow, Pulse, Recorded, Start, Tail};
 
-/// A quiet stream says at least this often that it is alive.
-const HEARTBEAT: Duration = Duration::from_secs(5);
 const DEFAULT_BATCH: i32 = 256;
 const MAX_BATCH: i32 = 1_024;
 const MAX_EVENT_TYPES: usize = 50;
@@ -67,10 +65,10 @@ impl FeedService for FeedServer {
         let subscription = Subscription::decode(request.into_inner())?;
         let follow = self.tail.follow(subscription.start, subscription.batch).await?;
         let stream = futures::stream::try_unfold(
-            (follow, subscription.types),
-            |(mut follow, types)| async move {
-                let message = next_message(&mut follow, &types).await?;
-                Ok(message.map(|message| (message, (follow, types))))
+            (follow, subscription.types, Pulse::default()),
+            |(mut follow, types, mut pulse)| async move {
+                let message = next_message(&mut follow, &types, &mut pulse).await?;
+                Ok(message.map(|message| (message, (follow, types, pulse))))
             },
         );
         Ok(Response::new(Box::pin(stream)))
@@ -90,15 +88,16 @@ impl FeedService for FeedServer {
 async fn next_message(
     follow: &mut Follow,
     types: &HashSet<String>,
+    pulse: &mut Pulse,
 ) -> Result<Option<SubscribeResponse>, FeedError> {
-    loop {
-        let batch = match tokio::time::timeout(HEARTBEAT, follow.next()).await {
-            Ok(Ok(batch)) => batch,
-            Ok(Err(FeedError::Closed)) => return Ok(None),
-            Ok(Err(error)) => return Err(error),
-            Err(_) => {
+    let message = loop {
+        let batch = match pulse.next(follow).await {
+            Ok(Some(batch)) => batch,
+            Err(FeedError::Closed) => return Ok(None),
+            Err(error) => return Err(error),
+            Ok(None) => {
                 let (cursor, caught_up) = (follow.cursor().to_string(), follow.is_caught_up());
-                return Ok(Some(SubscribeResponse { events: Vec::new(), cursor, caught_up }));
+                break SubscribeResponse { events: Vec::new(), cursor, caught_up };
             }
         };
         let wanted = |event: &&Arc<Recorded>| types.is_empty() || types.contains(&event.event_type);
@@ -106,9 +105,11 @@ async fn next_message(
         // Far behind and nothing of interest: read on without a message for every page.
         if !events.is_empty() || batch.caught_up {
             let cursor = batch.cursor.to_string();
-            return Ok(Some(SubscribeResponse { events, cursor, caught_up: batch.caught_up }));
+            break SubscribeResponse { events, cursor, caught_up: batch.caught_up };
         }
-    }
+    };
+    pulse.told();
+    Ok(Some(message))
 }
 
 struct Subscription {

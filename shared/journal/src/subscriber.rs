@@ -183,7 +183,7 @@ impl<C: Consumer> Subscriber<C> {
     }
 
     /// Age of the oldest event that has not been applied; while the feed is away, at least how long it has been. Zero
-    /// when everything is applied. What the metric `kefu.feed.backlog.age` shows.
+    /// when everything that the feed shows is applied: what waits there for an older transaction is not known here. What the metric `kefu.feed.backlog.age` shows.
     pub fn backlog_age(&self) -> Duration {
         self.backlog.age()
     }

@@ -16,6 +16,12 @@ pub struct PolicyBook<P: Policy> {
     current: RwLock<Arc<Snapshot<P>>>,
 }
 
+/// A transaction's place in the order of versions, see [`PolicyBook::place`].
+#[derive(Debug)]
+pub struct Place {
+    seq: i64,
+}
+
 impl<P: Policy> PolicyBook<P> {
     /// An empty book over the context's tables; it fills at the first question.
     pub fn new(pool: PgPool) -> Self {
@@ -54,8 +60,18 @@ impl<P: Policy> PolicyBook<P> {
         self.current(&mut conn).await
     }
 
-    /// Attaches a version within the caller's transaction. Others that apply a policy wait for its end; readers do not.
-    /// Returns it with the number that it got.
+    /// Waits for those who are applying a policy, and makes others wait until the caller's transaction ends; readers do
+    /// not wait. The time from which a version is in force is taken after this, so that what is committed later does not
+    /// apply earlier.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and the like.
+    pub async fn place(&self, conn: &mut PgConnection) -> Result<Place, StoreError> {
+        Ok(Place { seq: store::advance_head(conn).await? })
+    }
+
+    /// Attaches a version within the caller's transaction, at the `place` that this transaction has taken. Returns it
+    /// with the number that it got.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when the message is not one that [`Policy::decode`] accepts: the caller has to ask that
@@ -63,11 +79,11 @@ impl<P: Policy> PolicyBook<P> {
     pub async fn apply(
         &self,
         conn: &mut PgConnection,
+        Place { seq }: Place,
         new: NewVersion<'_, P::Message>,
     ) -> Result<Version<P>, StoreError> {
         let json = to_json(new.message).map_err(|error| StoreError::corrupt("policy", error))?;
         let policy = checked::<P>(new.message)?;
-        let seq = store::advance_head(conn).await?;
         let body = new.message.encode_to_vec();
         let version = store::insert(conn, seq, &new, &body, &json).await?;
         Ok(Version {

@@ -21,7 +21,7 @@ mod store;
 mod version;
 
 pub use crate::{
-    book::PolicyBook,
+    book::{Place, PolicyBook},
     json::{JsonError, to_json},
     org_units::{OrgUnitError, OrgUnits, apply_org_unit_changed, is_known},
     snapshot::Snapshot,

@@ -7,6 +7,7 @@ use kefu_api::customer::v1::{
 };
 use kefu_identity::OrgUnit;
 use kefu_postgres::StoreError;
+use kefu_rpc::Deadline;
 use quick_cache::sync::Cache;
 use sqlx::{PgConnection, PgPool};
 use tonic::{Code, Request, body::Body, client::GrpcService, codegen, metadata::MetadataMap};
@@ -59,11 +60,16 @@ where
     }
 
     /// Passes if the org unit exists. Memory, then the local copy, then, for one that was created a moment ago, the
-    /// customer context. Call it before a transaction begins: it may take as long as a call.
+    /// customer context, which has two seconds, or less where the caller's `deadline` comes sooner. Call it before a
+    /// transaction begins: it may take as long as a call.
     ///
     /// # Errors
     /// [`OrgUnitError`]; never "unknown" because somebody could not be asked.
-    pub async fn require(&self, org_unit: &OrgUnit) -> Result<(), OrgUnitError> {
+    pub async fn require(
+        &self,
+        org_unit: &OrgUnit,
+        deadline: Deadline,
+    ) -> Result<(), OrgUnitError> {
         if self.known.get(org_unit).is_some() {
             return Ok(());
         }
@@ -72,15 +78,15 @@ where
             is_known(&mut conn, org_unit).await?
         };
         if !local {
-            self.ask(org_unit).await?;
+            self.ask(org_unit, deadline).await?;
         }
         self.known.insert(org_unit.clone(), ());
         Ok(())
     }
 
-    async fn ask(&self, org_unit: &OrgUnit) -> Result<(), OrgUnitError> {
+    async fn ask(&self, org_unit: &OrgUnit, deadline: Deadline) -> Result<(), OrgUnitError> {
         let mut request = Request::new(GetOrgUnitRequest { name: format!("orgUnits/{org_unit}") });
-        request.set_timeout(ASK_LIMIT);
+        request.set_timeout(deadline.at_most(ASK_LIMIT).remaining().unwrap_or(ASK_LIMIT));
         (self.sign)(request.metadata_mut());
         match self.customer.clone().get_org_unit(request).await {
             Ok(_) => Ok(()),

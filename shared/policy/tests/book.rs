@@ -57,6 +57,7 @@ impl Replica {
     ) -> Result<i32, StoreError> {
         let org_unit: OrgUnit = org_unit.parse().unwrap();
         let message = LocalizedText { en: String::new(), zh: title.into() };
+        let place = self.book.place(conn).await?;
         let new = NewVersion {
             id: self.ids.uuid(),
             org_unit: &org_unit,
@@ -65,7 +66,7 @@ impl Replica {
             created_at: "2024-02-09T08:00:00Z".parse().unwrap(),
             created_by: "admin",
         };
-        Ok(self.book.apply(conn, new).await?.version)
+        Ok(self.book.apply(conn, place, new).await?.version)
     }
 
     async fn title(&self, org_unit: &str, at: &str) -> Option<String> {

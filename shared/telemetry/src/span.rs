@@ -57,9 +57,10 @@ pub fn command_span(name: &'static str) -> Span {
     identify(span, None).0
 }
 
-/// The span in which an event of another context takes effect here: a child of the span that wrote the event.
+/// The span of work that is done for somebody outside of his call: an event of another context takes effect here, or what
+/// many have asked for is written at once. A child of the span that wrote the event, or of the first who asked.
 ///
-/// `traceparent` is the text stored with the event; one that cannot be read begins a new trace.
+/// `traceparent` is the text stored with the event or the demand; one that cannot be read begins a new trace.
 pub fn effect_span(name: &'static str, traceparent: Option<&str>) -> Span {
     let parent = traceparent.and_then(|text| text.parse().ok());
     let span = if careful::recording() {

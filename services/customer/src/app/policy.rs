@@ -28,6 +28,8 @@ impl App {
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
+        let place = self.policies.place(work.conn()).await?;
+        work.has_waited();
         let mut violations = Violations::new();
         let effective_at =
             violations.take("effective_time", effective_time(effective_at, work.now()));
@@ -43,7 +45,7 @@ impl App {
             created_at: work.now(),
             created_by: call.caller.subject(),
         };
-        let version = self.policies.apply(work.conn(), new).await?;
+        let version = self.policies.apply(work.conn(), place, new).await?;
         let answer = encode::resource(&version);
         let after = to_json(&answer).map_err(|error| Error::Defect(error.to_string()))?;
         work.record(vec![Change {

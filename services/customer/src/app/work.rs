@@ -88,6 +88,12 @@ impl Work<'_> {
         self.now
     }
 
+    /// Takes the present again, once a lock has been waited for and before anything is written: so it does not lie before
+    /// what was waited for.
+    pub(crate) fn has_waited(&mut self) {
+        self.now = self.now.max(self.app.clock.now());
+    }
+
     /// Claims the request id; the first answer if this is a retry. After the lock on the resource and never before it, so
     /// that a command and its retry take the two in the same order.
     pub(crate) async fn replay<A: Message + Default>(&mut self) -> Result<Option<A>, Error> {

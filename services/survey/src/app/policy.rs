@@ -31,11 +31,13 @@ impl App {
         const ACTION: &str = "survey.ApplySurveyPolicy";
         self.allow(&call.caller, ACTION, &org_unit)?;
         // Before the transaction: it may have to ask the customer context.
-        self.org_units.require(&org_unit).await?;
+        self.org_units.require(&org_unit, call.deadline).await?;
         let mut work = self.begin(call).await?;
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
+        let place = self.policies.place(work.conn()).await?;
+        work.has_waited();
         let mut violations = Violations::new();
         let effective_at =
             violations.take("effective_time", effective_time(effective_at, work.now()));
@@ -48,7 +50,7 @@ impl App {
             created_at: work.now(),
             created_by: call.caller.subject(),
         };
-        let version = self.policies.apply(work.conn(), new).await?;
+        let version = self.policies.apply(work.conn(), place, new).await?;
         let answer = encode::resource(&version);
         let after = to_json(&answer).map_err(|error| Error::Defect(error.to_string()))?;
         work.record(vec![Change {

@@ -8,6 +8,7 @@ use kefu_journal::{
     Entry, Provenance, PublicEvent,
     requests::{self, Claim, Fingerprint},
 };
+use kefu_rpc::Deadline;
 use prost::Message;
 use serde_json::Value;
 use sqlx::{PgConnection, Postgres, Transaction};
@@ -15,13 +16,15 @@ use uuid::Uuid;
 
 use super::{App, Error};
 
-/// Who calls which command, and how a retry of it is recognised.
+/// Who calls which command, until when, and how a retry of it is recognised.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// The verified caller, or the anonymous one.
     pub caller: Arc<Caller>,
     /// The same for the journal.
     pub by: Provenance,
+    /// Until when there must be an answer.
+    pub deadline: Deadline,
     /// `None` where the caller did not ask for protection against doubling.
     pub request: Option<RequestKey>,
 }
@@ -108,6 +111,12 @@ impl Work<'_> {
     /// The command's present: one for all that it writes.
     pub(crate) fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Takes the present again, once a lock has been waited for and before anything is written: so it does not lie before
+    /// what was waited for.
+    pub(crate) fn has_waited(&mut self) {
+        self.now = self.now.max(self.app.clock.now());
     }
 
     /// Says whose request ids these are, where it is not the caller's: anonymous callers are not one and the same, so the

@@ -55,6 +55,7 @@ fn call(
     Call {
         caller: Arc::clone(context.caller()),
         by: Provenance::of(context, id.as_deref().unwrap_or_default()),
+        deadline: context.deadline(),
         request: id.map(|id| RequestKey { id, method, fingerprint: fingerprint(method, message) }),
     }
 }

@@ -9,12 +9,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use kefu_journal::Tail;
 use kefu_postgres::StoreError;
 use sqlx::PgPool;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{Error, TimerSignal};
@@ -26,6 +28,10 @@ pub const WRITERS: usize = 2;
 const MAX_BATCH: usize = 128;
 /// The most that wait; more are refused.
 const QUEUE: usize = 2_048;
+
+/// The most that one statement takes until its writer goes on to the next. A little more than Postgres gives a statement:
+/// only a server that is gone without a word, with its host, is waited for so long.
+const WRITE_LIMIT: Duration = Duration::from_secs(35);
 
 /// The method by which registrations are remembered.
 pub(crate) const METHOD: &str = "kefu.ticket.v1.TicketService/CreateTicket";
@@ -118,14 +124,25 @@ impl Intake {
     }
 
     async fn create(&self, entries: &[&NewTicket]) -> Result<HashMap<Uuid, String>, StoreError> {
-        if entries.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let numbers = registration::create(&self.pool, METHOD, EVENT_TYPE, entries).await?;
+        let Some(first) = entries.first() else { return Ok(HashMap::new()) };
+        // The writer runs outside of all calls. What it does for many is shown in the trace of the first.
+        let span = kefu_telemetry::effect_span("intake.write", Some(&first.by.traceparent));
+        let write = registration::create(&self.pool, METHOD, EVENT_TYPE, entries).instrument(span);
+        let numbers = in_time(WRITE_LIMIT, write).await?;
         self.tail.wake();
         self.timers.expect(entries.iter().filter_map(|entry| entry.ticket.next_fire_at()).min());
         Ok(numbers)
     }
+}
+
+/// Gives up a write that does not end; nobody knows then whether it was done, and the request ids tell.
+async fn in_time<T>(
+    limit: Duration,
+    write: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(limit, write).await.unwrap_or_else(|_| {
+        Err(StoreError::Unavailable(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+    })
 }
 
 /// Whether another batch may do better without the member that is to blame. A database that is away is to blame itself,
@@ -143,4 +160,17 @@ fn same(error: &StoreError) -> Error {
         StoreError::Conflict(_) => StoreError::Conflict(sqlx::Error::Protocol(text)),
         _ => StoreError::Corrupt(text),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn x08_a_write_that_never_ends_is_given_up() {
+        let silent = std::future::pending::<Result<(), StoreError>>();
+        let outcome = in_time(Duration::from_millis(1), silent).await;
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+        in_time(WRITE_LIMIT, async { Ok(()) }).await.unwrap();
+    }
 }

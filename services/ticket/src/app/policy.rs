@@ -24,11 +24,12 @@ impl App {
         effective_at: Option<Timestamp>,
     ) -> Result<pb::TicketPolicyVersion, Error> {
         self.allow(&call.caller, "ticket.ApplyTicketPolicy", &org_unit)?;
-        self.org_units.require(&org_unit).await?;
+        self.org_units.require(&org_unit, call.deadline).await?;
         let mut work = self.begin(call).await?;
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
+        let place = self.policies.place(work.conn()).await?;
         let now = work.now();
         let effective_at = effective_time(effective_at, now)
             .map_err(|fault| Error::Invalid("effective_time", fault))?;
@@ -40,7 +41,7 @@ impl App {
             created_at: now,
             created_by: call.caller.subject(),
         };
-        let version = self.policies.apply(work.conn(), new).await?;
+        let version = self.policies.apply(work.conn(), place, new).await?;
         let answer = encode::resource(&version);
         let after = to_json(&answer).map_err(|error| Error::Defect(error.to_string()))?;
         let entry = Entry {

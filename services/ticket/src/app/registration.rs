@@ -54,7 +54,7 @@ impl App {
         new: NewRegistration,
     ) -> Result<pb::Ticket, Error> {
         self.allow(&call.caller, "ticket.CreateTicket", &new.org_unit)?;
-        self.org_units.require(&new.org_unit).await?;
+        self.org_units.require(&new.org_unit, call.deadline).await?;
         if let Complainant::Customer { customer, contact: Some(contact) } = new.complainant {
             self.customers.get(customer, call.deadline).await?;
             self.customers.require_contact(customer, contact, call.deadline).await?;

@@ -154,19 +154,24 @@ impl ClockEntry {
     /// How much of the target is used up at `now`; what came after its end does not count.
     #[must_use]
     pub fn consumed_at(&self, calendar: &Calendar, now: Timestamp) -> Duration {
-        self.timeline.consumed_at(calendar, self.ended_at().map_or(now, |end| end.min(now)))
+        self.timeline.consumed_at(calendar, self.until(now))
     }
 
     /// How much of the target is left at `now`; none once it is due.
     #[must_use]
     pub fn remaining_at(&self, calendar: &Calendar, now: Timestamp) -> Duration {
-        self.timeline.remaining_at(calendar, self.ended_at().map_or(now, |end| end.min(now)))
+        self.timeline.remaining_at(calendar, self.until(now))
     }
 
-    /// The sum of its pauses up to `now`, in elapsed time (T-06).
+    /// The sum of its pauses up to `now`, in elapsed time (T-06); what came after its end does not count.
     #[must_use]
     pub fn paused_at(&self, now: Timestamp) -> Duration {
-        self.timeline.paused_at(now)
+        self.timeline.paused_at(self.until(now))
+    }
+
+    /// `now`, or its end if that was before.
+    pub(super) fn until(&self, now: Timestamp) -> Timestamp {
+        self.ended_at().map_or(now, |end| end.min(now))
     }
 
     /// Whether an answer of `at` would say more than what is on record: nothing is, or a later one.

@@ -20,7 +20,7 @@ pub struct DeadlineExplanation {
     pub time_zone: String,
     /// The deadline; none while a pause holds it up.
     pub due: Option<Timestamp>,
-    /// From the start to the deadline without a gap; while a pause holds it up, to now.
+    /// From the start to the deadline without a gap; while a pause holds it up, to now or to the clock's end.
     pub segments: Vec<Segment>,
     /// The whole in one sentence.
     pub summary: Text,
@@ -36,7 +36,7 @@ pub fn explain(
     now: Timestamp,
 ) -> Result<DeadlineExplanation, DueError> {
     let calendar = policy.calendar();
-    let Explanation { due, segments } = clock.timeline.explain(calendar, now)?;
+    let Explanation { due, segments } = clock.timeline.explain(calendar, clock.until(now))?;
     // What was promised at the time stands, whatever a newer time zone database says.
     let due = clock.due.or(due);
     let time_zone = calendar.time_zone().iana_name().unwrap_or("UTC").to_owned();

@@ -6,11 +6,10 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::OrgUnit;
-use kefu_journal::{Batch, Cursor, FeedError, Follow, Recorded, Start};
+use kefu_journal::{Batch, Cursor, FeedError, Follow, Pulse, Recorded, Start};
 use kefu_rpc::{Fault, RequestContext};
 use tonic::{Request, Response, Status};
 
@@ -18,8 +17,6 @@ use super::status::status;
 use super::{Grpc, values};
 use crate::encode::event;
 
-/// A quiet stream says at least this often that it is alive.
-const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Events that are read at once. Nothing more is read before the client has taken them.
 const BATCH: usize = 64;
 
@@ -31,6 +28,7 @@ struct Watch {
     follow: Follow,
     org_unit: OrgUnit,
     ready: VecDeque<pb::WatchTicketsResponse>,
+    pulse: Pulse,
 }
 
 pub(super) async fn start(
@@ -57,7 +55,7 @@ pub(super) async fn start(
     let mut ready = VecDeque::new();
     // At once, so that a watcher knows from where on it sees everything.
     ready.push_back(sign_of_life(follow.cursor()));
-    let watch = Watch { follow, org_unit, ready };
+    let watch = Watch { follow, org_unit, ready, pulse: Pulse::default() };
     let stream = futures::stream::try_unfold(watch, |mut watch| async move {
         Ok(watch.next().await?.map(|message| (message, watch)))
     });
@@ -69,13 +67,14 @@ impl Watch {
     async fn next(&mut self) -> Result<Option<pb::WatchTicketsResponse>, Status> {
         loop {
             if let Some(message) = self.ready.pop_front() {
+                self.pulse.told();
                 return Ok(Some(message));
             }
-            match tokio::time::timeout(HEARTBEAT, self.follow.next()).await {
-                Ok(Ok(batch)) => self.take(&batch)?,
-                Ok(Err(FeedError::Closed)) => return Ok(None),
-                Ok(Err(error)) => return Err(error.into()),
-                Err(_) => return Ok(Some(sign_of_life(self.follow.cursor()))),
+            match self.pulse.next(&mut self.follow).await {
+                Ok(Some(batch)) => self.take(&batch)?,
+                Ok(None) => self.ready.push_back(sign_of_life(self.follow.cursor())),
+                Err(FeedError::Closed) => return Ok(None),
+                Err(error) => return Err(error.into()),
             }
         }
     }

@@ -139,19 +139,23 @@ pub(crate) async fn upsert(
     Ok(())
 }
 
-/// Tickets with something to do at `now`, the longest due first, each once, with the time at which it was due.
+/// Tickets with something to do at `now` but those in `skip`, the longest due first, each once, with the time at which it
+/// was due.
 pub(crate) async fn due(
     pool: &PgPool,
     now: jiff::Timestamp,
+    skip: &[Uuid],
     limit: i64,
 ) -> Result<Vec<(Uuid, jiff::Timestamp)>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT ticket_id, min(next_fire_at) AS "due_at!: Timestamp"
            FROM (SELECT ticket_id, next_fire_at FROM ticket_clock
-                 WHERE next_fire_at <= $1 ORDER BY next_fire_at LIMIT $2) AS clock
+                 WHERE next_fire_at <= $1 AND ticket_id <> ALL($2)
+                 ORDER BY next_fire_at LIMIT $3) AS clock
            GROUP BY ticket_id
            ORDER BY 2, 1"#,
         now.to_sqlx() as _,
+        skip,
         limit,
     )
     .fetch_all(pool)
@@ -159,11 +163,16 @@ pub(crate) async fn due(
     Ok(rows.into_iter().map(|row| (row.ticket_id, row.due_at.to_jiff())).collect())
 }
 
-/// When the next one has something to do.
-pub(crate) async fn next_due(pool: &PgPool) -> Result<Option<jiff::Timestamp>, StoreError> {
+/// When the next one has something to do that is not in `skip`.
+pub(crate) async fn next_due(
+    pool: &PgPool,
+    skip: &[Uuid],
+) -> Result<Option<jiff::Timestamp>, StoreError> {
     let at = sqlx::query_scalar!(
         r#"SELECT next_fire_at AS "at!: Timestamp" FROM ticket_clock
-           WHERE next_fire_at IS NOT NULL ORDER BY next_fire_at LIMIT 1"#
+           WHERE next_fire_at IS NOT NULL AND ticket_id <> ALL($1)
+           ORDER BY next_fire_at LIMIT 1"#,
+        skip,
     )
     .fetch_optional(pool)
     .await?;

@@ -1,18 +1,24 @@
 //! The timers: warnings and breaches at their time (T-07).
 //!
 //! Any number of replicas may run them: what is due is found without a lock, and then looked at again under the lock of its
-//! ticket. Nothing is kept in memory, so a replica that dies loses nothing and one that starts is behind on nothing.
+//! ticket. What is due is kept nowhere else, so a replica that dies loses nothing and one that starts is behind on nothing.
+//!
+//! A ticket that cannot be worked on, because its row holds what nobody understands, keeps no other ticket waiting: it is
+//! left out, and tried again less and less often.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
+use kefu_postgres::StoreError;
 use kefu_service::Settle;
 use kefu_telemetry::metrics::TimerLag;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
+use uuid::Uuid;
 
 use crate::app::timer::{Fired, POLL_PERIOD};
 use crate::app::{App, Error};
@@ -24,6 +30,9 @@ const ROUND: i64 = 256;
 const AT_ONCE: usize = 4;
 /// The wait for somebody else who is at a ticket.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
+/// The wait before a ticket that failed is tried again doubles from the first value to the second. The first is half of
+/// what T-07 allows.
+const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
 /// Does what clocks have to do.
 #[derive(Clone, Debug)]
@@ -31,79 +40,115 @@ pub struct Timers {
     app: Arc<App>,
     lag: TimerLag,
     /// Who waits until all is done waits here for the worker, instead of getting in its way at every ticket.
-    turn: Arc<Mutex<()>>,
+    failed: Arc<Mutex<Failed>>,
+}
+
+/// Tickets whose timers cannot fire, as far as this process knows.
+type Failed = HashMap<Uuid, Failure>;
+
+#[derive(Clone, Copy, Debug)]
+struct Failure {
+    due_at: Timestamp,
+    pause: Duration,
+    again_at: Instant,
+}
+
+/// What came of firing all that was due.
+#[derive(Debug)]
+struct Pass {
+    /// When something else will be due.
+    next: Option<Timestamp>,
+    /// The oldest time at which something was due that did not fire.
+    overdue: Option<Timestamp>,
+    /// The first failure, if there were any.
+    failure: Option<Error>,
 }
 
 impl Timers {
     /// Over the app.
     pub fn new(app: Arc<App>) -> Self {
-        Self { app, lag: TimerLag::new("ticket"), turn: Arc::default() }
+        Self { app, lag: TimerLag::new("ticket"), failed: Arc::default() }
     }
 
     /// Worker: fires what is due until `shutdown`. Wakes at the next time that it knows of, when the clock is moved, when
-    /// this process makes something due sooner, and every half second for what other replicas make.
-    ///
-    /// # Errors
-    /// When the database is away or holds what nobody understands; started again, it goes on where it was.
-    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    /// this process makes something due sooner, and every half second for what other replicas make, for what has failed,
+    /// and for a database that was away.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let (mut next, mut overdue, mut away) = (None, None, false);
         while !shutdown.is_cancelled() {
             let seen = self.app.clock.now();
-            let next = self.fire_due().await?;
-            self.lag.overdue(next.map_or(Duration::ZERO, |next| self.age(next)));
+            match self.fire_due(false).await {
+                Ok(pass) => (next, overdue, away) = (pass.next, pass.overdue, false),
+                Err(error) => {
+                    if !away {
+                        tracing::error!(%error, "the timers cannot see what is due");
+                    }
+                    // What was known to come may be due by now, and the pause below is all that it waits.
+                    (next, overdue, away) = (None, overdue.or(next), true);
+                }
+            }
+            self.lag.overdue(overdue.map_or(Duration::ZERO, |due_at| self.age(due_at)));
             let due = next.map(|next| self.app.clock.sleep_until(next));
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = self.app.clock.set_past(seen) => {}
+                () = self.app.clock.set_past(seen), if !away => {}
                 () = async { match due { Some(due) => due.await, None => std::future::pending().await } } => {}
-                () = self.app.timers.sooner_than(next) => {}
+                () = self.app.timers.sooner_than(next), if !away => {}
                 () = tokio::time::sleep(POLL_PERIOD) => {}
             }
         }
-        Ok(())
     }
 
-    /// Fires until nothing is due any more at the clock's present; returns when something will be.
+    /// Fires until nothing is due any more at the clock's present, but for tickets that failed: those of a moment ago
+    /// are left out unless `all` is asked for, and those that fail now are not tried twice.
     ///
     /// # Errors
-    /// The first failure, if a whole round got nothing done.
-    pub async fn fire_due(&self) -> Result<Option<Timestamp>, Error> {
-        let _turn = self.turn.lock().await;
+    /// When the database is away.
+    async fn fire_due(&self, all: bool) -> Result<Pass, Error> {
+        let mut failed = self.failed.lock().await;
+        let began = kefu_clock::monotonic();
+        let waits = |failure: &Failure| !all && failure.again_at > began;
+        let mut skip: Vec<Uuid> =
+            failed.iter().filter(|(_, failure)| waits(failure)).map(|(id, _)| *id).collect();
+        let mut first_failure = None;
         loop {
             // Asked first: mostly there is nothing to do, and then this is all.
-            let next = store::clock::next_due(&self.app.pool).await?;
+            let next = store::clock::next_due(&self.app.pool, &skip).await?;
             let now = self.app.now();
             if next.is_none_or(|next| next > now) {
-                return Ok(next);
+                // Whatever else had failed was tried again, or somebody else was faster.
+                failed.retain(|ticket, _| skip.contains(ticket));
+                let overdue = failed.values().map(|failure| failure.due_at).min();
+                return Ok(Pass { next, overdue, failure: first_failure });
             }
-            let due = store::clock::due(&self.app.pool, now, ROUND).await?;
-            if due.is_empty() {
-                continue;
-            }
+            let due = store::clock::due(&self.app.pool, now, &skip, ROUND).await?;
+            let mut busy = !due.is_empty();
             let mut fired = futures::stream::iter(due)
                 .map(|(ticket, due_at)| async move {
-                    let outcome = self.app.fire_timers(ticket).await;
-                    if let Err(error) = &outcome {
-                        tracing::error!(%ticket, %error, "the timers of a ticket cannot fire");
-                    }
-                    (outcome, due_at)
+                    (ticket, due_at, self.app.fire_timers(ticket).await)
                 })
                 .buffer_unordered(AT_ONCE);
-            let (mut done, mut failure) = (false, None);
-            while let Some((outcome, due_at)) = fired.next().await {
+            while let Some((ticket, due_at, outcome)) = fired.next().await {
                 match outcome {
                     Ok(Fired::Yes) => {
-                        done = true;
+                        busy = false;
                         self.lag.fired(self.age(due_at));
                     }
-                    Ok(Fired::Nothing) => done = true,
-                    Ok(Fired::Busy) => {}
-                    Err(error) => failure = failure.or(Some(error)),
+                    Ok(Fired::Nothing) => busy = false,
+                    Ok(Fired::Busy) | Err(Error::Store(StoreError::Conflict(_))) => {}
+                    Err(error @ Error::Store(StoreError::Unavailable(_))) => return Err(error),
+                    Err(error) => {
+                        tracing::error!(%ticket, %error, "the timers of a ticket cannot fire");
+                        busy = false;
+                        skip.push(ticket);
+                        let failure = Failure::after(failed.get(&ticket), due_at);
+                        failed.insert(ticket, failure);
+                        first_failure = first_failure.or(Some(error));
+                    }
                 }
             }
-            match failure {
-                Some(error) if !done => return Err(error),
-                _ if !done => tokio::time::sleep(BUSY_PAUSE).await,
-                _ => {}
+            if busy {
+                tokio::time::sleep(BUSY_PAUSE).await;
             }
         }
     }
@@ -113,9 +158,51 @@ impl Timers {
     }
 }
 
+impl Failure {
+    fn after(last: Option<&Self>, due_at: Timestamp) -> Self {
+        let pause = last.map_or(BACK_OFF.0, |last| (last.pause * 2).min(BACK_OFF.1));
+        Self { due_at, pause, again_at: kefu_clock::monotonic() + pause }
+    }
+}
+
 #[tonic::async_trait]
 impl Settle for Timers {
     async fn settle(&self) -> Result<(), Status> {
-        self.fire_due().await.map(drop).map_err(|error| kefu_rpc::internal(&error))
+        let failure = match self.fire_due(true).await {
+            Ok(Pass { failure: None, .. }) => return Ok(()),
+            Ok(Pass { failure: Some(error), .. }) | Err(error) => error,
+        };
+        Err(told(&failure))
+    }
+}
+
+/// A database that is away is nobody's fault and will be back.
+fn told(error: &Error) -> Status {
+    match error {
+        Error::Store(error) => kefu_service::store_status(error),
+        error => kefu_rpc::internal(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn x06_who_settles_without_a_database_may_try_again() {
+        let away = StoreError::Unavailable(sqlx::Error::PoolTimedOut);
+        assert_eq!(told(&Error::Store(away)).code(), tonic::Code::Unavailable);
+        let corrupt = StoreError::corrupt("ticket.state", "is not a state");
+        assert_eq!(told(&Error::Store(corrupt)).code(), tonic::Code::Internal);
+    }
+
+    #[test]
+    fn t07_a_ticket_that_fails_is_tried_again_less_and_less_often() {
+        let mut failure = Failure::after(None, Timestamp::UNIX_EPOCH);
+        assert_eq!(failure.pause, Duration::from_secs(1));
+        for _ in 0..20 {
+            failure = Failure::after(Some(&failure), Timestamp::UNIX_EPOCH);
+        }
+        assert_eq!(failure.pause, Duration::from_secs(300));
     }
 }

@@ -75,6 +75,36 @@ async fn t07_a_reply_stops_the_clock_as_of_when_it_was_sent() {
     assert_eq!(answered.first_response_time, at("2026-03-02T10:00:00Z"));
 }
 
+#[tokio::test]
+async fn t07_tickets_that_nobody_understands_keep_no_other_waiting() {
+    let world = World::new().await;
+    // More than the timers look at in one round, and all due before the sound one.
+    for _ in 0..10 {
+        let calls = (0..30).map(|_| {
+            let mut desk = world.clerk();
+            async move { desk.create(complaint("group", "漏水")).await }
+        });
+        futures::future::join_all(calls).await;
+    }
+    let broken = "UPDATE ticket_clock SET rule = 'gone' WHERE rule = 'first-response'";
+    sqlx::query(broken).execute(&world.pool).await.unwrap();
+    world.pass_hours(1).await;
+    let sound = world.clerk().create(complaint("group", "漏水")).await;
+    world.clock.set("2026-03-03T03:00:00Z".parse().unwrap()).unwrap();
+    let settle = kefu_api::clock::v1::SettleRequest::default();
+    let mut operator = world.desk("operator", "group", role::OPERATOR);
+    let refusal = operator.clock.settle(settle).await.unwrap_err();
+    assert_eq!(refusal.code(), tonic::Code::Internal, "not everything is done");
+    let late = world.clerk().get(&sound.name).await;
+    assert_eq!(clock(&late, "first-response", 1).breach_time, at("2026-03-03T03:00:00Z"));
+    assert_eq!(world.count("SELECT count(*) FROM violation").await, 1);
+    // Once they are repaired they are fired without anybody's doing.
+    let repaired = "UPDATE ticket_clock SET rule = 'first-response' WHERE rule = 'gone'";
+    sqlx::query(repaired).execute(&world.pool).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.count("SELECT count(*) FROM violation").await, 301);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t07_two_replicas_record_each_breach_once() {
     let mut world = World::new().await;

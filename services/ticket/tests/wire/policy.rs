@@ -95,3 +95,21 @@ async fn x08_a_list_inside_a_clock_is_refused_by_its_length() {
     let error = world.admin().policies.apply_ticket_policy(request).await.unwrap_err();
     assert_eq!(violations(&error), ["policy.clocks[1].channels"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x10_what_is_applied_later_does_not_apply_earlier() {
+    let world = World::new().await;
+    // Somebody else is applying a policy.
+    let mut other = kefu_postgres::begin(&world.pool).await.unwrap();
+    sqlx::query("UPDATE policy_head SET seq = seq").execute(&mut *other).await.unwrap();
+    let mut admin = world.admin();
+    let applying = tokio::spawn(async move { admin.apply("group", policy()).await });
+    let waits = "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while world.count(waits).await == 0 {}
+    world.clock.set("2026-03-05T00:00:00Z".parse().unwrap()).unwrap();
+    other.commit().await.unwrap();
+    let version = applying.await.unwrap().unwrap();
+    assert_eq!(version.effective_time, at("2026-03-05T00:00:00Z"));
+    assert_eq!(version.create_time, version.effective_time);
+}

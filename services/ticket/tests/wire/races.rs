@@ -80,16 +80,28 @@ async fn x08_a_caller_who_gave_up_leaves_no_ticket_behind_half_done() {
     let world = World::new().await;
     let mut desk = world.clerk();
     desk.create(complaint("group", "漏水")).await;
+    // For a while no number can be given out, so that some are cut in the middle and some while they wait.
+    let mut counters = kefu_postgres::begin(&world.pool).await.unwrap();
+    sqlx::query("UPDATE number_counter SET last_number = last_number")
+        .execute(&mut *counters)
+        .await
+        .unwrap();
+    let mut counters = Some(counters);
     let mut cut = 0;
     for index in 0..20 {
+        if index == 10 {
+            counters.take().unwrap().rollback().await.unwrap();
+        }
         let ticket = Some(complaint("group", "漏水"));
         let mut request = tonic::Request::new(pb::CreateTicketRequest {
             ticket,
             request_id: request_id(index + 1),
         });
-        request.set_timeout(std::time::Duration::from_millis(1));
+        // Those in the beginning are given the time to get as far as they can.
+        request.set_timeout(std::time::Duration::from_millis(if index < 4 { 100 } else { 1 }));
         cut += i32::from(desk.tickets.create_ticket(request).await.is_err());
     }
+    assert!(cut >= 10, "{cut} calls were cut");
     // What was cut may be committed while this looks, so one look must do.
     let half_done = "SELECT count(*) FROM ticket
                      WHERE NOT EXISTS (SELECT FROM journal WHERE aggregate_id = ticket.id)

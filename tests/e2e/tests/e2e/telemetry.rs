@@ -158,6 +158,10 @@ fn talkative(folder: &Path, collector: SocketAddr) -> PathBuf {
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
+/// Another one, for the registration.
+const REGISTRATION: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const REGISTRATION_PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 /// Words that must not leave the databases.
 const SECRETS: [&str; 6] =
     ["李秀英投诉", "楼道里的秘密", "13800138000", "138 0013", "王芳", "有人答复了"];
@@ -176,6 +180,7 @@ async fn one_trace_leads_from_the_door_to_the_effect_and_no_log_tells_of_people(
         ..complaint(RIVERSIDE, "李秀英投诉")
     };
     let request = registration(ticket.clone(), String::new());
+    let request = with_header(request, "traceparent", REGISTRATION_PARENT);
     let made = world.clerk().tickets().create_ticket(request).await.unwrap().into_inner();
     // What is refused may be logged, and a denial is, with the trace in which it happened.
     let wrong = pb::Ticket { subject: "李秀英投诉\u{7}".into(), ..ticket.clone() };
@@ -232,6 +237,12 @@ fn a_trace_without_a_gap(spans: &[(String, otlp::Span)]) {
         let found = told.iter().find(|(of, name)| *of == service && name.starts_with(statement));
         assert!(found.is_some(), "no {statement} in {told:?}");
     }
+    // Also where many registrations are written at once, outside of their calls.
+    let written = spans.iter().find(|(service, span)| {
+        let ours = service == "kefu-ticket" && hex(&span.trace_id) == REGISTRATION;
+        ours && span.name.contains("INSERT ticket")
+    });
+    assert!(written.is_some(), "the registration was written outside of its trace");
     // From the effect in the survey context the way leads back to whoever called.
     let effect = ours.iter().find(|(service, _)| service == "kefu-survey").unwrap();
     let mut way = vec![effect.0.as_str()];

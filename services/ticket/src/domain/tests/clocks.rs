@@ -54,6 +54,21 @@ fn t05_a_deadline_is_explained_in_both_languages() {
 }
 
 #[test]
+fn t06_the_pause_of_a_clock_that_was_cancelled_ends_with_it() {
+    let mut desk = Desk::new(Severity::Ordinary);
+    desk.does(HANDLER, hours(1), pause());
+    let cancel = Command::Cancel { reason: "a duplicate".into() };
+    desk.does(HANDLER, hours(3), cancel);
+    let resolution = desk.clock("resolution", 1);
+    assert_eq!((resolution.state(), resolution.due), (ClockState::Cancelled, None));
+    let explained = |now| explain(resolution, &desk.policy, now).expect("explained");
+    assert_eq!(explained(hours(500)), explained(hours(3)));
+    assert_eq!(explained(hours(500)).segments.last().map(|last| last.to), Some(hours(3)));
+    assert!(explained(hours(500)).summary.en.contains("after pauses of 2 h;"));
+    assert_eq!(resolution.paused_at(hours(500)), Duration::from_secs(2 * 3_600));
+}
+
+#[test]
 fn t06_the_resolution_pauses_and_the_first_response_does_not() {
     let mut desk = Desk::new(Severity::Ordinary);
     desk.does(HANDLER, hours(10), pause());
