@@ -91,7 +91,7 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
         3 => proptest::option::of(1..500_i64).prop_map(|next| OrderCommand::Report {
             note: "parts".into(),
             // Minutes from the start; in the past it is refused.
-            next: next.map(|minutes| minute(minutes)),
+            next: next.map(minute),
         }),
         2 => Just(OrderCommand::Dispute { reason: "not ours".into() }),
         2 => select(DisputeOutcome::ALL).prop_map(|outcome| {
