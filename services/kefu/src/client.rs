@@ -13,6 +13,7 @@ use kefu_api::survey::v1::survey_service_client::SurveyServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
+use kefu_api::ticket::v1::work_order_service_client::WorkOrderServiceClient;
 use kefu_rpc::{ChannelOptions, Transport};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -103,6 +104,11 @@ impl Client {
     /// Reports.
     pub fn reports(&self) -> ReportServiceClient<Signed> {
         ReportServiceClient::new(self.signed())
+    }
+
+    /// Work orders.
+    pub fn work_orders(&self) -> WorkOrderServiceClient<Signed> {
+        WorkOrderServiceClient::new(self.signed())
     }
 
     /// Invitations and answers.

@@ -10,6 +10,8 @@
 //!   before it left.
 //! - **A number is given once (T-01):** `T-2026-riverside-000042` counts per org unit and year of its calendar's time zone,
 //!   in the statement of the registration, without doubles and without gaps.
+//! - **A work order's number is given if and only if the order is there (T-16).** It is counted under a lock in the
+//!   transaction that inserts the order, and each order refers to the one before it, so the schema itself allows no gap.
 //! - **A ticket is judged by the policy version in force when it began .** It names that version, which never changes;
 //!   a registration whose policies or standings were stale registers nothing and is tried again.
 //! - **A promise is broken once (T-07).** Breach, violation, escalation and event are one transaction under the ticket's
@@ -39,7 +41,9 @@ use sqlx::migrate::Migrator;
 
 use crate::app::{App, Customers, Intake, TimerSignal};
 use crate::grpc::Grpc;
-use crate::workers::{customer_feed::CustomerFeed, survey_feed::SurveyFeed, timers::Timers};
+use crate::workers::{
+    customer_feed::CustomerFeed, survey_feed::SurveyFeed, timers::Timers, work_orders::OrderTimers,
+};
 
 /// The migrations of the context's own tables, after those of journal and policy.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
@@ -71,12 +75,14 @@ impl Context for TicketContext {
             deps.clock(),
         ));
         let timers = Timers::new(Arc::clone(&app));
+        let order_timers = OrderTimers::new(Arc::clone(&app));
         let mut assembled = Assembled::new(Grpc::routes(Arc::clone(&app)))
             .journal(app.tail.clone())
             // What causes before what is caused.
             .settles(Arc::clone(&customer_feed) as Arc<dyn Settle>)
             .settles(Arc::clone(&survey_feed) as Arc<dyn Settle>)
             .settles(Arc::new(timers.clone()))
+            .settles(Arc::new(order_timers.clone()))
             .worker(worker("customer-feed", customer_feed, |feed, shutdown| async move {
                 feed.run(shutdown).await;
                 Ok(())
@@ -89,6 +95,7 @@ impl Context for TicketContext {
                 timers.run(shutdown).await;
                 Ok(())
             }))
+            .worker(worker("work-order-timers", order_timers, OrderTimers::run))
             .worker(worker("request-pruner", pool, |pool, shutdown| async move {
                 prune_until(pool, shutdown).await;
                 Ok(())
@@ -125,6 +132,7 @@ fn app(deps: &Dependencies) -> anyhow::Result<App> {
         ids: Arc::clone(&deps.ids),
         authorizer: Arc::clone(&deps.authorizer),
         timers,
+        order_timers: TimerSignal::default(),
         tail,
         pool,
     })

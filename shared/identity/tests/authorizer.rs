@@ -66,6 +66,54 @@ fn x07_every_role_may_exactly_what_the_table_says() {
 }
 
 #[test]
+fn x07_the_steps_of_a_work_order_are_for_the_desk_the_work_and_those_above() {
+    // The desk, the work, the decision, the form (T-16).
+    let methods = [
+        ["IssueWorkOrder", "CallBackWorkOrder", "ArchiveWorkOrder"].as_slice(),
+        &[
+            "AcceptWorkOrder",
+            "ReportWorkOrderProgress",
+            "DisputeWorkOrder",
+            "CompleteWorkOrder",
+            "SignOffWorkOrder",
+        ],
+        &["DecideWorkOrderDispute", "VoidWorkOrder"],
+        &["RenderWorkOrder", "GetWorkOrder", "ListWorkOrders"],
+    ];
+    let table = [
+        (role::CLERK, "d..f"),
+        (role::HANDLER, "dw.f"),
+        (role::MANAGER, "dwuf"),
+        (role::DIRECTOR, "dwuf"),
+        (role::HEADQUARTERS, "dwuf"),
+        (role::QUALITY, "...f"),
+        (role::ADMIN, "...f"),
+        (role::AUDITOR, "...f"),
+        (role::OPERATOR, "...."),
+    ];
+    let authorizer = Authorizer::with_defaults().unwrap();
+    for (role, row) in table {
+        let caller = caller(role, "group");
+        for (methods, cell) in methods.iter().zip(row.chars()) {
+            for method in *methods {
+                // Quality archives as it decides on everything else about tickets.
+                let expected =
+                    cell != '.' || (role == role::QUALITY && *method == "ArchiveWorkOrder");
+                let action = format!("ticket.{method}");
+                assert_eq!(
+                    allows(&authorizer, &caller, &action, "group"),
+                    expected,
+                    "{role} {method}"
+                );
+            }
+        }
+    }
+    // Nobody may refuse one.
+    let director = caller(role::DIRECTOR, "group");
+    assert!(!allows(&authorizer, &director, "ticket.RefuseWorkOrder", "group"));
+}
+
+#[test]
 fn x07_the_machinery_is_for_those_who_run_it() {
     let authorizer = Authorizer::with_defaults().unwrap();
     for role in role::ALL {

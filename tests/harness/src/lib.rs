@@ -30,6 +30,7 @@ use kefu_api::survey::v1::survey_service_client::SurveyServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
+use kefu_api::ticket::v1::work_order_service_client::WorkOrderServiceClient;
 use kefu_clock::{ManualClock, SharedClock};
 use kefu_identity::{Caller, Minter, OrgUnit, role};
 use kefu_postgres::testing::TestDatabase;
@@ -188,6 +189,11 @@ impl Mesh {
     /// Reports.
     pub fn reports(&self, token: &str) -> ReportServiceClient<Signed> {
         self.client(token).reports()
+    }
+
+    /// Work orders.
+    pub fn work_orders(&self, token: &str) -> WorkOrderServiceClient<Signed> {
+        self.client(token).work_orders()
     }
 
     /// Invitations and answers.

@@ -36,7 +36,8 @@ pub(crate) async fn record(
         apply(&mut now, change);
         let violation = change.violation().map(|proposed| RecordedViolation {
             id: ids.uuid(),
-            ticket: now.id,
+            ticket: Some(now.id),
+            work_order: None,
             org_unit: now.org_unit.clone(),
             proposed: proposed.clone(),
             created_at: change.at,
@@ -145,7 +146,7 @@ async fn save_step(
         store::escalation::insert(conn, later.id, customer, position, escalation).await?;
     }
     if let Some(violation) = violation {
-        store::violation::insert(conn, later, customer, violation).await?;
+        store::violation::insert(conn, customer, violation).await?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use kefu_policy::OrgUnitError;
 use kefu_postgres::StoreError;
 use kefu_rpc::{Etag, Fault};
 
-use crate::domain::Refusal;
+use crate::domain::{OrderRefusal, Refusal};
 
 /// Why the context refuses or fails. One table turns it into a status: `grpc/status.rs`.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,9 @@ pub enum Error {
     /// The domain refuses; nothing has changed.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The same about a work order.
+    #[error(transparent)]
+    OrderRefused(#[from] OrderRefusal),
     /// There is no such resource.
     #[error("{name} does not exist")]
     NotFound {

@@ -15,6 +15,9 @@ pub mod ticket;
 pub mod timer;
 pub mod violation;
 pub mod work;
+pub mod work_order;
+mod work_order_audit;
+mod work_order_record;
 
 use std::sync::Arc;
 
@@ -52,6 +55,7 @@ pub struct App {
     pub(crate) customers: Customers,
     pub(crate) intake: Intake,
     pub(crate) timers: TimerSignal,
+    pub(crate) order_timers: TimerSignal,
     pub(crate) tail: Tail,
 }
 

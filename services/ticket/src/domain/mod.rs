@@ -15,6 +15,8 @@
 //! * Cycle and receiver level only rise; the first-contact owner never changes (T-02).
 //! * Only the customer's verdict ends a ticket that has seen a solution, and nobody enters the
 //!   verdict on its own work (T-13).
+//! * A work order takes its steps in order, each once; it runs on whatever is objected to it, and a
+//!   reply that it owes and does not get is missed once, as of when it was due (T-16).
 //! * The ticket is judged by the policy version that was in force when it was registered.
 
 mod change;
@@ -34,6 +36,8 @@ mod timers;
 mod verdict;
 mod violation;
 mod word;
+mod work_order;
+mod work_order_decide;
 
 #[cfg(test)]
 mod tests;
@@ -58,5 +62,14 @@ pub use self::{
     word::{
         Actor, Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Subject, Text,
         TicketKind, UnknownCode,
+    },
+    work_order::{
+        Brief, CalledBack, Decision, Dispute, DisputeOutcome, Done, OrderChange, OrderEvent,
+        OrderState, OrderStateName, Progress, Signature, SignedOff, Step, Unsigned, WorkOrder,
+        apply_order,
+    },
+    work_order_decide::{
+        Duty, LATE_WORK_ORDER, OrderCommand, OrderIdentity, OrderMissing, OrderRefusal,
+        decide_order, issue_order, to_minute, with_changes,
     },
 };

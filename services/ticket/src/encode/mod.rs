@@ -6,6 +6,8 @@ pub mod policy;
 pub mod report;
 pub mod ticket;
 pub mod violation;
+pub mod work_order;
+pub mod work_order_form;
 
 use jiff::Timestamp;
 use kefu_rpc::to_proto_timestamp;

@@ -17,7 +17,7 @@ pub(crate) fn resource(violation: &RecordedViolation) -> pb::Violation {
     let proposed = &violation.proposed;
     pb::Violation {
         name: name(violation.id),
-        ticket: super::ticket::name(violation.ticket),
+        ticket: violation.ticket.map(super::ticket::name).unwrap_or_default(),
         org_unit: violation.org_unit.clone(),
         code: proposed.code.clone(),
         description: Some(to_localized_text(&proposed.description)),
@@ -27,5 +27,6 @@ pub(crate) fn resource(violation: &RecordedViolation) -> pb::Violation {
         currency: proposed.currency.clone().unwrap_or_default(),
         state: pb::ViolationState::Proposed.into(),
         create_time: time(violation.created_at),
+        work_order: violation.work_order.map(super::work_order::name).unwrap_or_default(),
     }
 }

@@ -7,12 +7,14 @@ mod ticket;
 mod values;
 mod violation;
 mod watch;
+mod work_order;
 
 use std::sync::Arc;
 
 use kefu_api::ticket::v1::report_service_server::ReportServiceServer;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyServiceServer;
 use kefu_api::ticket::v1::ticket_service_server::TicketServiceServer;
+use kefu_api::ticket::v1::work_order_service_server::WorkOrderServiceServer;
 use kefu_journal::{Provenance, requests::fingerprint};
 use kefu_rpc::{PageLimits, RequestContext, Violations};
 use prost::Message;
@@ -32,7 +34,8 @@ impl Grpc {
         let grpc = Self { app };
         Routes::new(TicketServiceServer::new(grpc.clone()))
             .add_service(TicketPolicyServiceServer::new(grpc.clone()))
-            .add_service(ReportServiceServer::new(grpc))
+            .add_service(ReportServiceServer::new(grpc.clone()))
+            .add_service(WorkOrderServiceServer::new(grpc))
     }
 }
 

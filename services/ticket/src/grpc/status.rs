@@ -22,6 +22,7 @@ pub(super) fn status(context: &RequestContext, error: Error) -> Status {
             named(violations)
         }
         Error::Refused(refusal) => refused(context, refusal),
+        Error::OrderRefused(refusal) => super::work_order::refused(context, refusal),
         Error::NotFound { kind, name } => kefu_rpc::not_found(kind, &name),
         Error::Denied { action, org_unit } => context.denied(action, org_unit.as_str()),
         Error::EtagStale { current } => {
@@ -94,7 +95,7 @@ fn precondition(missing: Missing) -> Precondition {
     Precondition::new(missing.code().to_uppercase(), "ticket", missing.words().en)
 }
 
-fn named(violations: kefu_rpc::Violations) -> Status {
+pub(super) fn named(violations: kefu_rpc::Violations) -> Status {
     violations
         .into_result()
         .err()

@@ -15,6 +15,9 @@ pub(crate) mod ticket;
 pub(crate) mod ticket_list;
 pub(crate) mod verdict;
 pub(crate) mod violation;
+pub(crate) mod work_order;
+pub(crate) mod work_order_number;
+mod work_order_row;
 
 use std::fmt::Display;
 

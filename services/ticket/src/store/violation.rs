@@ -6,13 +6,15 @@ use uuid::Uuid;
 
 use kefu_postgres::StoreError;
 
-use crate::domain::{ProposedViolation, Text, Ticket};
+use crate::domain::{ProposedViolation, Text};
 
 /// A violation on record.
 #[derive(Clone, Debug)]
 pub(crate) struct RecordedViolation {
     pub(crate) id: Uuid,
-    pub(crate) ticket: Uuid,
+    /// What it is about: a ticket, a work order, or both.
+    pub(crate) ticket: Option<Uuid>,
+    pub(crate) work_order: Option<Uuid>,
     pub(crate) org_unit: String,
     pub(crate) proposed: ProposedViolation,
     pub(crate) created_at: jiff::Timestamp,
@@ -34,20 +36,19 @@ pub(crate) struct ViolationQuery {
 /// Proposes a violation.
 pub(crate) async fn insert(
     conn: &mut PgConnection,
-    ticket: &Ticket,
     customer: Option<Uuid>,
     violation: &RecordedViolation,
 ) -> Result<(), StoreError> {
-    let RecordedViolation { id, proposed, created_at, .. } = violation;
+    let RecordedViolation { id, ticket, work_order, org_unit, proposed, created_at } = violation;
     sqlx::query!(
         "INSERT INTO violation
              (id, ticket_id, customer_id, org_unit, code, description_en, description_zh, staff, evidence, amount_cents,
-              currency, state, proposed_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'proposed', $12, $13)",
+              currency, state, proposed_at, created_at, work_order_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'proposed', $12, $13, $14)",
         id,
-        ticket.id,
+        *ticket,
         customer,
-        ticket.org_unit,
+        org_unit,
         proposed.code,
         proposed.description.en,
         proposed.description.zh,
@@ -57,6 +58,7 @@ pub(crate) async fn insert(
         proposed.currency.as_deref(),
         proposed.at.to_sqlx() as _,
         created_at.to_sqlx() as _,
+        *work_order,
     )
     .execute(conn)
     .await?;
@@ -65,7 +67,8 @@ pub(crate) async fn insert(
 
 struct Row {
     id: Uuid,
-    ticket_id: Uuid,
+    ticket_id: Option<Uuid>,
+    work_order_id: Option<Uuid>,
     org_unit: String,
     code: String,
     description_en: String,
@@ -83,6 +86,7 @@ impl From<Row> for RecordedViolation {
         Self {
             id: row.id,
             ticket: row.ticket_id,
+            work_order: row.work_order_id,
             org_unit: row.org_unit,
             proposed: ProposedViolation {
                 code: row.code,
@@ -121,7 +125,7 @@ pub(crate) async fn list(
         Some(ticket) => {
             sqlx::query_as!(
                 Row,
-                r#"SELECT id, ticket_id, org_unit, code, description_en, description_zh, staff, evidence, amount_cents,
+                r#"SELECT id, ticket_id, work_order_id, org_unit, code, description_en, description_zh, staff, evidence, amount_cents,
                           currency, proposed_at AS "proposed_at: Timestamp", created_at AS "created_at: Timestamp"
                    FROM violation
                    WHERE ticket_id = $5

@@ -4,7 +4,7 @@ WITH scope AS (
     SELECT DISTINCT org_unit FROM number_counter
     WHERE org_unit = $1 OR (org_unit > $1 || '/' AND org_unit < $1 || '0')
 )
-SELECT found.id AS "id!", found.ticket_id AS "ticket_id!", found.org_unit AS "org_unit!", found.code AS "code!",
+SELECT found.id AS "id!", found.ticket_id, found.work_order_id, found.org_unit AS "org_unit!", found.code AS "code!",
        found.description_en AS "description_en!", found.description_zh AS "description_zh!", found.staff AS "staff!",
        found.evidence AS "evidence!", found.amount_cents AS "amount_cents!", found.currency,
        found.proposed_at AS "proposed_at!: Timestamp", found.created_at AS "created_at!: Timestamp"

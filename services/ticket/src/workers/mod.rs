@@ -3,6 +3,7 @@
 pub mod customer_feed;
 pub mod survey_feed;
 pub mod timers;
+pub mod work_orders;
 
 use kefu_api::feed::v1::Event;
 use kefu_journal::ApplyError;

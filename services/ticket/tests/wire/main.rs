@@ -15,4 +15,8 @@ mod races;
 mod report;
 mod survey;
 mod watch;
+mod work_order;
+mod work_order_form;
+mod work_order_number;
+mod work_order_reply;
 mod world;

@@ -10,6 +10,7 @@ use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
+use kefu_api::ticket::v1::work_order_service_client::WorkOrderServiceClient;
 use kefu_clock::{Clock as _, IdSource, ManualClock, SharedClock};
 use kefu_identity::{Authenticator, AuthenticatorOptions, Authorizer, Caller, Minter, role};
 use kefu_journal::{Entry, Provenance, PublicEvent, append};
@@ -74,6 +75,7 @@ pub struct Desk {
     pub tickets: TicketServiceClient<Signed>,
     pub policies: TicketPolicyServiceClient<Signed>,
     pub reports: ReportServiceClient<Signed>,
+    pub orders: WorkOrderServiceClient<Signed>,
     pub clock: ClockServiceClient<Signed>,
 }
 
@@ -160,6 +162,7 @@ impl World {
             tickets: TicketServiceClient::with_interceptor(transport.clone(), token.clone()),
             policies: TicketPolicyServiceClient::with_interceptor(transport.clone(), token.clone()),
             reports: ReportServiceClient::with_interceptor(transport.clone(), token.clone()),
+            orders: WorkOrderServiceClient::with_interceptor(transport.clone(), token.clone()),
             clock: ClockServiceClient::with_interceptor(transport, token),
         }
     }

@@ -88,6 +88,7 @@ struct Things {
     customer: String,
     contact: String,
     ticket: String,
+    order: String,
     invitation: String,
     policy: String,
 }
@@ -105,6 +106,19 @@ impl Things {
         let ticket = pb::Ticket { customer: customer.clone(), ..complaint(RIVERSIDE, "漏水") };
         let made = world.clerk().tickets().create_ticket(registration(ticket, String::new())).await;
         let made = made.unwrap().into_inner();
+        let order = pb::IssueWorkOrderRequest {
+            work_order: Some(pb::WorkOrder {
+                dispatch_centre: RIVERSIDE.into(),
+                task: "换密封圈".into(),
+                requirements: "带备件".into(),
+                reply_by_time: Some(prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 }),
+                assignee: "wang".into(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let order = world.clerk().work_orders().issue_work_order(order).await;
+        let order = order.unwrap().into_inner().name;
         let mut manager = world.manager().tickets();
         let request = pb::ResolveTicketRequest {
             name: made.name.clone(),
@@ -123,12 +137,13 @@ impl Things {
             survey::ListInvitationsRequest { org_unit: RIVERSIDE.into(), ..Default::default() };
         let invitations = world.quality().surveys().list_invitations(request).await.unwrap();
         let invitation = invitations.into_inner().invitations[0].name.clone();
-        Self { customer, contact, ticket: made.name, invitation, policy: made.policy_version }
+        let (ticket, policy) = (made.name, made.policy_version);
+        Self { customer, contact, ticket, order, invitation, policy }
     }
 
     /// By the method's full name without `kefu.` and `v1.`.
     fn requests(&self) -> BTreeMap<&'static str, Value> {
-        let Self { customer, contact, ticket, invitation, policy } = self;
+        let Self { customer, contact, ticket, order, invitation, policy } = self;
         let unit = json!({"orgUnit": RIVERSIDE});
         let title = json!({"en": "Riverside"});
         let of_customer = json!({"name": customer});
@@ -137,6 +152,8 @@ impl Things {
         let of_invitation = json!({"name": invitation});
         let person = json!({"displayName": "王芳"});
         let text = |field: &str| json!({"name": ticket, field: "好的"});
+        let of_order = json!({"name": order});
+        let about_order = |field: &str| json!({"name": order, field: "好的"});
         BTreeMap::from([
             (
                 "customer.OrgUnitService.CreateOrgUnit",
@@ -223,6 +240,30 @@ impl Things {
             ("ticket.TicketService.ListTicketHistory", json!({"parent": ticket})),
             ("ticket.TicketService.ListViolations", unit.clone()),
             ("ticket.TicketService.WatchTickets", unit.clone()),
+            (
+                "ticket.WorkOrderService.IssueWorkOrder",
+                json!({"workOrder": {"dispatchCentre": RIVERSIDE, "task": "查", "requirements": "查",
+                "replyByTime": "2096-10-02T07:06:40Z", "assignee": "wang"}}),
+            ),
+            ("ticket.WorkOrderService.GetWorkOrder", of_order.clone()),
+            ("ticket.WorkOrderService.ListWorkOrders", json!({"dispatchCentre": RIVERSIDE})),
+            ("ticket.WorkOrderService.AcceptWorkOrder", of_order.clone()),
+            ("ticket.WorkOrderService.ReportWorkOrderProgress", about_order("note")),
+            ("ticket.WorkOrderService.DisputeWorkOrder", about_order("reason")),
+            (
+                "ticket.WorkOrderService.DecideWorkOrderDispute",
+                json!({"name": order, "decision": "好的",
+                "outcome": "WORK_ORDER_DISPUTE_OUTCOME_STANDS"}),
+            ),
+            ("ticket.WorkOrderService.CompleteWorkOrder", about_order("result")),
+            (
+                "ticket.WorkOrderService.SignOffWorkOrder",
+                json!({"name": order, "customerName": "王芳", "code": "8042"}),
+            ),
+            ("ticket.WorkOrderService.CallBackWorkOrder", about_order("comment")),
+            ("ticket.WorkOrderService.ArchiveWorkOrder", of_order.clone()),
+            ("ticket.WorkOrderService.VoidWorkOrder", about_order("reason")),
+            ("ticket.WorkOrderService.RenderWorkOrder", of_order),
             (
                 "survey.SurveyPolicyService.ApplySurveyPolicy",
                 json!({"orgUnit": RIVERSIDE, "policy": {"code": "x", "title": title}}),

@@ -5,6 +5,7 @@ mod life;
 mod policy;
 mod properties;
 mod simulation;
+mod work_order;
 
 use std::time::Duration;
 

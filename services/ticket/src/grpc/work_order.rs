@@ -1,0 +1,380 @@
+//! `kefu.ticket.v1.WorkOrderService` (T-16).
+
+use jiff::Timestamp;
+use kefu_api::ticket::v1 as pb;
+use kefu_api::ticket::v1::sign_off_work_order_request::Signature as SignatureKind;
+use kefu_api::ticket::v1::work_order_service_server::WorkOrderService;
+use kefu_rpc::{
+    Etag, Failure, Fault, Language, PageQuery, Precondition, Reason, RequestContext, TextRule,
+    Violations,
+};
+use prost::Message;
+use tonic::{Code, Request, Response, Status};
+use uuid::Uuid;
+
+use super::status::{named, status};
+use super::{Grpc, call, page_size, values};
+use crate::app::Call;
+use crate::app::work_order::NewOrder;
+use crate::domain::{
+    Brief, DisputeOutcome, OrderCommand, OrderMissing, OrderRefusal, OrderStateName, Signature,
+};
+use crate::encode::work_order as encode;
+use crate::store::work_order::OrderQuery;
+
+/// The most states that a list can be asked for: each more than twice.
+const MAX_STATES: usize = 20;
+const TASK: TextRule = TextRule::line(500).required();
+const REQUIREMENTS: TextRule = TextRule::paragraphs(5_000).required();
+const PLACE: TextRule = TextRule::line(200);
+const ASSIGNEE: TextRule = TextRule::line(200);
+const TEAM: TextRule = TextRule::line(100);
+const NOTE: TextRule = TextRule::paragraphs(2_000).required();
+const RESULT: TextRule = TextRule::paragraphs(5_000).required();
+const CUSTOMER_NAME: TextRule = TextRule::line(100).required();
+const IMAGE: TextRule = TextRule::line(500).required();
+const CODE: TextRule = TextRule::line(50).required();
+
+/// What every command on an order names.
+struct Target {
+    call: Call,
+    id: Uuid,
+    etag: Option<Etag>,
+}
+
+fn target(
+    context: &RequestContext,
+    violations: &mut Violations,
+    method: &'static str,
+    (name, etag, request_id): (&str, &str, &str),
+    message: &impl Message,
+) -> Option<Target> {
+    let call = call(context, violations, method, request_id, message);
+    let id = violations.resource_id("name", name, "workOrders");
+    let etag = violations.etag("etag", etag);
+    Some(Target { call, id: id?, etag: etag? })
+}
+
+/// Every command on an order: decode, and hand over.
+macro_rules! command {
+    ($self:ident, $request:ident, $method:literal, |$violations:ident, $message:ident| $decode:expr) => {{
+        let context = RequestContext::of(&$request);
+        let mut $message = $request.into_inner();
+        let request_id = std::mem::take(&mut $message.request_id);
+        let mut $violations = context.violations();
+        let common = (&*$message.name, &*$message.etag, &*request_id);
+        let method = concat!("kefu.ticket.v1.WorkOrderService/", $method);
+        let target = target(&context, &mut $violations, method, common, &$message);
+        let command: Option<OrderCommand> = $decode;
+        let (target, command) = $violations.finish(target.zip(command))?;
+        let Target { call, id, etag } = target;
+        let action = concat!("ticket.", $method);
+        let answer = $self.app.order_command(&call, action, id, etag, command).await;
+        answer.map(Response::new).map_err(|error| status(&context, error))
+    }};
+}
+
+fn text(violations: &mut Violations, field: &str, value: &str, rule: TextRule) -> Option<String> {
+    violations.take(field, rule.apply(value))
+}
+
+#[tonic::async_trait]
+impl WorkOrderService for Grpc {
+    async fn issue_work_order(
+        &self,
+        request: Request<pb::IssueWorkOrderRequest>,
+    ) -> Result<Response<pb::WorkOrder>, Status> {
+        const METHOD: &str = "kefu.ticket.v1.WorkOrderService/IssueWorkOrder";
+        let context = RequestContext::of(&request);
+        let mut message = request.into_inner();
+        let request_id = std::mem::take(&mut message.request_id);
+        let mut violations = context.violations();
+        let call = call(&context, &mut violations, METHOD, &request_id, &message);
+        // A message without an order lacks each of its fields: all of them are named.
+        let order = message.work_order.unwrap_or_default();
+        let new = violations.within("work_order", |violations| new_order(violations, &order));
+        let new = violations.finish(new)?;
+        let answer = self.app.issue_work_order(&call, new).await;
+        answer.map(Response::new).map_err(|error| status(&context, error))
+    }
+
+    async fn get_work_order(
+        &self,
+        request: Request<pb::GetWorkOrderRequest>,
+    ) -> Result<Response<pb::WorkOrder>, Status> {
+        let context = RequestContext::of(&request);
+        let mut violations = context.violations();
+        let id = violations.resource_id("name", &request.get_ref().name, "workOrders");
+        let id = violations.finish(id)?;
+        let order = self.app.get_work_order(context.caller(), id).await;
+        let order = order.map_err(|error| status(&context, error))?;
+        Ok(Response::new(encode::resource(&order)))
+    }
+
+    async fn list_work_orders(
+        &self,
+        request: Request<pb::ListWorkOrdersRequest>,
+    ) -> Result<Response<pb::ListWorkOrdersResponse>, Status> {
+        let context = RequestContext::of(&request);
+        let message = request.into_inner();
+        let mut violations = context.violations();
+        let centre = values::org_unit(&mut violations, "dispatch_centre", &message.dispatch_centre);
+        let size = page_size(&mut violations, message.page_size);
+        let ticket = values::optional_id(&mut violations, "ticket", &message.ticket, "tickets");
+        let mut query = PageQuery::new("ticket.ListWorkOrders")
+            .field(&message.dispatch_centre)
+            .field(&message.ticket)
+            .field([u8::from(message.overdue)]);
+        let mut states = Vec::new();
+        if violations.at_most("states", message.states.len(), MAX_STATES) {
+            for (index, state) in message.states.iter().enumerate() {
+                query = query.field(state.to_be_bytes());
+                let state = violations.enumeration(&format!("states[{index}]"), *state);
+                states.extend(state.and_then(order_state));
+            }
+        }
+        let after: Option<(i64, Uuid)> =
+            violations.page_token("page_token", &message.page_token, &query);
+        let after = after.and_then(|(at, id)| Some((Timestamp::from_microsecond(at).ok()?, id)));
+        let (centre, ticket) = violations.finish(centre.zip(ticket))?;
+        let asked = OrderQuery {
+            centre: centre.to_string(),
+            states,
+            overdue: message.overdue,
+            now: self.app.now(),
+            ticket,
+            after,
+            limit: 0,
+        };
+        let page = self.app.list_work_orders(context.caller(), &centre, asked, size).await;
+        let page = page.map_err(|error| status(&context, error))?;
+        let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
+        Ok(Response::new(pb::ListWorkOrdersResponse {
+            work_orders: page.items.iter().map(encode::resource).collect(),
+            next_page_token: next.unwrap_or_default(),
+        }))
+    }
+
+    async fn accept_work_order(
+        &self,
+        request: Request<pb::AcceptWorkOrderRequest>,
+    ) -> Result<Response<pb::WorkOrder>, Status> {
+        let now = self.app.now();
+        command!(self, request, "AcceptWorkOrder", |violations, message| {
+            values::past_time(&mut violations, "accept_time", message.accept_time, now)
+                .map(|at| OrderCommand::Accept { at })
+        })
+    }
+
+    async fn report_work_order_progress(
+        &self,
+        request: Request<pb::ReportWorkOrderProgressRequest>,
+    ) -> Result<Response<pb::WorkOrder>, Status> {
+        command!(self, request, "ReportWorkOrderProgress", |violations, message| {
+            let note = text(&mut violations, "note", &message.note, NOTE);
+            let next = violations.optional_time("next_reply_time", message.next_reply_time);
+            note.zip(next).map(|(note, next)| OrderCommand::Report { note, next })
+        })
+    }
+
+    async fn dispute_work_order(
+        &self,
+        request: Request<pb::DisputeWorkOrderRequest>,
+    ) -> Result<Response<pb::WorkOrder>, Status> {
+        command!(self, request, "DisputeWorkOrder", |violations, message| {
+            text(&mut violations, "reason", &message.reason, NOTE)
+                .map(|reason| OrderCommand::Dispute { reason })
+        })
+    }
+
+    async fn decide_work_order_dispute(
+        &self,
+        request: Request<pb::DecideWorkOrderDisputeRequest>,
+    ) -> Result<Response<pb::WorkOrder>, Status> {
+        command!(self, request, "DecideWorkOrderDispute", |violations, message| {
+            let outcome = violations.enumeration("outcome", message.outcome).and_then(outcome);
+            text(&mut violations, "decision", &message.decision, values::REASON)
+                .zip(outcome)
+                .map(|(decision, outcome)| OrderCommand::DecideDispute { outcome, decision })
+        })
+    }
+
+    async fn complete_work_order(
+        &self,
+        request: Request<pb::CompleteWorkOrderRequest>,
+    ) -> Result<Response<pb::WorkOrder>, Status> {
+        command!(self, request, "CompleteWorkOrder", |violations, message| {
+            text(&mut violations, "result", &message.result, RESULT)
+                .map(|result| OrderCommand::Complete { result })
+        })
+    }
+
+    async fn sign_off_work_order(
+        &self,
+        request: Request<pb::SignOffWorkOrderRequest>,
+    ) -> Result<Response<pb::WorkOrder>, Status> {
+        let now = self.app.now();
+        command!(self, request, "SignOffWorkOrder", |violations, message| {
+            let customer =
+                text(&mut violations, "customer_name", &message.customer_name, CUSTOMER_NAME);
+            let at = values::past_time(&mut violations, "sign_time", message.sign_time, now);
+            let signature = signature(&mut violations, message.signature.as_ref());
+            customer.zip(at).zip(signature).map(|((customer, at), signature)| {
+                OrderCommand::SignOff { customer, at, signature }
+            })
+        })
+    }
+
+    async fn call_back_work_order(
+        &self,
+        request: Request<pb::CallBackWorkOrderRequest>,
+    ) -> Result<Response<pb::WorkOrder>, Status> {
+        command!(self, request, "CallBackWorkOrder", |violations, message| {
+            text(&mut violations, "comment", &message.comment, NOTE)
+                .map(|comment| OrderCommand::CallBack { comment, supervisor: false })
+        })
+    }
+
+    async fn archive_work_order(
+        &self,
+        request: Request<pb::ArchiveWorkOrderRequest>,
+    ) -> Result<Response<pb::WorkOrder>, Status> {
+        command!(self, request, "ArchiveWorkOrder", |violations, message| Some(
+            OrderCommand::Archive
+        ))
+    }
+
+    async fn void_work_order(
+        &self,
+        request: Request<pb::VoidWorkOrderRequest>,
+    ) -> Result<Response<pb::WorkOrder>, Status> {
+        command!(self, request, "VoidWorkOrder", |violations, message| {
+            text(&mut violations, "reason", &message.reason, values::REASON)
+                .map(|reason| OrderCommand::Void { reason })
+        })
+    }
+
+    async fn render_work_order(
+        &self,
+        request: Request<pb::RenderWorkOrderRequest>,
+    ) -> Result<Response<pb::RenderWorkOrderResponse>, Status> {
+        let context = RequestContext::of(&request);
+        let message = request.into_inner();
+        let mut violations = context.violations();
+        let id = violations.resource_id("name", &message.name, "workOrders");
+        let language = language(&mut violations, &message.language_code, context.language());
+        let (id, language) = violations.finish(id.zip(language))?;
+        let html = self.app.render_work_order(context.caller(), id, language).await;
+        let html = html.map_err(|error| status(&context, error))?;
+        Ok(Response::new(pb::RenderWorkOrderResponse { html }))
+    }
+}
+
+/// All that is required is there, or every missing field is named.
+fn new_order(violations: &mut Violations, order: &pb::WorkOrder) -> Option<NewOrder> {
+    let centre = values::org_unit(violations, "dispatch_centre", &order.dispatch_centre);
+    let ticket = values::optional_id(violations, "ticket", &order.ticket, "tickets");
+    let task = text(violations, "task", &order.task, TASK);
+    let requirements = text(violations, "requirements", &order.requirements, REQUIREMENTS);
+    let place = text(violations, "place", &order.place, PLACE);
+    let reply_by = violations.time("reply_by_time", order.reply_by_time);
+    let assignee = text(violations, "assignee", &order.assignee, ASSIGNEE);
+    let team = text(violations, "assignee_team", &order.assignee_team, TEAM);
+    let (assignee, team) = (assignee?, team?);
+    if assignee.is_empty() && team.is_empty() {
+        let fault = Fault::new(
+            "REQUIRED",
+            "is required, or assignee_team is",
+            "承办人与承办班组至少填写一项",
+        );
+        violations.add("assignee", fault);
+    }
+    let centre = centre?;
+    Some(NewOrder {
+        brief: Brief {
+            dispatch_centre: centre.to_string(),
+            ticket: ticket?,
+            task: task?,
+            requirements: requirements?,
+            place: place?,
+            reply_by: reply_by?,
+            team: Some(team).filter(|team| !team.is_empty()),
+        },
+        centre,
+        assignee: Some(assignee).filter(|assignee| !assignee.is_empty()).map(Into::into),
+    })
+}
+
+fn signature(violations: &mut Violations, signature: Option<&SignatureKind>) -> Option<Signature> {
+    match violations.required("signature", signature)? {
+        SignatureKind::Image(image) => {
+            text(violations, "image", image, IMAGE).map(Signature::Image)
+        }
+        SignatureKind::Code(code) => text(violations, "code", code, CODE).map(Signature::Code),
+    }
+}
+
+fn language(violations: &mut Violations, code: &str, otherwise: Language) -> Option<Language> {
+    match code.split('-').next().unwrap_or_default() {
+        "" => Some(otherwise),
+        tag if tag.eq_ignore_ascii_case("en") => Some(Language::English),
+        tag if tag.eq_ignore_ascii_case("zh") => Some(Language::Chinese),
+        _ => {
+            violations.add("language_code", Fault::malformed("`en` or `zh`"));
+            None
+        }
+    }
+}
+
+fn order_state(state: pb::WorkOrderState) -> Option<OrderStateName> {
+    Some(match state {
+        pb::WorkOrderState::Unspecified => return None,
+        pb::WorkOrderState::Issued => OrderStateName::Issued,
+        pb::WorkOrderState::Accepted => OrderStateName::Accepted,
+        pb::WorkOrderState::Done => OrderStateName::Done,
+        pb::WorkOrderState::SignedOff => OrderStateName::SignedOff,
+        pb::WorkOrderState::CalledBack => OrderStateName::CalledBack,
+        pb::WorkOrderState::Archived => OrderStateName::Archived,
+        pb::WorkOrderState::Voided => OrderStateName::Voided,
+    })
+}
+
+fn outcome(outcome: pb::WorkOrderDisputeOutcome) -> Option<DisputeOutcome> {
+    Some(match outcome {
+        pb::WorkOrderDisputeOutcome::Unspecified => return None,
+        pb::WorkOrderDisputeOutcome::Stands => DisputeOutcome::Stands,
+        pb::WorkOrderDisputeOutcome::Withdrawn => DisputeOutcome::Withdrawn,
+    })
+}
+
+/// Why a work order's command was refused, as a status.
+pub(super) fn refused(context: &RequestContext, refusal: OrderRefusal) -> Status {
+    let message = refusal.to_string();
+    match refusal {
+        OrderRefusal::IllegalState { state, command, missing } => {
+            Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
+                .metadata("state", state.code().to_uppercase())
+                .metadata("command", command)
+                .preconditions(missing.into_iter().map(precondition))
+                .into_status()
+        }
+        OrderRefusal::NotYours { state, command, duty } => {
+            Failure::new(Code::PermissionDenied, Reason::SeparationOfDuties, message)
+                .metadata("state", state.code().to_uppercase())
+                .metadata("command", command)
+                .metadata("duty", duty.code().to_uppercase())
+                .into_status()
+        }
+        OrderRefusal::Fields(faults) => {
+            let mut violations = context.violations();
+            for fault in faults {
+                violations.add(&fault.path, Fault::from(fault.description));
+            }
+            named(violations)
+        }
+    }
+}
+
+fn precondition(missing: OrderMissing) -> Precondition {
+    Precondition::new(missing.code().to_uppercase(), "work_order", missing.words().en)
+}

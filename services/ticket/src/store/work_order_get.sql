@@ -1,0 +1,18 @@
+-- A work order with its reports and objections.
+SELECT id, number, dispatch_centre, year, sequence, revision, policy_version_id, ticket_id, customer_id, task, requirements,
+       place, reply_by AS "reply_by: Timestamp", assignee, assignee_team, issuer, dispatcher,
+       issued_at AS "issued_at: Timestamp", state, accepted_at AS "accepted_at: Timestamp", accepted_by, result,
+       done_at AS "done_at: Timestamp", done_by, signed_name, signed_at AS "signed_at: Timestamp", signature_image,
+       signature_code, sign_off_at AS "sign_off_at: Timestamp", sign_off_by, call_back_comment,
+       called_back_at AS "called_back_at: Timestamp", called_back_by, archived_at AS "archived_at: Timestamp", archived_by,
+       void_reason, voided_at AS "voided_at: Timestamp", voided_by, overdue_since AS "overdue_since: Timestamp",
+       missed_replies, next_fire_at AS "next_fire_at: Timestamp", updated_at AS "updated_at: Timestamp",
+       ARRAY(
+           SELECT ROW(note, next_reply_at, reported_by, reported_at)
+           FROM work_order_progress AS progress WHERE progress.work_order_id = work_order.id ORDER BY position
+       ) AS "progress!: Vec<ProgressRecord>",
+       ARRAY(
+           SELECT ROW(reason, disputed_by, disputed_at, outcome, decision, decided_by, decided_at)
+           FROM work_order_dispute AS dispute WHERE dispute.work_order_id = work_order.id ORDER BY position
+       ) AS "disputes!: Vec<DisputeRecord>"
+FROM work_order WHERE id = $1
