@@ -52,7 +52,7 @@ impl App {
         new: NewOrder,
     ) -> Result<pb::WorkOrder, Error> {
         self.allow(&call.caller, "ticket.IssueWorkOrder", &new.centre)?;
-        self.org_units.require(&new.centre).await?;
+        self.org_units.require(&new.centre, call.deadline).await?;
         for _ in 0..ATTEMPTS {
             if let Some(answer) = self.try_issue(call, &new).await? {
                 return Ok(answer);
