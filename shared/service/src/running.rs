@@ -307,7 +307,9 @@ impl Life {
             return Ok(());
         }
         if let Some(owner) = &self.migrate_as {
-            schema::bring_up_to_date(owner, &self.migrators, &self.deps.shutdown).await?;
+            // Boxed: large, and over before anything else begins.
+            let migrating = schema::bring_up_to_date(owner, &self.migrators, &self.deps.shutdown);
+            Box::pin(migrating).await?;
         } else {
             schema::wait_until_migrated(self.deps.pool()?, &self.migrators).await;
         }

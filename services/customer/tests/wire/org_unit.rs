@@ -9,7 +9,7 @@ use kefu_api::customer::v1::{
 use kefu_identity::role;
 use kefu_policy::{OrgUnitError, OrgUnits, apply_org_unit_changed};
 use kefu_postgres::testing::TestDatabase;
-use kefu_rpc::{ChannelOptions, Transport};
+use kefu_rpc::{ChannelOptions, Deadline, Transport};
 use tonic::{Code, metadata::MetadataMap};
 use uuid::Uuid;
 
@@ -113,20 +113,20 @@ async fn x01_another_context_asks_for_an_org_unit_that_its_copy_lacks() {
     let path = |text: &str| text.parse::<kefu_identity::OrgUnit>().unwrap();
 
     let asking = OrgUnits::new(pool.clone(), world.transport(0), Arc::clone(&sign));
-    asking.require(&path("group/north")).await.unwrap();
-    let refused = asking.require(&path("group/nowhere")).await.unwrap_err();
+    asking.require(&path("group/north"), Deadline(None)).await.unwrap();
+    let refused = asking.require(&path("group/nowhere"), Deadline(None)).await.unwrap_err();
     assert!(matches!(&refused, OrgUnitError::Unknown(unit) if unit.as_str() == "group/nowhere"));
 
     // Nobody listens there any more.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gone = Transport::remote(&format!("http://{closed}"), &ChannelOptions::default()).unwrap();
     let alone = OrgUnits::new(pool.clone(), gone, sign);
-    let failed = alone.require(&path("group/north")).await.unwrap_err();
+    let failed = alone.require(&path("group/north"), Deadline(None)).await.unwrap_err();
     assert!(matches!(failed, OrgUnitError::CustomerUnavailable(Code::Unavailable)), "{failed:?}");
     let event = OrgUnitChanged { path: "group/north".into(), title: None };
     let now = world.shared_clock.now();
     let mut conn = pool.acquire().await.unwrap();
     apply_org_unit_changed(&mut conn, Uuid::from_u128(1), 1, now, &event).await.unwrap();
     drop(conn);
-    alone.require(&path("group/north")).await.unwrap();
+    alone.require(&path("group/north"), Deadline(None)).await.unwrap();
 }

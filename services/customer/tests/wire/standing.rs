@@ -133,8 +133,8 @@ async fn x07_standings_are_shown_to_those_who_may_read_their_departments() {
     let theirs = south.grade(&name, line).await.unwrap();
     assert!(north.standings(&name).await.is_empty(), "the archive is its own, the grade is not");
     let own = world.manager().grade(&name, standing(SALES, "preferred")).await.unwrap();
-    assert_eq!(south.standings(&name).await, [theirs.clone()]);
-    assert_eq!(north.standings(&name).await, [own.clone()]);
+    assert_eq!(south.standings(&name).await, std::slice::from_ref(&theirs));
+    assert_eq!(north.standings(&name).await, std::slice::from_ref(&own));
     assert_eq!(world.manager().standings(&name).await, [own, theirs]);
 
     let mut operator = world.desk("operator", "group", role::OPERATOR);

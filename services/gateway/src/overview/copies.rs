@@ -99,7 +99,7 @@ mod tests {
 
     fn section(subject: &str) -> TicketSection {
         let ticket = Ticket { subject: subject.to_owned(), ..Ticket::default() };
-        TicketSection { status: None, tickets: vec![ticket] }
+        TicketSection { tickets: vec![ticket], ..TicketSection::default() }
     }
 
     fn key(subject: &str, unit: &str, role: &str, customer: u128) -> Key {

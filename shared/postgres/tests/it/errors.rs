@@ -58,9 +58,11 @@ async fn a_broken_constraint_is_told_by_kind_and_name() {
 #[tokio::test]
 async fn x03_of_two_concurrent_changes_the_second_is_a_conflict() {
     let pool = context().await.pool().unwrap();
-    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
-    let mut first = pool.begin_with(begin).await.unwrap();
-    let mut second = pool.begin_with(begin).await.unwrap();
+    let mut first = kefu_postgres::begin(&pool).await.unwrap();
+    let mut second = kefu_postgres::begin(&pool).await.unwrap();
+    for tx in [&mut first, &mut second] {
+        tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await.unwrap();
+    }
     second.execute("SELECT * FROM tally").await.unwrap();
     first.execute("UPDATE tally SET amount = 1 WHERE id = 1").await.unwrap();
     first.commit().await.unwrap();
