@@ -30,7 +30,9 @@ type Times = (
     Option<Timestamp>,
 );
 type Fulfilment = (Option<Timestamp>, Option<String>, Option<Timestamp>);
-type ClockRecord = (String, String, i32, Times, Fulfilment, Option<serde_json::Value>);
+type Json = Option<serde_json::Value>;
+type Notes = (i16, Json, Json, Json);
+type ClockRecord = (String, String, i32, Times, Fulfilment, Json, Notes);
 
 /// Serves until the process ends.
 ///
@@ -101,9 +103,9 @@ fn ticket(row: &PgRow) -> Result<pb::Ticket, sqlx::Error> {
     let contact = id(8, "contacts")?;
     let state = number(&STATES, &text(25)?);
     let since: Option<Timestamp> = row.try_get(26)?;
-    let clocks: Vec<ClockRecord> = row.try_get(38)?;
-    let verdicts: Vec<(i16, i32, String, String, String, Timestamp)> = row.try_get(39)?;
-    let escalations: Vec<(String, i16, i16, i32, String, Timestamp)> = row.try_get(40)?;
+    let clocks: Vec<ClockRecord> = row.try_get(39)?;
+    let verdicts: Vec<(i16, i32, String, String, String, Timestamp)> = row.try_get(40)?;
+    let escalations: Vec<(String, i16, i16, i32, String, Timestamp)> = row.try_get(41)?;
     Ok(pb::Ticket {
         name: id(0, "tickets")?,
         number: text(1)?,
@@ -127,12 +129,12 @@ fn ticket(row: &PgRow) -> Result<pb::Ticket, sqlx::Error> {
         receiver_level: row.try_get::<i16, _>(22)?.into(),
         cycle: row.try_get(23)?,
         state,
-        solution: optional(31)?,
-        resolve_time: at(33)?,
-        first_response_time: at(34)?,
+        solution: optional(32)?,
+        resolve_time: at(34)?,
+        first_response_time: at(35)?,
         close_time: if state == pb::TicketState::Closed as i32 { time(since) } else { None },
-        create_time: at(36)?,
-        update_time: at(37)?,
+        create_time: at(37)?,
+        update_time: at(38)?,
         clocks: clocks.into_iter().map(clock).collect(),
         verdicts: verdicts
             .into_iter()
@@ -148,7 +150,7 @@ fn ticket(row: &PgRow) -> Result<pb::Ticket, sqlx::Error> {
         escalations: escalations
             .into_iter()
             .map(|(cause, from, to, cycle, reason, escalated_at)| pb::Escalation {
-                cause: number(&["breach", "verdict", "manager"], &cause),
+                cause: number(&["breach", "verdict", "manager", "step"], &cause),
                 from_level: from.into(),
                 to_level: to.into(),
                 cycle,
@@ -158,11 +160,12 @@ fn ticket(row: &PgRow) -> Result<pb::Ticket, sqlx::Error> {
             .collect(),
         policy_version: id(3, "ticketPolicyVersions")?,
         etag: kefu_rpc::Etag::of_revision(row.try_get(2)?).to_string(),
+        ..pb::Ticket::default()
     })
 }
 
 fn clock(record: ClockRecord) -> pb::Clock {
-    let (rule, kind, cycle, times, (fulfilled_at, ..), pauses) = record;
+    let (rule, kind, cycle, times, (fulfilled_at, ..), pauses, (round, ..)) = record;
     let (started, due, _, _, breached_at, cancelled_at) = times;
     let state = if cancelled_at.is_some() {
         pb::ClockState::Cancelled
@@ -184,6 +187,10 @@ fn clock(record: ClockRecord) -> pb::Clock {
         due_time: time(due),
         fulfill_time: time(fulfilled_at),
         breach_time: time(breached_at),
+        round: round.into(),
+        // What the product knows of pauses that were none.
+        paused_duration: Some(prost_types::Duration::default()),
+        ..pb::Clock::default()
     }
 }
 
@@ -202,7 +209,8 @@ const STATES: [&str; 9] = [
     "cancelled",
 ];
 const PRIORITIES: [&str; 4] = ["low", "normal", "high", "urgent"];
-const CLOCKS: [&str; 4] = ["first_response", "resolution", "result_feedback", "call_back"];
+const CLOCKS: [&str; 5] =
+    ["first_response", "resolution", "result_feedback", "call_back", "progress_update"];
 
 /// The number of a word in an enumeration whose first word has number 1.
 fn number(words: &[&str], word: &str) -> i32 {

@@ -320,6 +320,8 @@ fn create_script() -> anyhow::Result<String> {
         later("0.5"),
         later("0.5"),
         ":event_type::text".to_owned(),
+        // No steps of escalation.
+        "array_fill(NULL::jsonb, ARRAY[:clocks::int])".to_owned(),
     ];
     let statement = substitute(CREATE_TICKETS, &arguments)?;
     Ok(format!(
@@ -408,7 +410,7 @@ mod tests {
         let parameters = CREATE_TICKETS.split('$').skip(1).filter_map(|part| {
             part.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()
         });
-        assert_eq!(parameters.max(), Some(41));
+        assert_eq!(parameters.max(), Some(42));
     }
 
     #[test]

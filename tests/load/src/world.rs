@@ -175,7 +175,10 @@ fn ticket_policy() -> ticket::TicketPolicy {
         }),
         clocks: vec![
             clock("first-response", ticket::ClockKind::FirstResponse, elapsed(24), 80),
-            clock("resolution", ticket::ClockKind::Resolution, days(3), 50),
+            ticket::ClockRule {
+                on_reopen: ticket::ReopenMode::Restart.into(),
+                ..clock("resolution", ticket::ClockKind::Resolution, days(3), 50)
+            },
             clock("feedback", ticket::ClockKind::ResultFeedback, elapsed(48), 0),
             clock("call-back", ticket::ClockKind::CallBack, days(1), 0),
         ],
@@ -201,7 +204,7 @@ fn ticket_policy() -> ticket::TicketPolicy {
             grade: "vip".to_owned(),
             priority: ticket::TicketPriority::Urgent.into(),
         }],
-        violations: Vec::new(),
+        ..ticket::TicketPolicy::default()
     }
 }
 

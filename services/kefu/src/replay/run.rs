@@ -289,7 +289,13 @@ async fn call(
             retrying(async || client.tickets().respond_ticket(request.clone()).await).await
         }
         What::Wait(reason) => {
-            let request = PauseTicketRequest { name, reason, etag, request_id };
+            let request = PauseTicketRequest {
+                name,
+                reason,
+                etag,
+                request_id,
+                ..PauseTicketRequest::default()
+            };
             retrying(async || client.tickets().pause_ticket(request.clone()).await).await
         }
         What::Resume => {

@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::{Change, ClockEntry, Complainant, State, Ticket, What};
 use crate::store::clock::pauses_json;
+use crate::store::clock_note::{announcements_json, revisions_json, steps_json};
+use crate::store::follow_up::follow_up_json;
 
 /// The fields of a ticket that a registration sets, but for the number, which only the statement knows.
 #[derive(Serialize)]
@@ -81,6 +83,13 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
     if let What::Responded { message, .. } | What::ResultFedBack { message } = &change.what {
         after.insert("message".to_owned(), message.as_str().into());
     }
+    if let What::Assessed { reason, .. } = &change.what {
+        after.insert("assess_reason".to_owned(), reason.as_str().into());
+    }
+    if let What::ClockEscalated { step, notify, .. } = &change.what {
+        after.insert("step".to_owned(), (&**step).into());
+        after.insert("notify_level".to_owned(), notify.map(|level| level.number()).into());
+    }
     if let Some(verdict) = change.verdict() {
         let verdict = json!({
             "value": verdict.value, "cycle": verdict.cycle, "source": verdict.source.code(),
@@ -134,6 +143,8 @@ fn fields(ticket: &Ticket) -> Map<String, Value> {
         ("category", details.category.as_str().into()),
         ("product", details.product.as_str().into()),
         ("tags", details.tags.as_slice().into()),
+        ("severity", ticket.severity.number().into()),
+        ("follow_up", ticket.state.follow_up().map(follow_up_json).into()),
         ("handler", ticket.handler.as_deref().into()),
         ("receiver_level", ticket.receiver_level.number().into()),
         ("cycle", ticket.cycle.into()),
@@ -149,7 +160,7 @@ fn fields(ticket: &Ticket) -> Map<String, Value> {
     values.into_iter().map(|(field, value)| (field.to_owned(), value)).collect()
 }
 
-/// The ledger by rule and cycle, e.g. `first-response/1`.
+/// The ledger by rule, cycle and, from the second on, round, e.g. `first-response/1`, `progress/1/2`.
 fn clocks(ticket: &Ticket) -> Map<String, Value> {
     let entry = |clock: &ClockEntry| {
         let mut fields = Map::new();
@@ -167,7 +178,14 @@ fn clocks(ticket: &Ticket) -> Map<String, Value> {
         add("fulfilled_by", clock.fulfilled.as_ref().map(|fulfilled| &*fulfilled.by).into());
         add("cancelled_at", time(clock.cancelled_at));
         add("pauses", pauses_json(clock).unwrap_or_default());
-        (format!("{}/{}", clock.rule, clock.cycle), Value::Object(fields))
+        add("steps", steps_json(clock).unwrap_or_default());
+        add("announcements", announcements_json(clock).unwrap_or_default());
+        add("revisions", revisions_json(clock).unwrap_or_default());
+        let name = match clock.round {
+            1 => format!("{}/{}", clock.rule, clock.cycle),
+            round => format!("{}/{}/{round}", clock.rule, clock.cycle),
+        };
+        (name, Value::Object(fields))
     };
     ticket.clocks.iter().map(entry).collect()
 }

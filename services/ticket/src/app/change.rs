@@ -45,7 +45,17 @@ pub(crate) async fn record(
         steps.push(Step { earlier, later: now.clone(), change, violation });
     }
     let customer = customer_of(&now);
+    let follows_up = before.state.follow_up() != now.state.follow_up();
+    if follows_up && now.state.follow_up().is_none() {
+        store::follow_up::clear(conn, &now).await?;
+    }
     store::ticket::update(conn, &now, before.revision).await?;
+    if follows_up {
+        store::follow_up::save(conn, &now).await?;
+    }
+    if before.severity != now.severity {
+        store::follow_up::save_severity(conn, &now).await?;
+    }
     save_clocks(conn, &before, &now, customer).await?;
     for step in &steps {
         save_step(conn, ids, step, customer).await?;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::error::check_etag;
 use super::{App, Call, Error, Page, change, one_more};
-use crate::domain::{Actor, Command, Ticket, decide, explain};
+use crate::domain::{Actor, Command, Ticket, apply, decide, explain};
 use crate::encode::{clock, ticket as encode};
 use crate::store;
 use crate::store::history::HistoryRow;
@@ -129,6 +129,32 @@ impl App {
         let answer = work.commit(encode::resource(&ticket)).await?;
         self.timers.expect(ticket.next_fire_at());
         Ok(answer)
+    }
+
+    /// What a command would make of a ticket. Nothing is written, and no request id is claimed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::EtagStale`], [`Error::Refused`].
+    pub async fn preview(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        id: Uuid,
+        etag: Option<Etag>,
+        command: Command,
+    ) -> Result<pb::Ticket, Error> {
+        let mut conn = self.read().await?;
+        let row = store::ticket::find(&mut conn, id).await?.ok_or_else(|| not_found(id))?;
+        self.allow_at(caller, action, &row.org_unit)?;
+        let (mut ticket, version) = self.judged(&mut conn, row).await?;
+        check_etag(etag, ticket.revision)?;
+        let actor = Actor::staff(caller.subject());
+        let changes = decide(&ticket, &version.policy, command, &actor, self.now())?;
+        let (revision, updated_at) = (ticket.revision, ticket.updated_at);
+        changes.iter().for_each(|change| apply(&mut ticket, change));
+        // It is still the ticket that it was.
+        (ticket.revision, ticket.updated_at) = (revision, updated_at);
+        Ok(encode::resource(&ticket))
     }
 }
 

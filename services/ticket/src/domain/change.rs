@@ -5,12 +5,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    clock::{ClockChange, ClockEffect},
+    clock::{ClockChange, ClockEffect, ClockEntry},
     escalation::Escalation,
     ticket::{Details, Open, Solution, State, Ticket},
     verdict::Verdict,
     violation::ProposedViolation,
-    word::{Actor, Subject},
+    waiting::FollowUp,
+    word::{Actor, ReceiverLevel, Severity, Subject},
 };
 
 /// One change.
@@ -44,6 +45,8 @@ pub enum What {
     Paused {
         /// For whom or what.
         reason: String,
+        /// What the policy does about it meanwhile.
+        follow_up: Option<FollowUp>,
     },
     /// It goes on.
     Resumed,
@@ -94,6 +97,47 @@ pub enum What {
         /// The handling form where the policy raises the ticket.
         escalation: Option<Escalation>,
     },
+    /// A step of a clock's escalation was taken (T-07).
+    ClockEscalated {
+        /// The promise.
+        rule: Arc<str>,
+        /// Its cycle.
+        cycle: u32,
+        /// Name of the step.
+        step: Arc<str>,
+        /// Which level is told.
+        notify: Option<ReceiverLevel>,
+        /// The handling form where the step raises the ticket.
+        escalation: Option<Escalation>,
+    },
+    /// The owner said that it will not finish in time (T-08).
+    DelayAnnounced {
+        /// The promise.
+        rule: Arc<str>,
+        /// Its cycle.
+        cycle: u32,
+    },
+    /// The severity was changed (T-03).
+    Assessed {
+        /// Before.
+        from: Severity,
+        /// After.
+        to: Severity,
+        /// Why.
+        reason: String,
+        /// Who may handle it now.
+        level: ReceiverLevel,
+    },
+    /// The customer is reminded that the ticket waits (T-06).
+    ReminderDue {
+        /// Code of the pause reason.
+        reason: Arc<str>,
+    },
+    /// Closing what waits so long is proposed (T-06).
+    CloseProposed {
+        /// Code of the pause reason.
+        reason: Arc<str>,
+    },
 }
 
 impl Change {
@@ -113,6 +157,11 @@ impl Change {
             What::Updated(_) => "UpdateTicket",
             What::ClockWarned { .. } => "WarnClock",
             What::ClockBreached { .. } => "BreachClock",
+            What::ClockEscalated { .. } => "EscalateClock",
+            What::DelayAnnounced { .. } => "AnnounceDelay",
+            What::Assessed { .. } => "AssessTicket",
+            What::ReminderDue { .. } => "RemindCustomer",
+            What::CloseProposed { .. } => "ProposeClose",
         }
     }
 
@@ -130,7 +179,9 @@ impl Change {
     pub fn escalation(&self) -> Option<&Escalation> {
         match &self.what {
             What::Escalated(escalation) | What::Reopened { escalation, .. } => Some(escalation),
-            What::ClockBreached { escalation, .. } => escalation.as_ref(),
+            What::ClockBreached { escalation, .. } | What::ClockEscalated { escalation, .. } => {
+                escalation.as_ref()
+            }
             _ => None,
         }
     }
@@ -168,8 +219,10 @@ fn apply_clock(ticket: &mut Ticket, change: &ClockChange) {
         ticket.clocks.push((**entry).clone());
         return;
     }
-    let same = |cycle: u32, rule: &str| cycle == change.cycle && rule == &*change.rule;
-    if let Some(entry) = ticket.clocks.iter_mut().find(|entry| same(entry.cycle, &entry.rule)) {
+    let named = |entry: &&mut ClockEntry| {
+        (entry.cycle, entry.round) == (change.cycle, change.round) && entry.rule == change.rule
+    };
+    if let Some(entry) = ticket.clocks.iter_mut().find(named) {
         entry.apply(&change.effect);
     }
 }
@@ -177,7 +230,21 @@ fn apply_clock(ticket: &mut Ticket, change: &ClockChange) {
 fn apply_what(ticket: &mut Ticket, change: &Change) {
     match &change.what {
         What::Registered | What::ClockWarned { .. } | What::ClockBreached { .. } => {}
-        What::Escalated(_) => {}
+        What::Escalated(_) | What::ClockEscalated { .. } | What::DelayAnnounced { .. } => {}
+        What::Assessed { to, level, .. } => {
+            ticket.severity = *to;
+            ticket.receiver_level = ticket.receiver_level.max(*level);
+        }
+        What::ReminderDue { .. } => {
+            if let State::Waiting { follow_up: Some(follow_up), .. } = &mut ticket.state {
+                follow_up.reminded_at = Some(change.effective_at);
+            }
+        }
+        What::CloseProposed { .. } => {
+            if let State::Waiting { follow_up: Some(follow_up), .. } = &mut ticket.state {
+                follow_up.proposed_at = Some(change.effective_at);
+            }
+        }
         What::Responded { sent_at, .. } => {
             heard(ticket, *sent_at);
             handled(ticket, change.actor.subject());
@@ -188,10 +255,11 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
                 _ => {}
             }
         }
-        What::Paused { reason } => {
+        What::Paused { reason, follow_up } => {
             if let State::Open(resume_to) = ticket.state {
-                let reason = reason.clone();
-                ticket.state = State::Waiting { reason, since: change.effective_at, resume_to };
+                let (reason, follow_up) = (reason.clone(), follow_up.clone());
+                let since = change.effective_at;
+                ticket.state = State::Waiting { reason, since, resume_to, follow_up };
             }
         }
         What::Resumed => {

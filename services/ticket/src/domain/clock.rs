@@ -1,4 +1,4 @@
-//! The clock ledger: one entry per ticket, rule and cycle (T-05 to T-07).
+//! The clock ledger: one entry per ticket, rule, cycle and round (T-05 to T-08).
 //!
 //! An entry is live while it runs or pauses, and live once only: fulfilled, breached or cancelled
 //! it never runs again. A ticket has at most one live entry per rule.
@@ -9,9 +9,13 @@ use jiff::Timestamp;
 use kefu_calendar::{Calendar, DueError, Timeline};
 
 use super::{
+    clock_note::{Announcement, Deadlines, Revision, Step},
     policy::ClockRule,
     word::{ClockKind, Subject, coded},
 };
+
+/// What holds a promise up from its solution to the reopening (T-06), in both languages.
+const SOLVED: &str = "solved, until it was reopened / 已处理，至重开为止";
 
 coded! {
     /// Whether a promise still runs and whether it was kept.
@@ -49,6 +53,8 @@ pub struct ClockEntry {
     pub kind: ClockKind,
     /// The cycle that it belongs to, from 1.
     pub cycle: u32,
+    /// Counts the promises of this rule in the cycle from 1.
+    pub round: u32,
     /// Its start, its target and its pauses.
     pub timeline: Timeline,
     /// The deadline as it was computed at the start or the last resumption; none while an open
@@ -65,6 +71,12 @@ pub struct ClockEntry {
     pub fulfilled: Option<Fulfilment>,
     /// When it ended without need.
     pub cancelled_at: Option<Timestamp>,
+    /// The steps of its escalation, in the order of the rule.
+    pub steps: Vec<Step>,
+    /// The delays announced before the deadline, oldest first. They move nothing (T-08).
+    pub announcements: Vec<Announcement>,
+    /// The changes of severity that moved the deadline, oldest first.
+    pub revisions: Vec<Revision>,
 }
 
 /// What a clock does when its time comes.
@@ -74,6 +86,8 @@ pub enum Alarm {
     Warn,
     /// Is broken.
     Breach,
+    /// Takes the step at this place of [`ClockEntry::steps`].
+    Step(usize),
 }
 
 impl ClockEntry {
@@ -88,11 +102,17 @@ impl ClockEntry {
         at: Timestamp,
     ) -> Result<Self, DueError> {
         let timeline = Timeline::new(at, rule.target);
-        let (due, warn_at) = deadlines(&timeline, calendar, rule.warn_percent)?;
-        Ok(Self {
+        let deadlines = Deadlines::of(&timeline, calendar, Some(rule))?;
+        Ok(Self::new(rule, cycle, timeline, deadlines))
+    }
+
+    fn new(rule: &ClockRule, cycle: u32, timeline: Timeline, deadlines: Deadlines) -> Self {
+        let Deadlines { due, warn_at, steps } = deadlines;
+        Self {
             rule: rule.name.clone(),
             kind: rule.kind,
             cycle,
+            round: 1,
             timeline,
             due,
             warn_at,
@@ -100,7 +120,52 @@ impl ClockEntry {
             breached_at: None,
             fulfilled: None,
             cancelled_at: None,
-        })
+            steps,
+            announcements: Vec::new(),
+            revisions: Vec::new(),
+        }
+    }
+
+    /// The promise as the next cycle takes it up: it goes on where it stood when it was kept, and
+    /// the time until `at` is a pause (T-06). None where nothing is left of it.
+    pub(super) fn reopened(
+        &self,
+        rule: &ClockRule,
+        calendar: &Calendar,
+        at: Timestamp,
+    ) -> Result<Option<Self>, DueError> {
+        let Some(kept) = self.fulfilled.as_ref().filter(|_| self.breached_at.is_none()) else {
+            return Ok(None);
+        };
+        let mut timeline = self.timeline.clone();
+        timeline.retarget(rule.target);
+        let held = timeline.pause(kept.at, SOLVED).and_then(|()| timeline.resume(at));
+        if held.is_err() || timeline.remaining_at(calendar, at).is_zero() {
+            return Ok(None);
+        }
+        let deadlines = Deadlines::of(&timeline, calendar, Some(rule))?;
+        let deadlines = deadlines.not_before(at, false).after(&self.steps);
+        let mut next = Self::new(rule, self.cycle + 1, timeline, deadlines);
+        next.warned_at = self.warned_at;
+        Ok(Some(next))
+    }
+
+    /// The promise under another rule of the same kind: what was used up and every pause count
+    /// towards the new target. What that makes overdue is due at `revision.at` (T-06).
+    pub(super) fn revised(
+        &self,
+        rule: &ClockRule,
+        calendar: &Calendar,
+        revision: Revision,
+    ) -> Result<Self, DueError> {
+        let mut timeline = self.timeline.clone();
+        timeline.retarget(rule.target);
+        let deadlines = Deadlines::of(&timeline, calendar, Some(rule))?;
+        let deadlines = deadlines.not_before(revision.at, timeline.is_paused());
+        let mut next = Self::new(rule, self.cycle, timeline, deadlines);
+        next.announcements = self.announcements.clone();
+        next.revisions = self.revisions.iter().cloned().chain([revision]).collect();
+        Ok(next)
     }
 
     /// Whether it was kept, as far as known.
@@ -136,19 +201,34 @@ impl ClockEntry {
     /// When it next has something to do, and what.
     #[must_use]
     pub fn next_alarm(&self) -> Option<(Timestamp, Alarm)> {
-        if self.state() != ClockState::Running {
+        let runs = self.state() == ClockState::Running;
+        if !runs && !self.is_overdue() {
             return None;
         }
-        let warn = self.warn_at.filter(|_| self.warned_at.is_none());
+        let warn = self.warn_at.filter(|_| runs && self.warned_at.is_none());
         let warn = warn.map(|at| (at, Alarm::Warn));
-        warn.into_iter().chain(self.due.map(|at| (at, Alarm::Breach))).min()
+        let breach = self.due.filter(|_| runs).map(|at| (at, Alarm::Breach));
+        let steps = self.steps.iter().enumerate().filter(|(_, step)| step.taken_at.is_none());
+        let steps = steps.filter_map(|(place, step)| Some((step.at?, Alarm::Step(place))));
+        warn.into_iter().chain(breach).chain(steps).min()
+    }
+
+    /// Whether it was broken and still waits to be fulfilled.
+    #[must_use]
+    pub fn is_overdue(&self) -> bool {
+        self.breached_at.is_some() && self.fulfilled.is_none() && self.cancelled_at.is_none()
+    }
+
+    /// Whether something can still become of it by itself.
+    pub(super) fn is_pending(&self) -> bool {
+        self.is_live() || self.next_alarm().is_some()
     }
 
     /// When it stopped to count: fulfilled, cancelled or broken, whichever is known best.
     #[must_use]
     pub fn ended_at(&self) -> Option<Timestamp> {
         let fulfilled = self.fulfilled.as_ref().map(|fulfilled| fulfilled.at);
-        fulfilled.or(self.cancelled_at).or(self.breached_at)
+        fulfilled.or(self.breached_at).or(self.cancelled_at)
     }
 
     /// How much of the target is used up at `now`; what came after its end does not count.
@@ -174,6 +254,17 @@ impl ClockEntry {
         self.ended_at().map_or(now, |end| end.min(now))
     }
 
+    /// The sum of its pauses that have ended, and since when it stands still (T-06).
+    #[must_use]
+    pub fn pauses(&self) -> (Duration, Option<Timestamp>) {
+        let since = self.timeline.pauses().last().filter(|pause| pause.to.is_none());
+        let since = since.map(|pause| pause.from);
+        match self.ended_at() {
+            Some(end) => (self.timeline.paused_at(end), None),
+            None => (self.timeline.paused_at(since.unwrap_or(Timestamp::MAX)), since),
+        }
+    }
+
     /// Whether an answer of `at` would say more than what is on record: nothing is, or a later one.
     pub(super) fn is_fulfilled_by(&self, at: Timestamp) -> bool {
         let open = self.cancelled_at.is_none() && at >= self.timeline.started();
@@ -184,14 +275,15 @@ impl ClockEntry {
     pub(super) fn resumption(
         &self,
         calendar: &Calendar,
-        warn_percent: Option<u32>,
+        rule: Option<&ClockRule>,
         at: Timestamp,
     ) -> Result<ClockEffect, DueError> {
         let mut timeline = self.timeline.clone();
         // Refused only if it is not paused; then its deadlines are what they were.
         _ = timeline.resume(at);
-        let (due, warn_at) = deadlines(&timeline, calendar, warn_percent)?;
-        Ok(ClockEffect::Resumed { at, due, warn_at })
+        let deadlines = Deadlines::of(&timeline, calendar, rule)?;
+        let Deadlines { due, warn_at, steps } = deadlines.not_before(at, false).after(&self.steps);
+        Ok(ClockEffect::Resumed { at, due, warn_at, steps })
     }
 
     /// Takes an effect. Total: what does not fit leaves it as it was.
@@ -202,12 +294,26 @@ impl ClockEntry {
                 if self.is_live() && self.timeline.pause(*at, reason.as_str()).is_ok() {
                     self.due = None;
                     self.warn_at = None;
+                    let steps = self.steps.iter_mut().filter(|step| step.taken_at.is_none());
+                    steps.for_each(|step| step.at = None);
                 }
             }
-            ClockEffect::Resumed { at, due, warn_at } => {
+            ClockEffect::Resumed { at, due, warn_at, steps } => {
                 if self.timeline.resume(*at).is_ok() {
                     self.due = *due;
                     self.warn_at = *warn_at;
+                    self.steps.clone_from(steps);
+                }
+            }
+            ClockEffect::Stepped { step, at } => {
+                let step = self.steps.iter_mut().find(|known| known.name == *step);
+                if let Some(step) = step.filter(|step| step.taken_at.is_none()) {
+                    step.taken_at = Some(*at);
+                }
+            }
+            ClockEffect::Announced(announcement) => {
+                if self.state() == ClockState::Running {
+                    self.announcements.push(announcement.clone());
                 }
             }
             ClockEffect::Warned { at } => self.warned_at = self.warned_at.or(Some(*at)),
@@ -218,24 +324,12 @@ impl ClockEntry {
                 }
             }
             ClockEffect::Cancelled { at } => {
-                if self.is_live() {
+                if self.is_pending() {
                     self.cancelled_at = Some(*at);
                 }
             }
         }
     }
-}
-
-type Deadlines = (Option<Timestamp>, Option<Timestamp>);
-
-fn deadlines(
-    timeline: &Timeline,
-    calendar: &Calendar,
-    warn_percent: Option<u32>,
-) -> Result<Deadlines, DueError> {
-    let due = timeline.due(calendar)?;
-    let warn = warn_percent.map(|percent| timeline.at_share(calendar, percent));
-    Ok((due, warn.transpose()?.flatten()))
 }
 
 /// What happens to one entry of the ledger.
@@ -245,6 +339,8 @@ pub struct ClockChange {
     pub rule: Arc<str>,
     /// The cycle.
     pub cycle: u32,
+    /// The round.
+    pub round: u32,
     /// What happens.
     pub effect: ClockEffect,
 }
@@ -269,7 +365,18 @@ pub enum ClockEffect {
         due: Option<Timestamp>,
         /// The warning that comes of it.
         warn_at: Option<Timestamp>,
+        /// The steps that come of it, with those that were taken.
+        steps: Vec<Step>,
     },
+    /// A step of its escalation was taken.
+    Stepped {
+        /// Name of the step.
+        step: Arc<str>,
+        /// When it was time.
+        at: Timestamp,
+    },
+    /// The owner announced a delay.
+    Announced(Announcement),
     /// The owner was warned.
     Warned {
         /// When it was time.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::ticket::Details;
+use super::{ticket::Details, word::Severity};
 
 /// What is asked for. Texts were checked for length and characters by whoever decoded them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Command {
     Pause {
         /// For whom or what, and why.
         reason: String,
+        /// Code of the policy's pause reason; empty where the policy has none.
+        code: String,
     },
     /// Go on after waiting.
     Resume,
@@ -66,6 +68,23 @@ pub enum Command {
         /// All of it, as it should be.
         details: Details,
     },
+    /// Say before the deadline of a running clock that it will not be met (T-08).
+    AnnounceDelay {
+        /// The promise, in the present cycle.
+        rule: String,
+        /// When it will be done: in the future and after the deadline.
+        new_due: Timestamp,
+        /// Why, for the customer.
+        reason: String,
+    },
+    /// Change how much it weighs, and with it what was promised (T-03, T-06). Possible until the
+    /// ticket ends; without a difference nothing changes.
+    Assess {
+        /// How much it weighs.
+        severity: Severity,
+        /// Why.
+        reason: String,
+    },
     /// Do what the clocks have to do until now (T-07). Never refused.
     FireTimers,
 }
@@ -84,6 +103,8 @@ impl Command {
             Self::Escalate { .. } => "EscalateTicket",
             Self::Cancel { .. } => "CancelTicket",
             Self::UpdateDetails { .. } => "UpdateTicket",
+            Self::AnnounceDelay { .. } => "AnnounceDelay",
+            Self::Assess { .. } => "AssessTicket",
             Self::FireTimers => "FireTimers",
         }
     }

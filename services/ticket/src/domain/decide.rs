@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
+    announce, assess,
     change::{Change, What},
     command::Command,
     escalation::{self, EscalationCause},
@@ -12,6 +13,7 @@ use super::{
     ticket::{Details, Solution, State, Ticket},
     timers::{Until, settle},
     verdict,
+    waiting::FollowUp,
     word::{Actor, ClockKind, Fault},
 };
 
@@ -38,7 +40,7 @@ pub fn decide(
     let name = command.name();
     match command {
         Command::Respond { message, sent_at } => respond(&mut story, name, message, sent_at)?,
-        Command::Pause { reason } => pause(&mut story, name, reason)?,
+        Command::Pause { reason, code } => pause(&mut story, name, reason, &code)?,
         Command::Resume => resume(&mut story, name)?,
         Command::Resolve { solution } => resolve(&mut story, name, solution)?,
         Command::FeedBack { message } => feed_back(&mut story, name, message)?,
@@ -49,6 +51,12 @@ pub fn decide(
         Command::Escalate { reason } => escalate(&mut story, name, reason)?,
         Command::Cancel { reason } => cancel(&mut story, name, reason)?,
         Command::UpdateDetails { details } => update(&mut story, name, details)?,
+        Command::AnnounceDelay { rule, new_due, reason } => {
+            announce::announce(&mut story, name, &rule, new_due, reason)?;
+        }
+        Command::Assess { severity, reason } => {
+            assess::assess(&mut story, name, severity, reason)?;
+        }
         Command::FireTimers => {}
     }
     let now = story.now;
@@ -89,11 +97,17 @@ fn respond(
     settle(story, Until::Before(sent_at));
     let mut clocks = Vec::new();
     story.fulfil(ClockKind::FirstResponse, sent_at, &mut clocks)?;
+    story.progress(sent_at, &mut clocks)?;
     story.record_as(story.actor.clone(), sent_at, What::Responded { message, sent_at }, clocks);
     Ok(())
 }
 
-fn pause(story: &mut Story<'_>, command: &'static str, reason: String) -> Result<(), Refusal> {
+fn pause(
+    story: &mut Story<'_>,
+    command: &'static str,
+    reason: String,
+    code: &str,
+) -> Result<(), Refusal> {
     allow(
         story,
         command,
@@ -104,10 +118,18 @@ fn pause(story: &mut Story<'_>, command: &'static str, reason: String) -> Result
             State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
         },
     )?;
-    refuse(text_faults("reason", &reason))?;
+    let mut faults = text_faults("reason", &reason);
+    let follow_up = match FollowUp::begin(story.policy, code, story.now) {
+        Err(Refusal::Fields(more)) => {
+            faults.extend(more);
+            None
+        }
+        other => other?,
+    };
+    refuse(faults)?;
     settle(story, Until::At(story.now));
     let clocks = story.pause(&reason);
-    story.record(What::Paused { reason }, clocks);
+    story.record(What::Paused { reason, follow_up }, clocks);
     Ok(())
 }
 
@@ -169,6 +191,7 @@ fn feed_back(story: &mut Story<'_>, command: &'static str, message: String) -> R
     let mut clocks = Vec::new();
     story.fulfil(ClockKind::FirstResponse, story.now, &mut clocks)?;
     story.fulfil(ClockKind::ResultFeedback, story.now, &mut clocks)?;
+    story.fulfil(ClockKind::ProgressUpdate, story.now, &mut clocks)?;
     story.start(&[ClockKind::CallBack], story.ticket.cycle, &mut clocks)?;
     story.record(What::ResultFedBack { message }, clocks);
     Ok(())
@@ -219,7 +242,11 @@ fn update(story: &mut Story<'_>, command: &'static str, details: Details) -> Res
     Ok(())
 }
 
-fn allow(story: &Story<'_>, command: &'static str, missing: &[Missing]) -> Result<(), Refusal> {
+pub(super) fn allow(
+    story: &Story<'_>,
+    command: &'static str,
+    missing: &[Missing],
+) -> Result<(), Refusal> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -227,11 +254,11 @@ fn allow(story: &Story<'_>, command: &'static str, missing: &[Missing]) -> Resul
     Err(Refusal::IllegalState { state, command, missing: missing.to_vec() })
 }
 
-fn text_faults(field: &str, text: &str) -> Vec<Fault> {
+pub(super) fn text_faults(field: &str, text: &str) -> Vec<Fault> {
     let empty = text.trim().is_empty();
     empty.then(|| Fault::new(field, "must not be empty")).into_iter().collect()
 }
 
-fn refuse(faults: Vec<Fault>) -> Result<(), Refusal> {
+pub(super) fn refuse(faults: Vec<Fault>) -> Result<(), Refusal> {
     if faults.is_empty() { Ok(()) } else { Err(Refusal::Fields(faults)) }
 }

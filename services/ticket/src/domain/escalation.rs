@@ -17,6 +17,8 @@ coded! {
         Verdict = "verdict",
         /// A manager decided it.
         Manager = "manager",
+        /// A step of a clock's escalation (T-07).
+        Step = "step",
     }
 }
 
@@ -48,4 +50,16 @@ pub(super) fn next(
     let from = ticket.receiver_level;
     let to = from.raised(policy.top_level());
     Escalation { cause, from, to, cycle: ticket.cycle, reason, at }
+}
+
+/// The handling form for a certain level; none where the ticket is there or above already.
+pub(super) fn to_level(
+    ticket: &Ticket,
+    to: ReceiverLevel,
+    reason: String,
+    at: Timestamp,
+) -> Option<Escalation> {
+    let from = ticket.receiver_level;
+    let cause = EscalationCause::Step;
+    (to > from).then_some(Escalation { cause, from, to, cycle: ticket.cycle, reason, at })
 }

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kefu_calendar::{Calendar, DueError, Explanation, Segment, Target};
+use kefu_calendar::{Calendar, DueError, Explanation, Reason, Segment, Target};
 
 use super::{
     clock::{ClockEntry, ClockState},
     policy::Policy,
     word::Text,
 };
+
+/// Why time counts no more although the deadline lies ahead, in both languages.
+const USED_UP: &str = "used up when the severity changed / 调整级别时已用完";
 
 /// How a deadline came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,9 +39,18 @@ pub fn explain(
     now: Timestamp,
 ) -> Result<DeadlineExplanation, DueError> {
     let calendar = policy.calendar();
-    let Explanation { due, segments } = clock.timeline.explain(calendar, clock.until(now))?;
+    let Explanation { due, mut segments } =
+        clock.timeline.explain(calendar, clock.until(now))?;
     // What was promised at the time stands, whatever a newer time zone database says.
-    let due = clock.due.or(due);
+    let due = if clock.timeline.is_paused() { None } else { clock.due.or(due) };
+    // A new target was used up already: it is due when it was set.
+    let end = segments.last().map(|segment| segment.to);
+    if let (Some(from), Some(to), [_, ..]) = (end, due, &*clock.revisions)
+        && from < to
+    {
+        let reason = Reason::Pause(USED_UP.to_owned());
+        segments.push(Segment { from, to, counted: Duration::ZERO, reason });
+    }
     let time_zone = calendar.time_zone().iana_name().unwrap_or("UTC").to_owned();
     let summary = summary(clock, calendar, due, &segments, now);
     Ok(DeadlineExplanation { target: clock.timeline.target(), time_zone, due, segments, summary })
@@ -65,15 +77,16 @@ fn summary(
     };
     let not_counted = not_counted(segments);
     let paused = paused(clock.paused_at(now));
+    let notes = notes(clock, calendar);
     let outcome = outcome(clock, calendar);
     Text::new(
         format!(
-            "{rule} ({}, cycle {cycle}): {} from {start} ({zone}), {}{}{}; {}.",
-            kind.en, target.en, due.en, not_counted.en, paused.en, outcome.en
+            "{rule} ({}, cycle {cycle}): {} from {start} ({zone}), {}{}{}{}; {}.",
+            kind.en, target.en, due.en, not_counted.en, paused.en, notes.en, outcome.en
         ),
         format!(
-            "{rule}（{}，第 {cycle} 轮）：自 {start}（{zone}）起{}，{}{}{}；{}。",
-            kind.zh, target.zh, due.zh, not_counted.zh, paused.zh, outcome.zh
+            "{rule}（{}，第 {cycle} 轮）：自 {start}（{zone}）起{}，{}{}{}{}；{}。",
+            kind.zh, target.zh, due.zh, not_counted.zh, paused.zh, notes.zh, outcome.zh
         ),
     )
 }
@@ -101,7 +114,6 @@ fn target(target: Target, calendar: &Calendar) -> Text {
 
 /// The named days on which nothing counted, each once.
 fn not_counted(segments: &[Segment]) -> Text {
-    use kefu_calendar::Reason;
     let mut names: Vec<&Text> = Vec::new();
     for segment in segments {
         if let Reason::Holiday(name) = &segment.reason
@@ -127,6 +139,27 @@ fn paused(sum: Duration) -> Text {
     }
     let Text { en, zh } = length(sum);
     Text::new(format!(", after pauses of {en}"), format!("，已顺延暂停 {zh}"))
+}
+
+/// What moved the deadline, and what was said about it.
+fn notes(clock: &ClockEntry, calendar: &Calendar) -> Text {
+    let (mut en, mut zh) = (String::new(), String::new());
+    for revision in &clock.revisions {
+        let (from, to) = (revision.from.number(), revision.to.number());
+        let (at, by) = (local(calendar, revision.at), &revision.by);
+        let due = revision.previous_due.map(|due| local(calendar, due));
+        let due_en = due.as_deref().map(|due| format!(" (was due at {due})")).unwrap_or_default();
+        let due_zh = due.as_deref().map(|due| format!("（原截止于 {due}）")).unwrap_or_default();
+        en += &format!("; severity {from} became {to} at {at} by {by}{due_en}");
+        zh += &format!("；{by} 于 {at} 将级别由 {from} 调整为 {to}{due_zh}");
+    }
+    for announcement in &clock.announcements {
+        let (at, by) = (local(calendar, announcement.at), &announcement.by);
+        let (new, reason) = (local(calendar, announcement.new_due), &announcement.reason);
+        en += &format!("; delay to {new} announced at {at} by {by}: {reason}");
+        zh += &format!("；{by} 于 {at} 告知延期至 {new}：{reason}");
+    }
+    Text::new(en, zh)
 }
 
 fn outcome(clock: &ClockEntry, calendar: &Calendar) -> Text {

@@ -7,7 +7,9 @@
 //! # What always holds
 //!
 //! * A rule of the policy has at most one live clock per ticket; whatever ends a cycle ends its
-//!   clocks, and what an ended cycle shows never changes (T-05).
+//!   clocks, and what an ended cycle shows never changes (T-05). What was used up of a promise and
+//!   its pauses outlive changes of severity and, unless the policy says otherwise, reopening (T-06).
+//! * An announced delay moves no deadline (T-08).
 //! * A breach is recorded once, as of its deadline, together with the violation that it proposes
 //!   and the level to which it raises the ticket, and is never unmade (T-07, T-12, T-19).
 //! * When a worker comes to a deadline does not matter: [`decide()`] settles what is due first, so
@@ -19,14 +21,18 @@
 //!   reply that it owes and does not get is missed once, as of when it was due (T-16).
 //! * The ticket is judged by the policy version that was in force when it was registered.
 
+mod announce;
+mod assess;
 mod change;
 mod clock;
+mod clock_note;
 mod command;
 mod decide;
 mod escalation;
 mod explain;
 mod policy;
 mod policy_check;
+mod policy_check_clock;
 mod policy_draft;
 mod refusal;
 mod register;
@@ -35,6 +41,7 @@ mod ticket;
 mod timers;
 mod verdict;
 mod violation;
+mod waiting;
 mod word;
 mod work_order;
 mod work_order_decide;
@@ -45,20 +52,22 @@ mod tests;
 pub use self::{
     change::{Change, What, apply},
     clock::{Alarm, ClockChange, ClockEffect, ClockEntry, ClockState, Fulfilment},
+    clock_note::{Announcement, Revision, Step, StepRule, StepTime},
     command::Command,
     decide::decide,
     escalation::{Escalation, EscalationCause},
     explain::{DeadlineExplanation, explain},
     policy::{
-        ClockRule, ClockRuleDraft, GradePriorityDraft, LevelDraft, Policy, PolicyDraft,
-        SeverityDraft, VerdictOption, VerdictOptionDraft, VerdictOutcome, ViolationDraft,
-        ViolationRule,
+        ClockRule, ClockRuleDraft, GradePriorityDraft, LevelDraft, PauseReason, PauseReasonDraft,
+        Policy, PolicyDraft, ReopenMode, SeverityDraft, StepDraft, VerdictOption,
+        VerdictOptionDraft, VerdictOutcome, ViolationDraft, ViolationRule,
     },
     refusal::{Missing, Refusal},
     register::{Identity, Intake, Registration, register},
     ticket::{Complainant, Details, Open, Solution, State, StateName, Ticket},
     verdict::{Verdict, VerdictSource},
     violation::ProposedViolation,
+    waiting::{FollowUp, FollowUpAlarm},
     word::{
         Actor, Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Subject, Text,
         TicketKind, UnknownCode,

@@ -7,13 +7,14 @@ use std::{
 
 use kefu_calendar::{Calendar, Target};
 
+use super::clock_note::StepRule;
 use super::word::{
     Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Text, TicketKind, coded,
 };
 
 pub use super::policy_draft::{
-    ClockRuleDraft, GradePriorityDraft, LevelDraft, PolicyDraft, SeverityDraft, VerdictOptionDraft,
-    ViolationDraft,
+    ClockRuleDraft, GradePriorityDraft, LevelDraft, PauseReasonDraft, PolicyDraft, SeverityDraft,
+    StepDraft, VerdictOptionDraft, ViolationDraft,
 };
 
 /// A regulation that was checked. Judges a ticket from its registration to its end.
@@ -29,6 +30,7 @@ pub struct Policy {
     pub(super) verdicts: BTreeMap<u8, VerdictOption>,
     pub(super) priorities: BTreeMap<String, Priority>,
     pub(super) violations: BTreeMap<String, ViolationRule>,
+    pub(super) pause_reasons: BTreeMap<Arc<str>, PauseReason>,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
@@ -52,6 +54,33 @@ pub struct ClockRule {
     pub breach_raises_level: bool,
     /// Code of the violation that a breach proposes.
     pub breach_violation: Option<String>,
+    /// What reopening makes of it.
+    pub reopen: ReopenMode,
+    /// The steps of its escalation.
+    pub steps: Vec<StepRule>,
+}
+
+coded! {
+    /// What reopening makes of a clock (T-06).
+    ReopenMode {
+        /// It begins anew.
+        Restart = "restart",
+        /// It goes on where it stood when it was kept.
+        Resume = "resume",
+    }
+}
+
+/// Why a ticket may wait (T-06).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PauseReason {
+    /// Unique in the policy.
+    pub code: Arc<str>,
+    /// What it is called.
+    pub title: Text,
+    /// After how long the customer is reminded.
+    pub remind_after: Option<Target>,
+    /// After how long closing is proposed.
+    pub propose_close_after: Option<Target>,
 }
 
 impl ClockRule {
@@ -171,6 +200,18 @@ impl Policy {
     /// The values of the scale, lowest first.
     pub fn verdict_values(&self) -> impl Iterator<Item = u8> {
         self.verdicts.keys().copied()
+    }
+
+    /// Why a ticket may wait, by code; empty where any reason will do (T-06).
+    #[must_use]
+    pub fn pause_reasons(&self) -> &BTreeMap<Arc<str>, PauseReason> {
+        &self.pause_reasons
+    }
+
+    /// The pause reason with this code.
+    #[must_use]
+    pub fn pause_reason(&self, code: &str) -> Option<&PauseReason> {
+        self.pause_reasons.get(code)
     }
 
     /// A row of the violation table.

@@ -11,6 +11,7 @@ use kefu_calendar::{Calendar, Target};
 
 use super::{
     policy::{ClockRule, Policy, VerdictOption, VerdictOutcome, ViolationRule},
+    policy_check_clock as check_clock,
     policy_draft::{
         ClockRuleDraft, GradePriorityDraft, LevelDraft, PolicyDraft, SeverityDraft,
         VerdictOptionDraft, ViolationDraft,
@@ -25,8 +26,8 @@ const MAX_VIOLATIONS: usize = 100;
 const MAX_VERDICT: u8 = 10;
 const VERDICT_OPTIONS: std::ops::RangeInclusive<usize> = 2..=11;
 const MAX_NAME: usize = 63;
-const DAY: Duration = Duration::from_secs(24 * 3_600);
-const MAX_DAYS: u32 = 366;
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3_600);
+pub(super) const MAX_DAYS: u32 = 366;
 /// A promise that the ordinary week cannot keep within so many years is a slip of the pen.
 const LONGEST_PROMISE_YEARS: i64 = 10;
 
@@ -35,21 +36,21 @@ const NO_SEVERITY: &str = "must be 1, 2 or 3";
 
 /// Collects faults.
 #[derive(Default)]
-struct Faults(Vec<Fault>);
+pub(super) struct Faults(Vec<Fault>);
 
 impl Faults {
-    fn add(&mut self, path: impl fmt::Display, description: impl Into<String>) {
+    pub fn add(&mut self, path: impl fmt::Display, description: impl Into<String>) {
         self.0.push(Fault::new(path.to_string(), description));
     }
 
-    fn required<T>(&mut self, value: Option<T>, path: impl fmt::Display) -> Option<T> {
+    pub fn required<T>(&mut self, value: Option<T>, path: impl fmt::Display) -> Option<T> {
         if value.is_none() {
             self.add(path, UNKNOWN);
         }
         value
     }
 
-    fn name(&mut self, name: &str, path: impl fmt::Display) {
+    pub fn name(&mut self, name: &str, path: impl fmt::Display) {
         let sound = (1..=MAX_NAME).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !sound {
@@ -57,13 +58,13 @@ impl Faults {
         }
     }
 
-    fn at_most(&mut self, len: usize, most: usize, path: &str) {
+    pub fn at_most(&mut self, len: usize, most: usize, path: &str) {
         if len > most {
             self.add(path, format!("must have at most {most} entries, has {len}"));
         }
     }
 
-    fn unique<K: Ord, V>(
+    pub fn unique<K: Ord, V>(
         &mut self,
         into: &mut BTreeMap<K, V>,
         key: K,
@@ -101,8 +102,11 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     faults.name(&draft.code, "code");
     let calendar = calendar(draft.calendar, &mut faults);
     let violations = violations(draft.violations, &mut faults);
-    let clocks = clocks(draft.clocks, calendar.as_ref(), &violations, &mut faults);
+    let level_count = draft.levels.len();
+    let clocks = clocks(draft.clocks, calendar.as_ref(), &violations, level_count, &mut faults);
     let levels = levels(draft.levels, &mut faults);
+    let pause_reasons =
+        check_clock::pause_reasons(draft.pause_reasons, calendar.as_ref(), &mut faults);
     let starts = starts(&draft.severities, levels.len(), &mut faults);
     let verdicts = verdicts(draft.verdict_options, &mut faults);
     let priorities = priorities(draft.grade_priorities, &mut faults);
@@ -117,6 +121,7 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
             verdicts,
             priorities,
             violations,
+            pause_reasons,
         }),
         _ => Err(faults.0),
     }
@@ -150,6 +155,7 @@ fn clocks(
     drafts: Vec<ClockRuleDraft>,
     calendar: Option<&Calendar>,
     violations: &BTreeMap<String, ViolationRule>,
+    levels: usize,
     faults: &mut Faults,
 ) -> Vec<ClockRule> {
     faults.at_most(drafts.len(), MAX_CLOCKS, "clocks");
@@ -175,6 +181,9 @@ fn clocks(
         if violation.as_ref().is_some_and(|code| !violations.contains_key(code)) {
             faults.add(format_args!("{path}.breach_violation"), "is not in the table `violations`");
         }
+        let target_amount = target.zip(calendar).map(|(target, calendar)| target.amount(calendar));
+        let steps = check_clock::steps(draft.steps, target_amount, levels, &path, faults);
+        let reopen = check_clock::reopen(draft.on_reopen, kind, &path, faults);
         if let (Some(kind), Some(target)) = (kind, target) {
             rules.push(ClockRule {
                 name: draft.name.into(),
@@ -186,13 +195,15 @@ fn clocks(
                 warn_percent: warn_percent.filter(|percent| *percent > 0),
                 breach_raises_level: draft.breach_raises_level,
                 breach_violation: violation,
+                reopen,
+                steps,
             });
         }
     }
     rules
 }
 
-fn target(
+pub(super) fn target(
     target: Option<Target>,
     calendar: Option<&Calendar>,
     path: &str,

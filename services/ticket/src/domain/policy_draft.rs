@@ -7,7 +7,8 @@
 use kefu_calendar::{Calendar, Target};
 
 use super::{
-    policy::VerdictOutcome,
+    clock_note::StepTime,
+    policy::{ReopenMode, VerdictOutcome},
     word::{Channel, ClockKind, Priority, Text, TicketKind},
 };
 
@@ -32,6 +33,34 @@ pub struct PolicyDraft {
     pub grade_priorities: Vec<GradePriorityDraft>,
     /// `violations`.
     pub violations: Vec<ViolationDraft>,
+    /// `pause_reasons`.
+    pub pause_reasons: Vec<PauseReasonDraft>,
+}
+
+/// Why a ticket may wait.
+#[derive(Clone, Debug, Default)]
+pub struct PauseReasonDraft {
+    /// `code`.
+    pub code: String,
+    /// `title`.
+    pub title: Text,
+    /// `remind_after`.
+    pub remind_after: Option<Target>,
+    /// `propose_close_after`.
+    pub propose_close_after: Option<Target>,
+}
+
+/// One step of escalation.
+#[derive(Clone, Debug, Default)]
+pub struct StepDraft {
+    /// `name`.
+    pub name: String,
+    /// `when`.
+    pub when: Option<StepTime>,
+    /// `notify_level`; 0 means nobody.
+    pub notify_level: i32,
+    /// `raise_to_level`; 0 means not.
+    pub raise_to_level: i32,
 }
 
 /// One promise.
@@ -55,6 +84,10 @@ pub struct ClockRuleDraft {
     pub breach_raises_level: bool,
     /// `breach_violation`; empty means none.
     pub breach_violation: String,
+    /// `on_reopen`; none leaves it to the kind.
+    pub on_reopen: Option<ReopenMode>,
+    /// `steps`.
+    pub steps: Vec<StepDraft>,
 }
 
 /// One receiver level.

@@ -68,6 +68,8 @@ coded! {
         Verdict = "verdict",
         /// There is no receiver level above.
         HigherLevel = "higher_level",
+        /// The clock does not run in this cycle: it pauses, has ended or never began.
+        RunningClock = "running_clock",
     }
 }
 
@@ -92,6 +94,9 @@ impl Missing {
                 "已处理或重开的工单只能由客户评价结束",
             ),
             Self::HigherLevel => ("there is no receiver level above", "已是最高受理级别"),
+            Self::RunningClock => {
+                ("the clock must run and its deadline lie ahead", "该时限须正在计时且尚未到期")
+            }
         };
         Text::new(en, zh)
     }

@@ -102,8 +102,7 @@ pub fn register(
         created_at: now,
         updated_at: now,
     };
-    let kinds = [ClockKind::FirstResponse, ClockKind::Resolution];
-    let clocks = started(&ticket, policy, &kinds, ticket.cycle, now)?;
+    let clocks = started(&ticket, policy, &ClockKind::OPENING, ticket.cycle, now)?;
     ticket.clocks = clocks
         .iter()
         .filter_map(|change| match &change.effect {

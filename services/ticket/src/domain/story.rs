@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use kefu_calendar::DueError;
 
 use super::{
     change::{Change, What, apply},
     clock::{ClockChange, ClockEffect, ClockEntry, ClockState, Fulfilment},
-    policy::Policy,
+    policy::{ClockRule, Policy, ReopenMode},
     refusal::Refusal,
-    ticket::Ticket,
+    ticket::{State, Ticket},
     word::{Actor, ClockKind},
 };
 
@@ -75,6 +76,46 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
+    /// The customer heard at `at` how it goes: the promise to say so is fulfilled and the next one
+    /// runs from then on, until the result is told (T-05).
+    pub fn progress(&self, at: Timestamp, into: &mut Vec<ClockChange>) -> Result<(), Refusal> {
+        if !matches!(self.ticket.state, State::Open(_) | State::Waiting { .. } | State::Resolved(_))
+        {
+            return Ok(());
+        }
+        let by = self.actor.subject();
+        let fulfilment = Fulfilment { at, by, recorded_at: self.now };
+        for clock in self.ticket.current_clocks() {
+            let open = clock.kind == ClockKind::ProgressUpdate && clock.fulfilled.is_none();
+            let Some(rule) = self.policy.rule(&clock.rule) else { continue };
+            if open && clock.is_fulfilled_by(at) {
+                into.push(effect(clock, ClockEffect::Fulfilled(fulfilment.clone())));
+                into.push(start(&self.ticket, self.policy, rule, clock.cycle, at)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts what reopening promises; a resolution goes on where it stood unless the policy says
+    /// otherwise (T-06).
+    pub fn reopen(&self, kinds: &[ClockKind], into: &mut Vec<ClockChange>) -> Result<(), Refusal> {
+        let cycle = self.ticket.cycle + 1;
+        for mut fresh in started(&self.ticket, self.policy, kinds, cycle, self.now)? {
+            let rule = self.policy.rule(&fresh.rule);
+            let rule = rule.filter(|rule| rule.reopen == ReopenMode::Resume);
+            let before = self.ticket.clock(&fresh.rule, self.ticket.cycle);
+            if let Some((rule, before)) = rule.zip(before) {
+                let next = before.reopened(rule, self.policy.calendar(), self.now);
+                let next = next.map_err(|error| no_deadline(rule, error))?;
+                if let Some(next) = next {
+                    fresh.effect = ClockEffect::Started(Box::new(next));
+                }
+            }
+            into.push(fresh);
+        }
+        Ok(())
+    }
+
     /// Pauses what pauses.
     pub fn pause(&self, reason: &str) -> Vec<ClockChange> {
         let running =
@@ -91,9 +132,8 @@ impl<'a> Story<'a> {
 
     fn resume_one(&self, clock: &ClockEntry, into: &mut Vec<ClockChange>) -> Result<(), Refusal> {
         if clock.is_live() && clock.timeline.is_paused() {
-            let warn_percent = self.policy.rule(&clock.rule).and_then(|rule| rule.warn_percent);
             let resumed = clock
-                .resumption(self.policy.calendar(), warn_percent, self.now)
+                .resumption(self.policy.calendar(), self.policy.rule(&clock.rule), self.now)
                 .map_err(|error| Refusal::NoDeadline { rule: clock.rule.to_string(), error })?;
             into.push(effect(clock, resumed));
         }
@@ -103,7 +143,7 @@ impl<'a> Story<'a> {
     /// Ends what still lives and was not touched by `into`: nothing of a cycle outlives it.
     pub fn cancel_rest(&self, into: &mut Vec<ClockChange>) {
         let touched: Vec<Arc<str>> = into.iter().map(|change| change.rule.clone()).collect();
-        for clock in self.ticket.clocks.iter().filter(|clock| clock.is_live()) {
+        for clock in self.ticket.clocks.iter().filter(|clock| clock.is_pending()) {
             if !touched.contains(&clock.rule) {
                 into.push(effect(clock, ClockEffect::Cancelled { at: self.now }));
             }
@@ -123,18 +163,34 @@ pub(super) fn started(
     let rules = policy.clocks().iter().filter(|rule| {
         covers(rule.kind) && rule.covers(ticket.kind, ticket.channel, ticket.severity)
     });
-    rules
-        .map(|rule| match ClockEntry::start(rule, policy.calendar(), cycle, at) {
-            Ok(entry) => Ok(ClockChange {
-                rule: rule.name.clone(),
-                cycle,
-                effect: ClockEffect::Started(Box::new(entry)),
-            }),
-            Err(error) => Err(Refusal::NoDeadline { rule: rule.name.to_string(), error }),
-        })
-        .collect()
+    rules.map(|rule| start(ticket, policy, rule, cycle, at)).collect()
+}
+
+/// One promise that runs from `at` on.
+pub(super) fn start(
+    ticket: &Ticket,
+    policy: &Policy,
+    rule: &ClockRule,
+    cycle: u32,
+    at: Timestamp,
+) -> Result<ClockChange, Refusal> {
+    let entry = ClockEntry::start(rule, policy.calendar(), cycle, at);
+    let entry = entry.map_err(|error| no_deadline(rule, error))?;
+    Ok(next_round(ticket, entry))
+}
+
+/// A new entry as the next of its rule in its cycle.
+pub(super) fn next_round(ticket: &Ticket, mut entry: ClockEntry) -> ClockChange {
+    let same = |clock: &&ClockEntry| clock.rule == entry.rule && clock.cycle == entry.cycle;
+    let rounds = ticket.clocks.iter().filter(same).map(|clock| clock.round).max();
+    entry.round = rounds.unwrap_or(0) + 1;
+    effect(&entry.clone(), ClockEffect::Started(Box::new(entry)))
+}
+
+pub(super) fn no_deadline(rule: &ClockRule, error: DueError) -> Refusal {
+    Refusal::NoDeadline { rule: rule.name.to_string(), error }
 }
 
 pub(super) fn effect(clock: &ClockEntry, effect: ClockEffect) -> ClockChange {
-    ClockChange { rule: clock.rule.clone(), cycle: clock.cycle, effect }
+    ClockChange { rule: clock.rule.clone(), cycle: clock.cycle, round: clock.round, effect }
 }

@@ -7,6 +7,7 @@ use super::{
     clock::ClockEntry,
     escalation::Escalation,
     verdict::Verdict,
+    waiting::FollowUp,
     word::{Channel, Priority, ReceiverLevel, Severity, Subject, TicketKind, coded},
 };
 
@@ -136,6 +137,8 @@ pub enum State {
         since: Timestamp,
         /// Where it goes on.
         resume_to: Open,
+        /// What is done about it meanwhile.
+        follow_up: Option<FollowUp>,
     },
     /// A solution is on record.
     Resolved(Solution),
@@ -276,6 +279,15 @@ impl State {
         matches!(self, Self::Closed { .. } | Self::Cancelled { .. })
     }
 
+    /// What is done while it waits.
+    #[must_use]
+    pub fn follow_up(&self) -> Option<&FollowUp> {
+        match self {
+            Self::Waiting { follow_up, .. } => follow_up.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The solution on record in this cycle.
     #[must_use]
     pub fn solution(&self) -> Option<&Solution> {
@@ -304,10 +316,13 @@ impl Ticket {
         }
     }
 
-    /// When one of its clocks next has something to do: what a worker waits for.
+    /// When one of its clocks next has something to do, or the customer is to be reminded: what a
+    /// worker waits for.
     #[must_use]
     pub fn next_fire_at(&self) -> Option<Timestamp> {
-        self.clocks.iter().filter_map(ClockEntry::next_fire_at).min()
+        let follow_up = self.state.follow_up().and_then(FollowUp::next_alarm);
+        let clocks = self.clocks.iter().filter_map(ClockEntry::next_fire_at);
+        clocks.chain(follow_up.map(|(at, _)| at)).min()
     }
 
     /// The promises of this cycle.
@@ -315,10 +330,10 @@ impl Ticket {
         self.clocks.iter().filter(|clock| clock.cycle == self.cycle)
     }
 
-    /// The entry of a rule and cycle.
+    /// The entry of a rule and cycle, of the last round.
     #[must_use]
     pub fn clock(&self, rule: &str, cycle: u32) -> Option<&ClockEntry> {
-        self.clocks.iter().find(|clock| &*clock.rule == rule && clock.cycle == cycle)
+        self.clocks.iter().rfind(|clock| &*clock.rule == rule && clock.cycle == cycle)
     }
 
     /// Whoever works on it, or else whoever took it.

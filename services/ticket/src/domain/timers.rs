@@ -7,8 +7,10 @@ use super::{
     clock::{Alarm, ClockEffect, ClockEntry},
     escalation::{self, EscalationCause},
     story::{Story, effect},
+    ticket::Ticket,
     violation,
-    word::Actor,
+    waiting::{FollowUp, FollowUpAlarm},
+    word::{Actor, Text},
 };
 
 /// Up to when the clocks have their say.
@@ -32,22 +34,38 @@ impl Until {
 /// Lets every alarm ring whose time has come, in order of time, each as of its own time. However
 /// late and however many at once, the outcome is the same as ringing each at its moment.
 pub(super) fn settle(story: &mut Story<'_>, until: Until) {
-    while let Some((clock, at, alarm)) = next(&story.ticket.clocks, until) {
-        match alarm {
-            Alarm::Warn => warn(story, clock, at),
-            Alarm::Breach => breach(story, clock, at),
+    while let Some((at, ring)) = next(&story.ticket, until) {
+        match ring {
+            Ring::Clock(clock, Alarm::Warn) => warn(story, *clock, at),
+            Ring::Clock(clock, Alarm::Breach) => breach(story, *clock, at),
+            Ring::Clock(clock, Alarm::Step(place)) => step(story, *clock, place, at),
+            Ring::FollowUp(alarm) => follow_up(story, alarm, at),
         }
     }
 }
 
-/// The next alarm. At one instant, in the order of the ledger.
-fn next(clocks: &[ClockEntry], until: Until) -> Option<(ClockEntry, Timestamp, Alarm)> {
-    clocks
-        .iter()
-        .filter_map(|clock| clock.next_alarm().map(|(at, alarm)| (clock, at, alarm)))
-        .filter(|(_, at, _)| until.includes(*at))
-        .min_by_key(|(_, at, _)| *at)
-        .map(|(clock, at, alarm)| (clock.clone(), at, alarm))
+/// Who rings.
+enum Ring {
+    Clock(Box<ClockEntry>, Alarm),
+    FollowUp(FollowUpAlarm),
+}
+
+/// The next alarm. At one instant, in the order of the ledger, and what waits last.
+fn next(ticket: &Ticket, until: Until) -> Option<(Timestamp, Ring)> {
+    let clocks = ticket.clocks.iter();
+    let clock = clocks
+        .filter_map(|clock| clock.next_alarm().map(|(at, alarm)| (at, clock, alarm)))
+        .min_by_key(|(at, ..)| *at)
+        .filter(|(at, ..)| until.includes(*at));
+    let waiting = ticket.state.follow_up().and_then(FollowUp::next_alarm);
+    let waiting = waiting.filter(|(at, _)| until.includes(*at));
+    match (clock, waiting) {
+        (Some((at, ..)), Some((sooner, alarm))) if sooner < at => {
+            Some((sooner, Ring::FollowUp(alarm)))
+        }
+        (Some((at, clock, alarm)), _) => Some((at, Ring::Clock(Box::new(clock.clone()), alarm))),
+        (None, waiting) => waiting.map(|(at, alarm)| (at, Ring::FollowUp(alarm))),
+    }
 }
 
 fn warn(story: &mut Story<'_>, clock: ClockEntry, at: Timestamp) {
@@ -68,4 +86,42 @@ fn breach(story: &mut Story<'_>, clock: ClockEntry, due: Timestamp) {
     let ClockEntry { rule, cycle, .. } = clock;
     let what = What::ClockBreached { rule, cycle, due, violation, escalation };
     story.record_as(Actor::TIMERS, due, what, effects);
+}
+
+/// A step is taken once; what it no longer finds in the policy it only marks as taken.
+fn step(story: &mut Story<'_>, clock: ClockEntry, place: usize, at: Timestamp) {
+    let Some(name) = clock.steps.get(place).map(|step| step.name.clone()) else { return };
+    let rule = story.policy.rule(&clock.rule);
+    let rule = rule.and_then(|rule| rule.steps.iter().find(|step| step.name == name));
+    let notify = rule.and_then(|rule| rule.notify);
+    let reason = step_reason(&clock, &name);
+    let escalation = rule
+        .and_then(|rule| rule.raise_to)
+        .and_then(|to| escalation::to_level(&story.ticket, to, reason, at));
+    let effects = vec![effect(&clock, ClockEffect::Stepped { step: name.clone(), at })];
+    let ClockEntry { rule, cycle, .. } = clock;
+    let what = What::ClockEscalated { rule, cycle, step: name, notify, escalation };
+    story.record_as(Actor::TIMERS, at, what, effects);
+}
+
+/// Why a step raised the ticket, in both languages (X-09).
+fn step_reason(clock: &ClockEntry, step: &str) -> String {
+    let ClockEntry { rule, cycle, .. } = clock;
+    let Text { en, zh } = clock.kind.words();
+    format!(
+        "{rule} ({en}, cycle {cycle}): step {step} of its escalation. / {rule}（{zh}，第 {cycle} \
+         轮）：升级步骤 {step}。"
+    )
+}
+
+fn follow_up(story: &mut Story<'_>, alarm: FollowUpAlarm, at: Timestamp) {
+    let Some(reason) = story.ticket.state.follow_up().map(|follow_up| follow_up.reason.clone())
+    else {
+        return;
+    };
+    let what = match alarm {
+        FollowUpAlarm::Remind => What::ReminderDue { reason },
+        FollowUpAlarm::ProposeClose => What::CloseProposed { reason },
+    };
+    story.record_as(Actor::TIMERS, at, what, Vec::new());
 }

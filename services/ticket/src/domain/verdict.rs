@@ -129,8 +129,7 @@ fn reopen(
     let reason = reason(&verdict, label);
     let escalation =
         escalation::next(ticket, story.policy, EscalationCause::Verdict, reason, story.now);
-    let kinds = [ClockKind::FirstResponse, ClockKind::Resolution];
-    story.start(&kinds, ticket.cycle + 1, &mut clocks)?;
+    story.reopen(&ClockKind::OPENING, &mut clocks)?;
     story.record(What::Reopened { verdict, escalation, executive_review }, clocks);
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::{
     word::{ClockKind, Subject, Text},
 };
 
-/// A violation that waits for a supervisor. At most one per ticket, rule and cycle, for a breach is
+/// A violation that waits for a supervisor. At most one per ticket, rule, cycle and round, for a breach is
 /// recorded once; whoever stores it gives it its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProposedViolation {
@@ -49,7 +49,9 @@ pub(super) fn for_breach(
 fn answerable(ticket: &Ticket, kind: ClockKind) -> &Subject {
     match kind {
         ClockKind::FirstResponse | ClockKind::CallBack => &ticket.first_contact_owner,
-        ClockKind::Resolution | ClockKind::ResultFeedback => ticket.answerable(),
+        ClockKind::Resolution | ClockKind::ResultFeedback | ClockKind::ProgressUpdate => {
+            ticket.answerable()
+        }
     }
 }
 

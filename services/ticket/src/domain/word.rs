@@ -166,10 +166,16 @@ coded! {
         ResultFeedback = "result_feedback",
         /// Asking for the verdict, from when the result was told.
         CallBack = "call_back",
+        /// Telling the customer how it goes, from registration, reopening or the last answer until
+        /// the result is told; never pauses.
+        ProgressUpdate = "progress_update",
     }
 }
 
 impl ClockKind {
+    /// What registering and reopening promise.
+    pub const OPENING: [Self; 3] = [Self::FirstResponse, Self::Resolution, Self::ProgressUpdate];
+
     /// Whether it stands still while the ticket waits for somebody else (T-06).
     #[must_use]
     pub const fn pauses(self) -> bool {
@@ -184,6 +190,7 @@ impl ClockKind {
             Self::Resolution => Text::new("resolution", "处理完成"),
             Self::ResultFeedback => Text::new("result feedback", "结果反馈"),
             Self::CallBack => Text::new("call-back", "回访"),
+            Self::ProgressUpdate => Text::new("progress update", "进度反馈"),
         }
     }
 }

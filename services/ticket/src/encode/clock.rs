@@ -7,13 +7,16 @@ use kefu_calendar::{Label, Reason, Segment, Target};
 use kefu_policy::decode::to_localized_text;
 
 use super::{number, optional_time, time};
-use crate::domain::{ClockEntry, ClockKind, ClockState, DeadlineExplanation, Text};
+use crate::domain::{
+    Announcement, ClockEntry, ClockKind, ClockState, DeadlineExplanation, Revision, Step, Text,
+};
 
 /// The most segments that an explanation lists.
 const MAX_SEGMENTS: usize = 2_000;
 
 /// The resource.
 pub fn resource(clock: &ClockEntry) -> pb::Clock {
+    let (paused, pause_time) = clock.pauses();
     pb::Clock {
         rule: clock.rule.to_string(),
         kind: kind(clock.kind).into(),
@@ -30,6 +33,40 @@ pub fn resource(clock: &ClockEntry) -> pb::Clock {
         due_time: optional_time(clock.due),
         fulfill_time: optional_time(clock.fulfilled.as_ref().map(|fulfilled| fulfilled.at)),
         breach_time: optional_time(clock.breached_at),
+        round: number(clock.round),
+        paused_duration: prost_types::Duration::try_from(paused).ok(),
+        pause_time: optional_time(pause_time),
+        announcements: clock.announcements.iter().map(announcement).collect(),
+        revisions: clock.revisions.iter().map(revision).collect(),
+        steps: clock.steps.iter().map(step).collect(),
+    }
+}
+
+fn announcement(announcement: &Announcement) -> pb::DelayAnnouncement {
+    pb::DelayAnnouncement {
+        announce_time: time(announcement.at),
+        new_due_time: time(announcement.new_due),
+        reason: announcement.reason.clone(),
+        announced_by: announcement.by.to_string(),
+    }
+}
+
+fn revision(revision: &Revision) -> pb::ClockRevision {
+    pb::ClockRevision {
+        revise_time: time(revision.at),
+        revised_by: revision.by.to_string(),
+        from_severity: revision.from.number().into(),
+        to_severity: revision.to.number().into(),
+        from_rule: revision.from_rule.to_string(),
+        previous_due_time: optional_time(revision.previous_due),
+    }
+}
+
+fn step(step: &Step) -> pb::ClockStep {
+    pb::ClockStep {
+        step: step.name.to_string(),
+        due_time: optional_time(step.at),
+        take_time: optional_time(step.taken_at),
     }
 }
 
@@ -39,6 +76,7 @@ pub(crate) fn kind(kind: ClockKind) -> pb::ClockKind {
         ClockKind::Resolution => pb::ClockKind::Resolution,
         ClockKind::ResultFeedback => pb::ClockKind::ResultFeedback,
         ClockKind::CallBack => pb::ClockKind::CallBack,
+        ClockKind::ProgressUpdate => pb::ClockKind::ProgressUpdate,
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn of(
             ticket: summary,
             send_time: Some(to_proto_timestamp(*sent_at)),
         }),
-        What::Paused { reason } => {
+        What::Paused { reason, .. } => {
             PublicEvent::of(&pb::TicketPaused { ticket: summary, reason: reason.clone() })
         }
         What::Resumed => PublicEvent::of(&pb::TicketResumed { ticket: summary }),
@@ -53,6 +53,32 @@ pub(crate) fn of(
         What::ClockWarned { rule, cycle } => {
             PublicEvent::of(&pb::TicketClockWarned { ticket: summary, clock: named(rule, *cycle) })
         }
+        What::ClockEscalated { rule, cycle, step, notify, escalation } => {
+            PublicEvent::of(&pb::TicketClockEscalated {
+                ticket: summary,
+                clock: named(rule, *cycle),
+                step: step.to_string(),
+                notify_level: notify.map_or(0, |level| level.number().into()),
+                escalation: escalation.as_ref().map(encode::escalation),
+            })
+        }
+        What::DelayAnnounced { rule, cycle } => PublicEvent::of(&pb::TicketDelayAnnounced {
+            ticket: summary,
+            clock: named(rule, *cycle),
+        }),
+        What::Assessed { from, reason, .. } => PublicEvent::of(&pb::TicketAssessed {
+            ticket: summary,
+            from_severity: from.number().into(),
+            reason: reason.clone(),
+        }),
+        What::ReminderDue { reason } => PublicEvent::of(&pb::TicketReminderDue {
+            ticket: summary,
+            pause_reason: reason.to_string(),
+        }),
+        What::CloseProposed { reason } => PublicEvent::of(&pb::TicketCloseProposed {
+            ticket: summary,
+            pause_reason: reason.to_string(),
+        }),
         What::ClockBreached { rule, cycle, escalation, .. } => {
             PublicEvent::of(&pb::TicketClockBreached {
                 ticket: summary,
@@ -99,6 +125,11 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         TicketCancelled => Cancelled,
         TicketClockBreached => ClockBreached,
         TicketClockWarned => ClockWarned,
+        TicketDelayAnnounced => DelayAnnounced,
+        TicketAssessed => Assessed,
+        TicketClockEscalated => ClockEscalated,
+        TicketReminderDue => ReminderDue,
+        TicketCloseProposed => CloseProposed,
     };
     Ok(Some(pb::TicketEvent {
         id: event.event_id.to_string(),

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{clock, number, optional_time, time};
 use crate::domain::{
-    Channel, Complainant, Escalation, EscalationCause, Priority, StateName, Ticket, TicketKind,
-    Verdict, VerdictSource,
+    Channel, Complainant, Escalation, EscalationCause, FollowUp, Priority, StateName, Ticket,
+    TicketKind, Verdict, VerdictSource,
 };
 
 /// `tickets/{uuid}`.
@@ -70,6 +70,17 @@ pub fn resource(ticket: &Ticket) -> pb::Ticket {
         resolve_time: optional_time(solution.map(|solution| solution.at)),
         close_time: optional_time(ticket.closed_at()),
         etag: Etag::of_revision(ticket.revision).to_string(),
+        follow_up: ticket.state.follow_up().map(follow_up),
+    }
+}
+
+fn follow_up(follow_up: &FollowUp) -> pb::FollowUp {
+    pb::FollowUp {
+        pause_reason: follow_up.reason.to_string(),
+        remind_due_time: optional_time(follow_up.remind_at),
+        remind_time: optional_time(follow_up.reminded_at),
+        propose_close_due_time: optional_time(follow_up.propose_at),
+        propose_close_time: optional_time(follow_up.proposed_at),
     }
 }
 
@@ -127,6 +138,7 @@ pub(crate) fn cause(cause: EscalationCause) -> pb::EscalationCause {
         EscalationCause::Breach => pb::EscalationCause::Breach,
         EscalationCause::Verdict => pb::EscalationCause::Verdict,
         EscalationCause::Manager => pb::EscalationCause::Manager,
+        EscalationCause::Step => pb::EscalationCause::Step,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::time::Duration;
 
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyService;
@@ -13,8 +14,9 @@ use tonic::{Request, Response, Status};
 use super::status::status;
 use super::{Grpc, call, values};
 use crate::domain::{
-    ClockKind, ClockRuleDraft, GradePriorityDraft, LevelDraft, Policy, PolicyDraft, Priority,
-    SeverityDraft, VerdictOptionDraft, VerdictOutcome, ViolationDraft,
+    ClockKind, ClockRuleDraft, GradePriorityDraft, LevelDraft, PauseReasonDraft, Policy,
+    PolicyDraft, Priority, ReopenMode, SeverityDraft, StepDraft, StepTime, VerdictOptionDraft,
+    VerdictOutcome, ViolationDraft,
 };
 
 /// The longest text of a policy, in characters.
@@ -129,6 +131,7 @@ fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> boo
         ("verdict_scale.options", options),
         ("grade_priorities", message.grade_priorities.len()),
         ("violations", message.violations.len()),
+        ("pause_reasons", message.pause_reasons.len()),
     ];
     let within =
         lists.iter().all(|(field, length)| violations.at_most(field, *length, MOST_ENTRIES));
@@ -189,6 +192,20 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
             amount_cents: rule.amount_cents,
             currency: rule.currency.clone(),
         }),
+        pause_reasons: each(found, "pause_reasons", &message.pause_reasons, |found, reason| {
+            let mut after = |field: &str, target: Option<&kefu_api::policy::v1::Target>| {
+                target.and_then(|target| decode::target(found, field, Some(target)))
+            };
+            PauseReasonDraft {
+                code: reason.code.clone(),
+                remind_after: after("remind_after", reason.remind_after.as_ref()),
+                propose_close_after: after(
+                    "propose_close_after",
+                    reason.propose_close_after.as_ref(),
+                ),
+                title: text(found, "title", reason.title.as_ref()),
+            }
+        }),
     }
 }
 
@@ -221,6 +238,51 @@ fn clock(found: &mut Violations, rule: &pb::ClockRule) -> ClockRuleDraft {
         warn_percent: rule.warn_percent,
         breach_raises_level: rule.breach_raises_level,
         breach_violation: rule.breach_violation.clone(),
+        on_reopen: found
+            .optional_enumeration("on_reopen", rule.on_reopen)
+            .flatten()
+            .and_then(reopen_mode),
+        steps: if found.at_most("steps", rule.steps.len(), MOST_ENTRIES) {
+            each(found, "steps", &rule.steps, step)
+        } else {
+            Vec::new()
+        },
+    }
+}
+
+fn reopen_mode(mode: pb::ReopenMode) -> Option<ReopenMode> {
+    Some(match mode {
+        pb::ReopenMode::Unspecified => return None,
+        pb::ReopenMode::Restart => ReopenMode::Restart,
+        pb::ReopenMode::Resume => ReopenMode::Resume,
+    })
+}
+
+fn step(found: &mut Violations, step: &pb::EscalationStep) -> StepDraft {
+    use pb::escalation_step::When;
+    let mut time = |field: &str, time: prost_types::Duration| {
+        let time = Duration::try_from(time);
+        if time.is_err() {
+            found.add(field, Fault::malformed("a duration of more than nothing"));
+        }
+        time.ok()
+    };
+    let when = match step.when {
+        None => None,
+        // What is negative is out of range, too.
+        Some(When::Percent(percent)) => {
+            Some(StepTime::Percent(u32::try_from(percent).unwrap_or_default()))
+        }
+        Some(When::Before(before)) => {
+            Some(StepTime::Before(time("before", before).unwrap_or_default()))
+        }
+        Some(When::After(after)) => Some(StepTime::After(time("after", after).unwrap_or_default())),
+    };
+    StepDraft {
+        name: step.name.clone(),
+        when,
+        notify_level: step.notify_level,
+        raise_to_level: step.raise_to_level,
     }
 }
 
@@ -239,6 +301,7 @@ fn clock_kind(kind: pb::ClockKind) -> Option<ClockKind> {
         pb::ClockKind::Resolution => ClockKind::Resolution,
         pb::ClockKind::ResultFeedback => ClockKind::ResultFeedback,
         pb::ClockKind::CallBack => ClockKind::CallBack,
+        pb::ClockKind::ProgressUpdate => ClockKind::ProgressUpdate,
     })
 }
 

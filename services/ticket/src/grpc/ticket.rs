@@ -13,7 +13,7 @@ use super::values::DetailChanges;
 use super::{Grpc, call, page_size, values, violation, watch};
 use crate::app::Call;
 use crate::app::registration::NewRegistration;
-use crate::domain::{Command, Ticket};
+use crate::domain::{Command, Severity, Ticket};
 use crate::encode::ticket as encode;
 use crate::store::history::HistoryRow;
 use crate::store::ticket_list::TicketQuery;
@@ -192,8 +192,9 @@ impl TicketService for Grpc {
         request: Request<pb::PauseTicketRequest>,
     ) -> Result<Response<pb::Ticket>, Status> {
         command!(self, request, "PauseTicket", |violations, message| {
+            let code = std::mem::take(&mut message.pause_reason);
             text(&mut violations, "reason", &message.reason, values::REASON)
-                .map(|reason| Command::Pause { reason })
+                .map(|reason| Command::Pause { reason, code })
         })
     }
 
@@ -253,6 +254,44 @@ impl TicketService for Grpc {
             text(&mut violations, "reason", &message.reason, values::REASON)
                 .map(|reason| Command::Cancel { reason })
         })
+    }
+
+    async fn announce_delay(
+        &self,
+        request: Request<pb::AnnounceDelayRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        command!(self, request, "AnnounceDelay", |violations, message| {
+            let rule = std::mem::take(&mut message.rule);
+            let reason = text(&mut violations, "reason", &message.reason, values::REASON);
+            let new_due = violations.time("new_due_time", message.new_due_time);
+            let known = reason.zip(new_due);
+            known.map(|(reason, new_due)| Command::AnnounceDelay { rule, new_due, reason })
+        })
+    }
+
+    async fn assess_ticket(
+        &self,
+        request: Request<pb::AssessTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        const METHOD: &str = "kefu.ticket.v1.TicketService/AssessTicket";
+        const ACTION: &str = "ticket.AssessTicket";
+        let context = RequestContext::of(&request);
+        let mut message = request.into_inner();
+        let request_id = std::mem::take(&mut message.request_id);
+        let mut violations = context.violations();
+        let common = (&*message.name, &*message.etag, &*request_id);
+        let target = target(&context, &mut violations, METHOD, common, &message);
+        let reason = text(&mut violations, "reason", &message.reason, values::REASON);
+        let severity = violations.range("severity", message.severity, 1, 3);
+        let command = reason.zip(severity.and_then(Severity::from_number));
+        let command = command.map(|(reason, severity)| Command::Assess { severity, reason });
+        let (target, command) = violations.finish(target.zip(command))?;
+        if !message.validate_only {
+            return self.command(&context, ACTION, target, |_| command).await;
+        }
+        let Target { id, etag, .. } = target;
+        let preview = self.app.preview(context.caller(), ACTION, id, etag, command).await;
+        preview.map(Response::new).map_err(|error| status(&context, error))
     }
 
     async fn explain_deadline(

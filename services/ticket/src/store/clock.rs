@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use kefu_postgres::StoreError;
 
+use super::clock_note::{self, announcements_json, revisions_json, steps_json};
 use super::{column, known, read};
 use crate::domain::{ClockEntry, Fulfilment, Policy};
 
@@ -21,7 +22,7 @@ type Times = (
 );
 
 /// A row as `ticket_get.sql` reads it: rule, kind, cycle; started, due, warn, warned, breached, cancelled; fulfilled at
-/// and by, recorded at; pauses.
+/// and by, recorded at; pauses; round, steps, announcements, revisions.
 pub(crate) type ClockRecord = (
     String,
     String,
@@ -29,11 +30,13 @@ pub(crate) type ClockRecord = (
     Times,
     (Option<Timestamp>, Option<String>, Option<Timestamp>),
     Option<Value>,
+    (i16, Option<Value>, Option<Value>, Option<Value>),
 );
 
 /// The entry of the ledger; its target stands in the policy.
 pub(super) fn entry(record: ClockRecord, policy: &Policy) -> Result<ClockEntry, StoreError> {
-    let (rule, kind, cycle, times, fulfilment, pauses) = record;
+    let (rule, kind, cycle, times, fulfilment, pauses, notes) = record;
+    let (round, steps, announcements, revisions) = notes;
     let (started, due, warn_at, warned_at, breached_at, cancelled_at) = times;
     let rule = policy.rule(&rule).ok_or_else(|| {
         StoreError::corrupt("ticket_clock.rule", "is not in the ticket's policy version")
@@ -56,6 +59,7 @@ pub(super) fn entry(record: ClockRecord, policy: &Policy) -> Result<ClockEntry, 
         rule: rule.name.clone(),
         kind: read("ticket_clock.kind", kind.parse())?,
         cycle: read("ticket_clock.cycle", u32::try_from(cycle))?,
+        round: read("ticket_clock.round", u32::try_from(round))?,
         timeline,
         due: due.map(Timestamp::to_jiff),
         warn_at: warn_at.map(Timestamp::to_jiff),
@@ -63,6 +67,9 @@ pub(super) fn entry(record: ClockRecord, policy: &Policy) -> Result<ClockEntry, 
         breached_at: breached_at.map(Timestamp::to_jiff),
         fulfilled,
         cancelled_at: cancelled_at.map(Timestamp::to_jiff),
+        steps: clock_note::steps(steps.as_ref())?,
+        announcements: clock_note::announcements(announcements.as_ref())?,
+        revisions: clock_note::revisions(revisions.as_ref())?,
     })
 }
 
@@ -112,6 +119,8 @@ pub(crate) async fn upsert(
     let positions = read("ticket_clock.position", positions.collect::<Result<Vec<_>, _>>())?;
     let cycles = clocks.iter().map(|(_, clock)| i32::try_from(clock.cycle));
     let cycles = read("ticket_clock.cycle", cycles.collect::<Result<Vec<_>, _>>())?;
+    let rounds = clocks.iter().map(|(_, clock)| i16::try_from(clock.round));
+    let rounds = read("ticket_clock.round", rounds.collect::<Result<Vec<_>, _>>())?;
     let fulfilled = |clock: &ClockEntry| clock.fulfilled.clone();
     sqlx::query_file!(
         "src/store/clock_upsert.sql",
@@ -133,6 +142,10 @@ pub(crate) async fn upsert(
         &column!(clocks, |(_, clock)| fulfilled(clock).map(|f| f.recorded_at.to_sqlx())) as _,
         &column!(clocks, |(_, clock)| clock.cancelled_at.map(|at| at.to_sqlx())) as _,
         &column!(clocks, |(_, clock)| clock.next_fire_at().map(|at| at.to_sqlx())) as _,
+        &rounds,
+        &column!(clocks, |(_, clock)| steps_json(clock)) as _,
+        &column!(clocks, |(_, clock)| announcements_json(clock)) as _,
+        &column!(clocks, |(_, clock)| revisions_json(clock)) as _,
     )
     .execute(conn)
     .await?;
@@ -148,10 +161,14 @@ pub(crate) async fn due(
     limit: i64,
 ) -> Result<Vec<(Uuid, jiff::Timestamp)>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT ticket_id, min(next_fire_at) AS "due_at!: Timestamp"
-           FROM (SELECT ticket_id, next_fire_at FROM ticket_clock
-                 WHERE next_fire_at <= $1 AND ticket_id <> ALL($2)
-                 ORDER BY next_fire_at LIMIT $3) AS clock
+        r#"SELECT ticket_id AS "ticket_id!", min(fire_at) AS "due_at!: Timestamp"
+           FROM ((SELECT ticket_id, next_fire_at AS fire_at FROM ticket_clock
+                  WHERE next_fire_at <= $1 AND ticket_id <> ALL($2)
+                  ORDER BY next_fire_at LIMIT $3)
+                 UNION ALL
+                 (SELECT id, follow_up_at FROM ticket
+                  WHERE follow_up_at <= $1 AND id <> ALL($2)
+                  ORDER BY follow_up_at LIMIT $3)) AS due
            GROUP BY ticket_id
            ORDER BY 2, 1"#,
         now.to_sqlx() as _,
@@ -169,12 +186,16 @@ pub(crate) async fn next_due(
     skip: &[Uuid],
 ) -> Result<Option<jiff::Timestamp>, StoreError> {
     let at = sqlx::query_scalar!(
-        r#"SELECT next_fire_at AS "at!: Timestamp" FROM ticket_clock
-           WHERE next_fire_at IS NOT NULL AND ticket_id <> ALL($1)
-           ORDER BY next_fire_at LIMIT 1"#,
+        r#"SELECT least(
+               (SELECT next_fire_at FROM ticket_clock
+                WHERE next_fire_at IS NOT NULL AND ticket_id <> ALL($1)
+                ORDER BY next_fire_at LIMIT 1),
+               (SELECT follow_up_at FROM ticket
+                WHERE follow_up_at IS NOT NULL AND id <> ALL($1)
+                ORDER BY follow_up_at LIMIT 1)) AS "at: Timestamp""#,
         skip,
     )
-    .fetch_optional(pool)
+    .fetch_one(pool)
     .await?;
     Ok(at.map(Timestamp::to_jiff))
 }

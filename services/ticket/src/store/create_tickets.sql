@@ -78,11 +78,12 @@ ticketed AS (
 ),
 clocked AS (
     INSERT INTO ticket_clock (
-        ticket_id, cycle, rule, position, customer_id, kind, state, started_at, due_at, warn_at, next_fire_at)
+        ticket_id, cycle, rule, position, customer_id, kind, state, started_at, due_at, warn_at, next_fire_at, steps)
     SELECT numbered.id, 1, clock.rule, clock.position, numbered.customer_id, clock.kind, 'running', numbered.created_at,
-           clock.due_at, clock.warn_at, clock.next_fire_at
+           clock.due_at, clock.warn_at, clock.next_fire_at, clock.steps
     FROM unnest($34::uuid[], $35::text[], $36::smallint[], $37::text[], $38::timestamptz[], $39::timestamptz[],
-                $40::timestamptz[]) AS clock (ticket_id, rule, position, kind, due_at, warn_at, next_fire_at)
+                $40::timestamptz[], $42::jsonb[])
+        AS clock (ticket_id, rule, position, kind, due_at, warn_at, next_fire_at, steps)
     JOIN numbered ON numbered.id = clock.ticket_id
 ),
 journaled AS (

@@ -4,8 +4,10 @@
 //! [`StoreError::Corrupt`]: kefu_postgres::StoreError::Corrupt
 
 pub(crate) mod clock;
+pub(crate) mod clock_note;
 pub(crate) mod customer;
 pub(crate) mod escalation;
+pub(crate) mod follow_up;
 pub(crate) mod history;
 pub(crate) mod message;
 pub(crate) mod number;

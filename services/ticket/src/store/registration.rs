@@ -108,6 +108,7 @@ pub(crate) async fn create(
         &column!(clocks, |(.., clock)| clock.warn_at.map(|at| at.to_sqlx())) as _,
         &column!(clocks, |(.., clock)| clock.next_fire_at().map(|at| at.to_sqlx())) as _,
         event_type,
+        &column!(clocks, |(.., clock)| super::clock_note::steps_json(clock)) as _,
     )
     .fetch_all(pool)
     .await?;

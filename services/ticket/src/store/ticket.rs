@@ -8,6 +8,7 @@ use kefu_postgres::StoreError;
 
 use super::clock::{self, ClockRecord};
 use super::escalation::{self, EscalationRecord};
+use super::follow_up;
 use super::verdict::{self, VerdictRecord};
 use super::{known, read};
 use crate::domain::{
@@ -48,6 +49,7 @@ pub(crate) struct TicketRow {
     pub(crate) state_reason: Option<String>,
     pub(crate) resume_to: Option<String>,
     pub(crate) resume_since: Option<Timestamp>,
+    pub(crate) follow_up: Option<serde_json::Value>,
     pub(crate) solution: Option<String>,
     pub(crate) solved_by: Option<String>,
     pub(crate) solved_at: Option<Timestamp>,
@@ -80,6 +82,7 @@ impl TicketRow {
                     read("ticket.resume_to", self.resume_to.unwrap_or_default().parse())?,
                     self.resume_since.map(Timestamp::to_jiff),
                 )?,
+                follow_up: follow_up::follow_up(self.follow_up.as_ref())?,
             },
             StateName::Resolved => State::Resolved(known("ticket.solution", solution.clone())?),
             StateName::ResultFedBack => State::ResultFedBack {
@@ -281,7 +284,7 @@ impl<'a> StateColumns<'a> {
         let none = Self::default();
         match state {
             State::Open(open) => Self { since: open.since(), ..none },
-            State::Waiting { reason, since, resume_to } => {
+            State::Waiting { reason, since, resume_to, .. } => {
                 Self { since: Some(*since), reason: Some(reason), resume: Some(resume_to), ..none }
             }
             State::Resolved(solution) => Self { since: Some(solution.at), ..none },

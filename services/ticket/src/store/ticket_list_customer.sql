@@ -13,13 +13,14 @@ SELECT id, number, revision, policy_version_id, org_unit, kind, channel, custome
        occurred_at AS "occurred_at: Timestamp", subject, description, category, product, tags, customer_grade, priority,
        first_contact_owner, handler, cycle_handlers, receiver_level, cycle,
        cycle_started_at AS "cycle_started_at: Timestamp", state, state_since AS "state_since: Timestamp", state_by,
-       state_reason, resume_to, resume_since AS "resume_since: Timestamp", solution, solved_by,
+       state_reason, resume_to, resume_since AS "resume_since: Timestamp", follow_up, solution, solved_by,
        solved_at AS "solved_at: Timestamp", first_responded_at AS "first_responded_at: Timestamp",
        first_resolved_at AS "first_resolved_at: Timestamp", created_at AS "created_at!: Timestamp",
        updated_at AS "updated_at: Timestamp",
        ARRAY(
            SELECT ROW(rule, kind, cycle, ROW(started_at, due_at, warn_at, warned_at, breached_at, cancelled_at),
-                      ROW(fulfilled_at, fulfilled_by, recorded_at), pauses)
+                      ROW(fulfilled_at, fulfilled_by, recorded_at), pauses,
+                      ROW(round, steps, announcements, revisions))
            FROM ticket_clock AS clock WHERE clock.ticket_id = ticket.id ORDER BY position
        ) AS "clocks!: Vec<ClockRecord>",
        ARRAY(

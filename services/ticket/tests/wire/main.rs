@@ -6,6 +6,7 @@ mod customer;
 mod errors;
 mod intake;
 mod journal;
+mod ledger;
 mod life;
 mod lists;
 mod neighbour;

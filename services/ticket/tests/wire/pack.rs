@@ -70,7 +70,10 @@ pub fn policy() -> pb::TicketPolicy {
                 breach_violation: "late-first-response".into(),
                 ..rule("first-response", pb::ClockKind::FirstResponse, hours(24))
             },
-            rule("resolution", pb::ClockKind::Resolution, working_days(3)),
+            pb::ClockRule {
+                on_reopen: pb::ReopenMode::Restart.into(),
+                ..rule("resolution", pb::ClockKind::Resolution, working_days(3))
+            },
             rule("result-feedback", pb::ClockKind::ResultFeedback, hours(48)),
             rule("call-back", pb::ClockKind::CallBack, hours(72)),
         ],
@@ -97,5 +100,6 @@ pub fn policy() -> pb::TicketPolicy {
             amount_cents: 5_000,
             currency: "CNY".into(),
         }],
+        ..pb::TicketPolicy::default()
     }
 }

@@ -47,7 +47,8 @@ impl Group {
             | "Validate" => Group::Read,
             "Create" | "Record" | "Register" | "Add" => Group::Register,
             "Update" | "Respond" | "Pause" | "Resume" | "Resolve" | "Feed" | "Escalate"
-            | "Assign" | "Accept" | "Reopen" | "Issue" | "Complete" | "Plan" => Group::Handle,
+            | "Assign" | "Accept" | "Reopen" | "Issue" | "Complete" | "Plan" | "Assess"
+            | "Announce" => Group::Handle,
             "Set" | "Cancel" | "Close" | "Revoke" | "Approve" | "Reject" | "Waive" | "Archive" => {
                 Group::Decide
             }
@@ -129,6 +130,8 @@ mod tests {
             ("ticket.CreateTicket", Some(Group::Register)),
             ("ticket.RecordVerdict", Some(Group::Register)),
             ("ticket.FeedBackTicket", Some(Group::Handle)),
+            ("ticket.AssessTicket", Some(Group::Handle)),
+            ("ticket.AnnounceDelay", Some(Group::Handle)),
             ("customer.SetStanding", Some(Group::Decide)),
             ("customer.CreateOrgUnit", Some(Group::Administer)),
             ("ticket.ApplyTicketPolicy", Some(Group::Administer)),

@@ -169,7 +169,10 @@ pub fn policy(
                 breach_violation: "late-first-response".into(),
                 ..rule("first-response", ClockKind::FirstResponse, first_response)
             },
-            rule("resolution", ClockKind::Resolution, resolution),
+            ticket::ClockRule {
+                on_reopen: ticket::ReopenMode::Restart.into(),
+                ..rule("resolution", ClockKind::Resolution, resolution)
+            },
             rule("result-feedback", ClockKind::ResultFeedback, hours(48)),
             rule("call-back", ClockKind::CallBack, hours(72)),
         ],
@@ -200,6 +203,7 @@ pub fn policy(
             amount_cents: 5_000,
             currency: "CNY".into(),
         }],
+        ..Default::default()
     }
 }
 

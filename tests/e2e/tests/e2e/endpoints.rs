@@ -236,6 +236,15 @@ impl Things {
             ("ticket.TicketService.RecordVerdict", json!({"name": ticket, "value": 1})),
             ("ticket.TicketService.EscalateTicket", text("reason")),
             ("ticket.TicketService.CancelTicket", text("reason")),
+            (
+                "ticket.TicketService.AnnounceDelay",
+                json!({"name": ticket, "rule": "resolution", "reason": "配件未到",
+                "newDueTime": "2099-01-01T00:00:00Z"}),
+            ),
+            (
+                "ticket.TicketService.AssessTicket",
+                json!({"name": ticket, "severity": 2, "reason": "有人受伤"}),
+            ),
             ("ticket.TicketService.ExplainDeadline", of_ticket),
             ("ticket.TicketService.ListTicketHistory", json!({"parent": ticket})),
             ("ticket.TicketService.ListViolations", unit.clone()),

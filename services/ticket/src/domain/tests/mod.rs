@@ -1,6 +1,7 @@
 //! What the rules say, by example and as properties. This file has what the tests share.
 
 mod clocks;
+mod ledger;
 mod life;
 mod policy;
 mod properties;
@@ -94,6 +95,7 @@ pub fn draft() -> PolicyDraft {
             },
             ClockRuleDraft {
                 warn_percent: 50,
+                on_reopen: Some(ReopenMode::Restart),
                 ..clock("resolution", ClockKind::Resolution, elapsed(72))
             },
             clock("feedback", ClockKind::ResultFeedback, elapsed(48)),
@@ -118,6 +120,7 @@ pub fn draft() -> PolicyDraft {
             amount_cents: 20_000,
             currency: "CNY".into(),
         }],
+        pause_reasons: Vec::new(),
     }
 }
 
@@ -222,7 +225,19 @@ pub fn respond_sent(sent_at: Timestamp) -> Command {
 }
 
 pub fn pause() -> Command {
-    Command::Pause { reason: "waits for photos".into() }
+    Command::Pause { reason: "waits for photos".into(), code: String::new() }
+}
+
+pub fn pause_for(code: &str) -> Command {
+    Command::Pause { reason: "waits for photos".into(), code: code.into() }
+}
+
+pub fn announce(rule: &str, new_due: Timestamp) -> Command {
+    Command::AnnounceDelay { rule: rule.into(), new_due, reason: "配件缺货".into() }
+}
+
+pub fn assess(severity: Severity) -> Command {
+    Command::Assess { severity, reason: "有人受伤".into() }
 }
 
 pub fn resolve() -> Command {

@@ -19,6 +19,10 @@ fn commands() -> impl Strategy<Value = Command> {
     prop_oneof![
         4 => Just(respond()),
         3 => Just(pause()),
+        2 => Just(pause_for("documents")),
+        3 => severities().prop_map(assess),
+        1 => select(vec!["resolution", "more-0", "more-1"])
+            .prop_flat_map(|rule| (0..400_i64).prop_map(move |hour| announce(rule, hours(hour)))),
         3 => Just(Command::Resume),
         4 => Just(resolve()),
         5 => Just(feed_back()),
@@ -49,18 +53,56 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn policies() -> impl Strategy<Value = Policy> {
     let target =
         || select(vec![elapsed(1), elapsed(24), business(4), Some(Target::WorkingDays(2))]);
-    let clocks = vec((select(ClockKind::ALL), target(), 0..100_i32, any::<bool>()), 0..6);
-    clocks.prop_map(|clocks| {
+    let weights = select(vec![vec![], vec![], vec![1], vec![2, 3], vec![3]]);
+    let parts = (0..100_i32, any::<bool>(), any::<bool>());
+    let clocks = vec((select(ClockKind::ALL), target(), weights, ladder(), parts), 0..6);
+    (clocks, any::<bool>(), any::<bool>()).prop_map(|(clocks, resumes, reasons)| {
         let mut draft = draft();
+        if resumes {
+            draft.clocks[1].on_reopen = None;
+        }
+        if reasons {
+            draft.pause_reasons.push(PauseReasonDraft {
+                code: "documents".into(),
+                title: Text::new("Documents", "资料"),
+                remind_after: elapsed(24),
+                propose_close_after: Some(Target::WorkingDays(2)),
+            });
+        }
         draft.clocks.extend(clocks.into_iter().enumerate().map(|(index, parts)| {
-            let (kind, target, warn_percent, breach_raises_level) = parts;
+            let (kind, target, severities, steps, parts) = parts;
+            let (warn_percent, breach_raises_level, restarts) = parts;
             ClockRuleDraft {
+                severities,
+                steps,
                 warn_percent,
                 breach_raises_level,
+                on_reopen: restarts.then_some(ReopenMode::Restart),
                 ..clock(&format!("more-{index}"), kind, target)
             }
         }));
         Policy::try_new(draft).expect("a sound policy")
+    })
+}
+
+/// Steps before, at and after the deadline.
+fn ladder() -> impl Strategy<Value = Vec<StepDraft>> {
+    let time = |minutes: u64| Duration::from_secs(minutes * 60);
+    let when = select(vec![
+        StepTime::Percent(50),
+        StepTime::Percent(100),
+        StepTime::Percent(130),
+        StepTime::Before(time(20)),
+        StepTime::After(time(90)),
+    ]);
+    vec((when, 0..=3_i32), 0..3).prop_map(|steps| {
+        let step = |(index, (when, raise_to_level))| StepDraft {
+            name: format!("step-{index}"),
+            when: Some(when),
+            notify_level: 1,
+            raise_to_level,
+        };
+        steps.into_iter().enumerate().map(step).collect()
     })
 }
 
@@ -97,8 +139,12 @@ fn check_change(before: &Ticket, after: &Ticket, change: &Change) -> Result<(), 
     prop_assert_eq!(&after.first_contact_owner, &before.first_contact_owner);
     prop_assert!(after.updated_at >= before.updated_at && change.at >= before.updated_at);
     prop_assert!(change.effective_at <= change.at);
-    for old in &before.clocks {
-        let new = after.clock(&old.rule, old.cycle).expect("no clock is lost");
+    for (old, new) in before.clocks.iter().zip(&after.clocks) {
+        prop_assert_eq!((&old.rule, old.cycle, old.round), (&new.rule, new.cycle, new.round));
+        prop_assert!(new.announcements.starts_with(&old.announcements));
+        for (before, after) in old.steps.iter().zip(&new.steps) {
+            prop_assert!(before.taken_at.is_none() || before == after, "no step is untaken");
+        }
         if old.cycle < before.cycle {
             prop_assert_eq!(old, new, "what an ended cycle shows never changes");
         }
@@ -106,6 +152,7 @@ fn check_change(before: &Ticket, after: &Ticket, change: &Change) -> Result<(), 
             prop_assert_eq!(old.breached_at, new.breached_at, "no breach is unmade");
         }
         prop_assert!(new.timeline.pauses().len() >= old.timeline.pauses().len());
+        prop_assert!(new.paused_at(change.at) >= old.paused_at(before.updated_at));
     }
     prop_assert!(after.clocks.len() >= before.clocks.len());
     Ok(())
@@ -128,7 +175,9 @@ fn check_ticket(desk: &Desk, now: Timestamp) -> Result<(), TestCaseError> {
         let used = clock.consumed_at(calendar, now);
         prop_assert_eq!(used.min(target) + clock.remaining_at(calendar, now), target);
         if let Some(due) = clock.due {
-            prop_assert_eq!(clock.timeline.consumed_at(calendar, due), target);
+            let used = clock.timeline.consumed_at(calendar, due);
+            // A new target that was used up already is due when it was set.
+            prop_assert!(used == target || used > target && !clock.revisions.is_empty());
         }
         let explained = explain(clock, policy, now).expect("explained");
         prop_assert_eq!(explained.due, clock.due);

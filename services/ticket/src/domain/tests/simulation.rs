@@ -24,6 +24,8 @@ enum Act {
     Tell,
     Unhappy,
     Happy,
+    Grave,
+    Mild,
 }
 
 impl Act {
@@ -36,6 +38,8 @@ impl Act {
             Self::Tell => (HANDLER, feed_back()),
             Self::Unhappy => (QUALITY, verdict(5)),
             Self::Happy => (QUALITY, verdict(1)),
+            Self::Grave => (HANDLER, assess(Severity::VerySerious)),
+            Self::Mild => (HANDLER, assess(Severity::Ordinary)),
         }
     }
 }
@@ -58,14 +62,34 @@ struct Promise {
     working: bool,
     warn_percent: u32,
     raises: bool,
+    /// At which share somebody else is told.
+    step_percent: u32,
+    /// Only for this severity.
+    only: Option<u8>,
+    resumes: bool,
 }
 
-const PROMISES: [Promise; 5] = [
+const PROMISES: [Promise; 7] = [
     promise("first", ClockKind::FirstResponse, 24 * 60, false, 80, true),
-    promise("solve-soon", ClockKind::Resolution, 8 * 60, true, 50, true),
-    promise("solve-ever", ClockKind::Resolution, 72 * 60, false, 25, false),
+    Promise {
+        only: Some(1),
+        step_percent: 60,
+        ..promise("solve-soon", ClockKind::Resolution, 8 * 60, true, 50, true)
+    },
+    Promise {
+        resumes: true,
+        step_percent: 150,
+        ..promise("solve-ever", ClockKind::Resolution, 72 * 60, false, 25, false)
+    },
+    Promise {
+        only: Some(3),
+        resumes: true,
+        step_percent: 120,
+        ..promise("solve-now", ClockKind::Resolution, 24 * 60, false, 50, false)
+    },
     promise("tell", ClockKind::ResultFeedback, 48 * 60, false, 0, false),
     promise("ask", ClockKind::CallBack, 8 * 60, true, 10, true),
+    promise("report", ClockKind::ProgressUpdate, 40 * 60, false, 90, false),
 ];
 
 const fn promise(
@@ -76,23 +100,49 @@ const fn promise(
     warn_percent: u32,
     raises: bool,
 ) -> Promise {
-    Promise { name, kind, minutes, working, warn_percent, raises }
+    let (step_percent, only, resumes) = (0, None, false);
+    Promise { name, kind, minutes, working, warn_percent, raises, step_percent, only, resumes }
 }
 
 /// The tally of one promise; times in minutes.
+#[derive(Clone)]
 struct Tally {
     promise: Promise,
     cycle: u32,
-    used: u32,
+    /// All minutes, and those in working hours.
+    used: (u32, u32),
     warned: Option<u32>,
+    stepped: Option<u32>,
     breached: Option<u32>,
     fulfilled: Option<u32>,
+    cancelled: bool,
 }
 
 impl Tally {
+    fn new(promise: Promise, cycle: u32) -> Self {
+        Self {
+            promise,
+            cycle,
+            used: (0, 0),
+            warned: None,
+            stepped: None,
+            breached: None,
+            fulfilled: None,
+            cancelled: false,
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.fulfilled.is_none() && !self.cancelled
+    }
+
     fn runs(&self, stage: Stage) -> bool {
         let stands = stage == Stage::Waiting && self.promise.kind == ClockKind::Resolution;
-        self.breached.is_none() && self.fulfilled.is_none() && !stands
+        self.breached.is_none() && self.is_open() && !stands
+    }
+
+    fn used(&self) -> u32 {
+        if self.promise.working { self.used.1 } else { self.used.0 }
     }
 }
 
@@ -100,56 +150,112 @@ struct Observer {
     stage: Stage,
     cycle: u32,
     level: u8,
+    severity: u8,
     tallies: Vec<Tally>,
 }
 
 impl Observer {
     fn new() -> Self {
-        let mut observer = Self { stage: Stage::Open, cycle: 1, level: 1, tallies: Vec::new() };
-        observer.start(&[ClockKind::FirstResponse, ClockKind::Resolution]);
+        let (stage, tallies) = (Stage::Open, Vec::new());
+        let mut observer = Self { stage, cycle: 1, level: 1, severity: 1, tallies };
+        observer.start(&ClockKind::OPENING);
         observer
     }
 
     fn start(&mut self, kinds: &[ClockKind]) {
+        let (cycle, severity) = (self.cycle, self.severity);
+        let wanted = |promise: &&Promise| {
+            kinds.contains(&promise.kind) && promise.only.is_none_or(|only| only == severity)
+        };
+        for promise in PROMISES.iter().filter(wanted) {
+            let mut tally = Tally::new(*promise, cycle);
+            let mut before = self.tallies.iter().rev().filter(|t| t.promise.name == promise.name);
+            let before = before.next().filter(|t| promise.resumes && t.cycle + 1 == cycle);
+            let kept = before.filter(|t| t.fulfilled.is_some() && t.breached.is_none());
+            if let Some(kept) = kept.filter(|t| t.used() < promise.minutes) {
+                let (warned, stepped) = (kept.warned, kept.stepped);
+                tally = Tally { used: kept.used, warned, stepped, ..tally };
+            }
+            self.tallies.push(tally);
+        }
+    }
+
+    /// The customer hears how it goes: the next report is promised from now on.
+    fn report(&mut self, minute: u32) {
         let cycle = self.cycle;
-        self.tallies.extend(PROMISES.iter().filter(|promise| kinds.contains(&promise.kind)).map(
-            |promise| Tally {
-                promise: *promise,
-                cycle,
-                used: 0,
-                warned: None,
-                breached: None,
-                fulfilled: None,
-            },
-        ));
+        let mut next = Vec::new();
+        for tally in self.tallies.iter_mut().filter(|t| t.cycle == cycle && t.is_open()) {
+            if tally.promise.kind == ClockKind::ProgressUpdate {
+                tally.fulfilled = Some(minute);
+                next.push(Tally::new(tally.promise, cycle));
+            }
+        }
+        self.tallies.extend(next);
+    }
+
+    /// Another severity: what runs under a promise that it does not know is taken up by the one of
+    /// the same kind that only it knows.
+    fn assess(&mut self, severity: u8) {
+        if self.stage == Stage::Closed || self.severity == severity {
+            return;
+        }
+        self.severity = severity;
+        let only = |promise: &&Promise| promise.only == Some(severity);
+        let mut wanted: Vec<&Promise> = PROMISES.iter().filter(only).collect();
+        let cycle = self.cycle;
+        let mut next = Vec::new();
+        for tally in self.tallies.iter_mut().filter(|t| t.cycle == cycle && t.is_open()) {
+            let known = tally.promise.only.is_none_or(|only| only == severity);
+            if known || tally.breached.is_some() {
+                continue;
+            }
+            tally.cancelled = true;
+            let place = wanted.iter().position(|promise| promise.kind == tally.promise.kind);
+            if let Some(place) = place {
+                let used = tally.used;
+                next.push(Tally { used, ..Tally::new(*wanted.remove(place), cycle) });
+            }
+        }
+        self.tallies.extend(next);
+        self.level = self.level.max(if severity == 3 { 2 } else { 1 });
     }
 
     fn fulfil(&mut self, kind: ClockKind, minute: u32) {
         let cycle = self.cycle;
         let of_kind =
             self.tallies.iter_mut().filter(|t| t.promise.kind == kind && t.cycle == cycle);
+        let of_kind = of_kind.filter(|tally| !tally.cancelled);
         of_kind.for_each(|tally| tally.fulfilled = tally.fulfilled.or(Some(minute)));
     }
 
     fn count(&mut self, working_hours: bool) {
         let stage = self.stage;
-        for tally in self.tallies.iter_mut().filter(|tally| tally.runs(stage)) {
-            tally.used += u32::from(working_hours || !tally.promise.working);
+        // What is broken goes on counting for what happens after the deadline.
+        let counts =
+            |tally: &&mut Tally| tally.runs(stage) || (tally.is_open() && tally.breached.is_some());
+        for tally in self.tallies.iter_mut().filter(counts) {
+            tally.used.0 += 1;
+            tally.used.1 += u32::from(working_hours);
         }
     }
 
     fn ring(&mut self, minute: u32) {
         for tally in &mut self.tallies {
-            if !tally.runs(self.stage) {
+            let Promise { minutes, warn_percent, raises, step_percent, .. } = tally.promise;
+            let used = tally.used();
+            if tally.runs(self.stage) {
+                if warn_percent > 0 && used * 100 >= minutes * warn_percent {
+                    tally.warned = tally.warned.or(Some(minute));
+                }
+                if used >= minutes {
+                    tally.breached = Some(minute);
+                    self.level = (self.level + u8::from(raises)).min(3);
+                }
+            } else if !tally.is_open() || tally.breached.is_none() {
                 continue;
             }
-            let Promise { minutes, warn_percent, raises, .. } = tally.promise;
-            if warn_percent > 0 && tally.used * 100 >= minutes * warn_percent {
-                tally.warned = tally.warned.or(Some(minute));
-            }
-            if tally.used >= minutes {
-                tally.breached = Some(minute);
-                self.level = (self.level + u8::from(raises)).min(3);
+            if step_percent > 0 && used * 100 >= minutes * step_percent {
+                tally.stepped = tally.stepped.or(Some(minute));
             }
         }
     }
@@ -159,6 +265,9 @@ impl Observer {
         match (act, self.stage) {
             (Act::Respond, stage) if stage != Stage::Closed => {
                 self.fulfil(ClockKind::FirstResponse, minute);
+                if stage != Stage::Told {
+                    self.report(minute);
+                }
             }
             (Act::Resolve, Stage::Open | Stage::Waiting) => {
                 self.fulfil(ClockKind::Resolution, minute);
@@ -168,6 +277,7 @@ impl Observer {
             (Act::Tell, Stage::Resolved) => {
                 self.fulfil(ClockKind::FirstResponse, minute);
                 self.fulfil(ClockKind::ResultFeedback, minute);
+                self.fulfil(ClockKind::ProgressUpdate, minute);
                 self.start(&[ClockKind::CallBack]);
                 self.stage = Stage::Told;
             }
@@ -179,7 +289,7 @@ impl Observer {
                 self.fulfil(ClockKind::CallBack, minute);
                 self.cycle += 1;
                 self.level = (self.level + 1).min(3);
-                self.start(&[ClockKind::FirstResponse, ClockKind::Resolution]);
+                self.start(&ClockKind::OPENING);
                 self.stage = Stage::Open;
             }
             _ => {}
@@ -191,6 +301,8 @@ impl Observer {
         match (act, self.stage) {
             (Act::Pause, Stage::Open) => self.stage = Stage::Waiting,
             (Act::Resume, Stage::Waiting) => self.stage = Stage::Open,
+            (Act::Grave, _) => self.assess(3),
+            (Act::Mild, _) => self.assess(1),
             _ => {}
         }
     }
@@ -230,7 +342,17 @@ fn desk() -> Desk {
                 true => Target::Business(BusinessTime::new(time)),
                 false => Target::Elapsed(time),
             };
+            let step = StepDraft {
+                name: "step".into(),
+                when: Some(StepTime::Percent(promise.step_percent)),
+                notify_level: 2,
+                raise_to_level: 0,
+            };
+            let resolution = promise.kind == ClockKind::Resolution;
             ClockRuleDraft {
+                severities: promise.only.into_iter().map(i32::from).collect(),
+                steps: (promise.step_percent > 0).then_some(step).into_iter().collect(),
+                on_reopen: (resolution && !promise.resumes).then_some(ReopenMode::Restart),
                 warn_percent: i32::try_from(promise.warn_percent).expect("a percentage"),
                 breach_raises_level: promise.raises,
                 ..clock(promise.name, promise.kind, Some(target))
@@ -252,6 +374,8 @@ fn acts() -> impl Strategy<Value = Vec<(u32, Act)>> {
         Act::Unhappy,
         Act::Unhappy,
         Act::Happy,
+        Act::Grave,
+        Act::Mild,
     ]);
     // Often at the round distances at which the promises are due.
     let gap = prop_oneof![1..MAX_GAP, select(vec![48_u32, 240, 480, 1_080, 1_152, 1_440, 2_880])];
@@ -290,14 +414,18 @@ proptest! {
             act.into_iter().for_each(|act| observer.fulfilling(act, number));
             observer.ring(number);
             act.into_iter().for_each(|act| observer.waiting(act));
+            observer.ring(number);
         }
 
         prop_assert_eq!(desk.level(), observer.level);
         prop_assert_eq!(desk.ticket.cycle, observer.cycle);
         prop_assert_eq!(desk.ticket.clocks.len(), observer.tallies.len());
-        for tally in observer.tallies {
-            let clock = desk.clock(tally.promise.name, tally.cycle);
+        for (clock, tally) in desk.ticket.clocks.iter().zip(observer.tallies) {
+            prop_assert_eq!((&*clock.rule, clock.cycle), (tally.promise.name, tally.cycle));
             let fulfilled = clock.fulfilled.as_ref().map(|fulfilled| fulfilled.at);
+            let stepped = clock.steps.first().and_then(|step| step.taken_at);
+            prop_assert_eq!(stepped, tally.stepped.map(minute), "{}", clock.rule);
+            prop_assert_eq!(clock.cancelled_at.is_some(), tally.cancelled, "{}", clock.rule);
             prop_assert_eq!(clock.warned_at, tally.warned.map(minute), "{}", clock.rule);
             prop_assert_eq!(clock.breached_at, tally.breached.map(minute), "{}", clock.rule);
             prop_assert_eq!(fulfilled, tally.fulfilled.map(minute), "{}", clock.rule);

@@ -1,0 +1,131 @@
+//! What stands beside a clock in the ledger: announced delays, changes of severity, steps taken.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kefu_calendar::{Calendar, DueError, Timeline};
+
+use super::{
+    policy::ClockRule,
+    word::{ReceiverLevel, Severity, Subject},
+};
+
+/// The owner said before the deadline that it will not finish in time (T-08).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// When it was said; not after the deadline.
+    pub at: Timestamp,
+    /// The new date; after the deadline as it stood then.
+    pub new_due: Timestamp,
+    /// Why, for the customer.
+    pub reason: String,
+    /// Who said it.
+    pub by: Subject,
+}
+
+/// A change of severity that moved the deadline (T-06).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: Subject,
+    /// Severity before.
+    pub from: Severity,
+    /// Severity after.
+    pub to: Severity,
+    /// The rule that promised before.
+    pub from_rule: Arc<str>,
+    /// The deadline before; none if it paused.
+    pub previous_due: Option<Timestamp>,
+}
+
+/// A step of escalation as the policy writes it (T-07).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepRule {
+    /// Unique in the rule.
+    pub name: Arc<str>,
+    /// When it is taken.
+    pub when: StepTime,
+    /// Which receiver level is told.
+    pub notify: Option<ReceiverLevel>,
+    /// To which level the ticket is raised if it is below.
+    pub raise_to: Option<ReceiverLevel>,
+}
+
+/// When a step is taken, in the kind of time of the rule's target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepTime {
+    /// At so many hundredths of the target.
+    Percent(u32),
+    /// So long before the deadline.
+    Before(Duration),
+    /// So long after it.
+    After(Duration),
+}
+
+/// A step of escalation of one clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its name in the rule.
+    pub name: Arc<str>,
+    /// When it is taken; none while the clock pauses. Kept like the deadline, not recomputed.
+    pub at: Option<Timestamp>,
+    /// When it was time and it was taken; never unmade.
+    pub taken_at: Option<Timestamp>,
+}
+
+/// What a timeline and a rule make of a promise.
+pub(super) struct Deadlines {
+    pub due: Option<Timestamp>,
+    pub warn_at: Option<Timestamp>,
+    pub steps: Vec<Step>,
+}
+
+impl Deadlines {
+    pub fn of(
+        timeline: &Timeline,
+        calendar: &Calendar,
+        rule: Option<&ClockRule>,
+    ) -> Result<Self, DueError> {
+        let due = timeline.due(calendar)?;
+        let warn = rule.and_then(|rule| rule.warn_percent);
+        let warn = warn.map(|percent| timeline.at_share(calendar, percent)).transpose()?;
+        let target = timeline.target().amount(calendar);
+        let steps = rule.map(|rule| rule.steps.as_slice()).unwrap_or_default().iter();
+        let steps = steps.map(|step| {
+            let at = match step.when {
+                StepTime::Percent(percent) => timeline.at_share(calendar, percent)?,
+                StepTime::Before(time) => {
+                    timeline.reaches(calendar, target.saturating_sub(time))?
+                }
+                StepTime::After(time) => timeline.reaches(calendar, target.saturating_add(time))?,
+            };
+            Ok(Step { name: step.name.clone(), at, taken_at: None })
+        });
+        Ok(Self { due, warn_at: warn.flatten(), steps: steps.collect::<Result<_, _>>()? })
+    }
+
+    /// With nothing before `at`: what a new target makes overdue is due when it was made so. While
+    /// it pauses, nobody knows the deadline.
+    pub fn not_before(mut self, at: Timestamp, paused: bool) -> Self {
+        let later = |time: Option<Timestamp>| time.map(|time| time.max(at)).filter(|_| !paused);
+        self.due = later(self.due);
+        self.warn_at = later(self.warn_at);
+        for step in &mut self.steps {
+            step.at = later(step.at);
+        }
+        self
+    }
+
+    /// With the steps that were taken before.
+    pub fn after(mut self, taken: &[Step]) -> Self {
+        for step in &mut self.steps {
+            let before = taken.iter().find(|before| before.name == step.name);
+            if let Some(before) = before.filter(|before| before.taken_at.is_some()) {
+                *step = before.clone();
+            }
+        }
+        self
+    }
+}

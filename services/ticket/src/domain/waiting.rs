@@ -1,0 +1,75 @@
+//! What happens by itself while a ticket waits: a reminder, then a proposal to close (T-06).
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{
+    policy::{PauseReason, Policy},
+    refusal::Refusal,
+    word::Fault,
+};
+
+/// What the pause reason asks for, and what of it has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FollowUp {
+    /// Code of the pause reason in the policy.
+    pub reason: Arc<str>,
+    /// When the customer is reminded.
+    pub remind_at: Option<Timestamp>,
+    /// When it was time and the customer was reminded.
+    pub reminded_at: Option<Timestamp>,
+    /// When closing is proposed.
+    pub propose_at: Option<Timestamp>,
+    /// When it was time and closing was proposed.
+    pub proposed_at: Option<Timestamp>,
+}
+
+/// What is done about a ticket that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FollowUpAlarm {
+    /// The customer is reminded.
+    Remind,
+    /// Closing is proposed.
+    ProposeClose,
+}
+
+impl FollowUp {
+    /// By the pause reason with this code, from `now` on. None where the policy knows no reasons.
+    pub(super) fn begin(
+        policy: &Policy,
+        code: &str,
+        now: Timestamp,
+    ) -> Result<Option<Self>, Refusal> {
+        if policy.pause_reasons().is_empty() && code.is_empty() {
+            return Ok(None);
+        }
+        let Some(PauseReason { code, remind_after, propose_close_after, .. }) =
+            policy.pause_reason(code)
+        else {
+            let known: Vec<&str> = policy.pause_reasons().keys().map(|code| &**code).collect();
+            let description = format!("must be one of the policy's: {}", known.join(", "));
+            return Err(Refusal::Fields(vec![Fault::new("pause_reason", description)]));
+        };
+        let at = |target: &Option<_>| {
+            let at = target.map(|target| policy.calendar().due_at(now, target)).transpose();
+            at.map_err(|error| Refusal::NoDeadline { rule: code.to_string(), error })
+        };
+        Ok(Some(Self {
+            reason: code.clone(),
+            remind_at: at(remind_after)?,
+            reminded_at: None,
+            propose_at: at(propose_close_after)?,
+            proposed_at: None,
+        }))
+    }
+
+    /// When something is to be done next, and what.
+    #[must_use]
+    pub fn next_alarm(&self) -> Option<(Timestamp, FollowUpAlarm)> {
+        let remind = self.remind_at.filter(|_| self.reminded_at.is_none());
+        let propose = self.propose_at.filter(|_| self.proposed_at.is_none());
+        let remind = remind.map(|at| (at, FollowUpAlarm::Remind));
+        remind.into_iter().chain(propose.map(|at| (at, FollowUpAlarm::ProposeClose))).min()
+    }
+}
