@@ -66,6 +66,19 @@ fn x07_every_role_may_exactly_what_the_table_says() {
 }
 
 #[test]
+fn t14_only_supervisors_override_forbidden_phrases() {
+    let authorizer = Authorizer::with_defaults().unwrap();
+    for role in role::ALL {
+        let supervises = matches!(role, role::MANAGER | role::DIRECTOR | role::HEADQUARTERS);
+        let caller = caller(role, "group/north");
+        let allowed =
+            |place| allows(&authorizer, &caller, "ticket.OverrideForbiddenPhrases", place);
+        assert_eq!(allowed("group/north/riverside"), supervises, "{role}");
+        assert!(!allowed("group/south"), "{role}");
+    }
+}
+
+#[test]
 fn x07_the_machinery_is_for_those_who_run_it() {
     let authorizer = Authorizer::with_defaults().unwrap();
     for role in role::ALL {
