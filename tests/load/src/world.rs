@@ -202,6 +202,7 @@ fn ticket_policy() -> ticket::TicketPolicy {
             priority: ticket::TicketPriority::Urgent.into(),
         }],
         violations: Vec::new(),
+        ..Default::default()
     }
 }
 

@@ -39,6 +39,8 @@ pub enum What {
         message: String,
         /// When it was sent.
         sent_at: Timestamp,
+        /// The forbidden phrases that it was said in spite of (T-14).
+        overridden: Vec<Arc<str>>,
     },
     /// It waits.
     Paused {
@@ -53,6 +55,8 @@ pub enum What {
     ResultFedBack {
         /// What the customer was told.
         message: String,
+        /// The forbidden phrases that it was said in spite of (T-14).
+        overridden: Vec<Arc<str>>,
     },
     /// The customer is satisfied.
     Closed(Verdict),
@@ -71,6 +75,11 @@ pub enum What {
     Cancelled {
         /// Why.
         reason: String,
+    },
+    /// An internal note was put on record. Only the history tells of it (T-14).
+    Noted {
+        /// The note.
+        note: String,
     },
     /// What was noted at intake was corrected.
     Updated(Details),
@@ -110,6 +119,7 @@ impl Change {
             What::Closed(_) | What::Reopened { .. } => "RecordVerdict",
             What::Escalated(_) => "EscalateTicket",
             What::Cancelled { .. } => "CancelTicket",
+            What::Noted { .. } => "AddTicketNote",
             What::Updated(_) => "UpdateTicket",
             What::ClockWarned { .. } => "WarnClock",
             What::ClockBreached { .. } => "BreachClock",
@@ -177,7 +187,7 @@ fn apply_clock(ticket: &mut Ticket, change: &ClockChange) {
 fn apply_what(ticket: &mut Ticket, change: &Change) {
     match &change.what {
         What::Registered | What::ClockWarned { .. } | What::ClockBreached { .. } => {}
-        What::Escalated(_) => {}
+        What::Escalated(_) | What::Noted { .. } => {}
         What::Responded { sent_at, .. } => {
             heard(ticket, *sent_at);
             handled(ticket, change.actor.subject());

@@ -15,6 +15,8 @@
 //! * Cycle and receiver level only rise; the first-contact owner never changes (T-02).
 //! * Only the customer's verdict ends a ticket that has seen a solution, and nobody enters the
 //!   verdict on its own work (T-13).
+//! * Nothing that the policy forbids is said to the customer unless a supervisor overrides it, and then that is on record;
+//!   what is noted internally changes nothing else (T-14).
 //! * The ticket is judged by the policy version that was in force when it was registered.
 
 mod change;
@@ -23,6 +25,8 @@ mod command;
 mod decide;
 mod escalation;
 mod explain;
+mod message_template;
+mod phrase;
 mod policy;
 mod policy_check;
 mod policy_draft;
@@ -38,6 +42,8 @@ mod word;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::{message_template::MAX_TEMPLATES, phrase::MAX_PHRASES};
+
 pub use self::{
     change::{Change, What, apply},
     clock::{Alarm, ClockChange, ClockEffect, ClockEntry, ClockState, Fulfilment},
@@ -45,10 +51,12 @@ pub use self::{
     decide::decide,
     escalation::{Escalation, EscalationCause},
     explain::{DeadlineExplanation, explain},
+    message_template::{Filling, MessageTemplate, Variable},
+    phrase::{ForbiddenPhrase, ForbiddenPhrases},
     policy::{
-        ClockRule, ClockRuleDraft, GradePriorityDraft, LevelDraft, Policy, PolicyDraft,
-        SeverityDraft, VerdictOption, VerdictOptionDraft, VerdictOutcome, ViolationDraft,
-        ViolationRule,
+        ClockRule, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, LevelDraft,
+        MessageTemplateDraft, Policy, PolicyDraft, SeverityDraft, VerdictOption,
+        VerdictOptionDraft, VerdictOutcome, ViolationDraft, ViolationRule,
     },
     refusal::{Missing, Refusal},
     register::{Identity, Intake, Registration, register},
@@ -56,7 +64,7 @@ pub use self::{
     verdict::{Verdict, VerdictSource},
     violation::ProposedViolation,
     word::{
-        Actor, Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Subject, Text,
-        TicketKind, UnknownCode,
+        Actor, Channel, ClockKind, Fault, MessagePurpose, Priority, ReceiverLevel, Severity,
+        Subject, Text, TicketKind, UnknownCode,
     },
 };

@@ -7,13 +7,15 @@ use std::{
 
 use kefu_calendar::{Calendar, Target};
 
+use super::message_template::MessageTemplate;
+use super::phrase::ForbiddenPhrases;
 use super::word::{
     Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Text, TicketKind, coded,
 };
 
 pub use super::policy_draft::{
-    ClockRuleDraft, GradePriorityDraft, LevelDraft, PolicyDraft, SeverityDraft, VerdictOptionDraft,
-    ViolationDraft,
+    ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, LevelDraft, MessageTemplateDraft,
+    PolicyDraft, SeverityDraft, VerdictOptionDraft, ViolationDraft,
 };
 
 /// A regulation that was checked. Judges a ticket from its registration to its end.
@@ -29,6 +31,8 @@ pub struct Policy {
     pub(super) verdicts: BTreeMap<u8, VerdictOption>,
     pub(super) priorities: BTreeMap<String, Priority>,
     pub(super) violations: BTreeMap<String, ViolationRule>,
+    pub(super) phrases: ForbiddenPhrases,
+    pub(super) templates: BTreeMap<String, MessageTemplate>,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
@@ -171,6 +175,18 @@ impl Policy {
     /// The values of the scale, lowest first.
     pub fn verdict_values(&self) -> impl Iterator<Item = u8> {
         self.verdicts.keys().copied()
+    }
+
+    /// What must not be said to a customer (T-14).
+    #[must_use]
+    pub fn forbidden_phrases(&self) -> &ForbiddenPhrases {
+        &self.phrases
+    }
+
+    /// The standard wording for a situation (T-14).
+    #[must_use]
+    pub fn message_template(&self, situation: &str) -> Option<&MessageTemplate> {
+        self.templates.get(situation)
     }
 
     /// A row of the violation table.

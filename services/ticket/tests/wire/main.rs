@@ -8,6 +8,7 @@ mod intake;
 mod journal;
 mod life;
 mod lists;
+mod message;
 mod neighbour;
 mod pack;
 mod policy;

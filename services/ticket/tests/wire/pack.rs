@@ -97,5 +97,6 @@ pub fn policy() -> pb::TicketPolicy {
             amount_cents: 5_000,
             currency: "CNY".into(),
         }],
+        ..pb::TicketPolicy::default()
     }
 }

@@ -200,6 +200,7 @@ pub fn policy(
             amount_cents: 5_000,
             currency: "CNY".into(),
         }],
+        ..Default::default()
     }
 }
 

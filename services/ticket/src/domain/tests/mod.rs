@@ -2,6 +2,8 @@
 
 mod clocks;
 mod life;
+mod message_template;
+mod phrase;
 mod policy;
 mod properties;
 mod simulation;
@@ -117,6 +119,7 @@ pub fn draft() -> PolicyDraft {
             amount_cents: 20_000,
             currency: "CNY".into(),
         }],
+        ..PolicyDraft::default()
     }
 }
 
