@@ -13,7 +13,9 @@ mod caller;
 mod org_unit;
 mod token;
 
-pub use authorizer::{Action, Authorizer, DEFAULT_PERMISSIONS, Denied, Group, PermissionsError};
+pub use authorizer::{
+    Action, Authorizer, BESIDE_METHODS, DEFAULT_PERMISSIONS, Denied, Group, PermissionsError,
+};
 pub use caller::{Caller, Roles, Staff, role};
 pub use org_unit::{MAX_SEGMENT_LEN, MAX_SEGMENTS, OrgUnit, OrgUnitError};
 pub use token::{

@@ -114,6 +114,19 @@ fn x07_the_steps_of_a_work_order_are_for_the_desk_the_work_and_those_above() {
 }
 
 #[test]
+fn t14_only_supervisors_override_forbidden_phrases() {
+    let authorizer = Authorizer::with_defaults().unwrap();
+    for role in role::ALL {
+        let supervises = matches!(role, role::MANAGER | role::DIRECTOR | role::HEADQUARTERS);
+        let caller = caller(role, "group/north");
+        let allowed =
+            |place| allows(&authorizer, &caller, "ticket.OverrideForbiddenPhrases", place);
+        assert_eq!(allowed("group/north/riverside"), supervises, "{role}");
+        assert!(!allowed("group/south"), "{role}");
+    }
+}
+
+#[test]
 fn x07_the_machinery_is_for_those_who_run_it() {
     let authorizer = Authorizer::with_defaults().unwrap();
     for role in role::ALL {

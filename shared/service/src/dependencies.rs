@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use kefu_clock::{IdSource, SharedClock};
 use kefu_identity::{
-    Action, Authenticator, AuthenticatorOptions, Authorizer, ClaimNames, DEFAULT_PERMISSIONS,
-    KeySource, Minter,
+    Action, Authenticator, AuthenticatorOptions, Authorizer, BESIDE_METHODS, ClaimNames,
+    DEFAULT_PERMISSIONS, KeySource, Minter,
 };
 use kefu_journal::Upstream;
 use kefu_postgres::PgSettings;
@@ -138,7 +138,7 @@ pub fn authorizer(config: &IdentityConfig) -> anyhow::Result<Authorizer> {
     })
 }
 
-/// Every method that permissions may name: `ticket.CreateTicket` and so on.
+/// Every method that permissions may name, `ticket.CreateTicket` and so on, and what they may name beside methods.
 pub fn actions() -> Vec<String> {
     kefu_api::descriptor_pool()
         .services()
@@ -147,6 +147,7 @@ pub fn actions() -> Vec<String> {
             let service = method.parent_service().full_name().to_owned();
             Action::name_of_path(&format!("/{service}/{}", method.name()))
         })
+        .chain(BESIDE_METHODS.map(str::to_owned))
         .collect()
 }
 

@@ -285,7 +285,8 @@ async fn call(
     let etag = String::new();
     match what.clone() {
         What::Answer(message) => {
-            let request = RespondTicketRequest { name, message, send_time: None, etag, request_id };
+            let request =
+                RespondTicketRequest { name, message, etag, request_id, ..Default::default() };
             retrying(async || client.tickets().respond_ticket(request.clone()).await).await
         }
         What::Wait(reason) => {
@@ -307,7 +308,8 @@ async fn call(
             retrying(async || client.tickets().resolve_ticket(request.clone()).await).await
         }
         What::Tell(message) => {
-            let request = FeedBackTicketRequest { name, message, etag, request_id };
+            let request =
+                FeedBackTicketRequest { name, message, etag, request_id, ..Default::default() };
             retrying(async || client.tickets().feed_back_ticket(request.clone()).await).await
         }
     }

@@ -80,8 +80,19 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
     {
         keep_different(b, a);
     }
-    if let What::Responded { message, .. } | What::ResultFedBack { message } = &change.what {
-        after.insert("message".to_owned(), message.as_str().into());
+    match &change.what {
+        What::Responded { message, overridden, .. }
+        | What::ResultFedBack { message, overridden } => {
+            after.insert("message".to_owned(), message.as_str().into());
+            if !overridden.is_empty() {
+                let phrases: Vec<&str> = overridden.iter().map(|phrase| &**phrase).collect();
+                after.insert("overridden_phrases".to_owned(), phrases.into());
+            }
+        }
+        What::Noted { note } => {
+            after.insert("note".to_owned(), note.as_str().into());
+        }
+        _ => {}
     }
     if let What::Assessed { reason, .. } = &change.what {
         after.insert("assess_reason".to_owned(), reason.as_str().into());

@@ -6,10 +6,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Error, audit};
-use crate::domain::{Actor, Change, Complainant, Details, Ticket, What, apply};
+use crate::domain::{Actor, Change, Complainant, Details, MessagePurpose, Ticket, What, apply};
 use crate::encode::event;
 use crate::store;
-use crate::store::message::{Message, Purpose};
+use crate::store::message::Message;
 use crate::store::violation::RecordedViolation;
 
 /// Applies `changes` to a ticket that this transaction has locked and writes down all that comes of it. `by` stands for
@@ -93,7 +93,9 @@ impl Step<'_> {
         let Step { earlier, later, change, violation } = self;
         let (before, after) = audit::changed(earlier, later, change);
         let event = match &change.what {
-            What::Updated(_) => event::updated(later, different(&earlier.details, &later.details)),
+            What::Updated(_) => {
+                Some(event::updated(later, different(&earlier.details, &later.details)))
+            }
             _ => event::of(later, change, violation.as_ref()),
         };
         Entry {
@@ -108,7 +110,7 @@ impl Step<'_> {
             customer_id,
             before: Some(before),
             after: Some(after),
-            event: Some(event),
+            event,
         }
     }
 }
@@ -133,15 +135,20 @@ async fn save_step(
 ) -> Result<(), Error> {
     let Step { earlier, later, change, violation } = step;
     let said = match &change.what {
-        What::Responded { message, .. } => Some((Purpose::Answer, message)),
-        What::ResultFedBack { message } => Some((Purpose::Result, message)),
+        What::Responded { message, overridden, .. } => {
+            Some((MessagePurpose::Answer, message, overridden))
+        }
+        What::ResultFedBack { message, overridden } => {
+            Some((MessagePurpose::Result, message, overridden))
+        }
         _ => None,
     };
-    if let Some((purpose, body)) = said {
+    if let Some((purpose, body, overridden)) = said {
         let message = Message {
             id: ids.uuid(),
             purpose,
             body,
+            overridden,
             sent_at: change.effective_at,
             sent_by: &change.actor.subject(),
             created_at: change.at,

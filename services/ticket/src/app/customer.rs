@@ -97,6 +97,20 @@ impl Customers {
         known.ok_or_else(|| Error::Defect("a customer vanished".to_owned()))
     }
 
+    /// What a customer is called, as the customer context says now; `None` if it knows no such customer. Names are not
+    /// copied: fewer places hold personal data.
+    ///
+    /// # Errors
+    /// [`Error::CustomerUnavailable`] if nobody can tell.
+    pub async fn name(&self, customer: Uuid, deadline: Deadline) -> Result<Option<String>, Error> {
+        let request = GetCustomerRequest { name: format!("customers/{customer}") };
+        match self.customer.clone().get_customer(self.onward(request, deadline)).await {
+            Ok(found) => Ok(Some(found.into_inner().display_name)),
+            Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => Err(refused(&status, || Error::CustomerUnavailable)),
+        }
+    }
+
     /// Forgets a customer whose standings have changed since.
     pub fn forget(&self, customer: Uuid) {
         self.known.remove(&customer);

@@ -7,6 +7,7 @@ pub(crate) mod change;
 pub mod customer;
 pub mod error;
 pub mod intake;
+pub mod message;
 pub mod policy;
 pub mod registration;
 pub mod report;

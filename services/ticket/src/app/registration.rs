@@ -128,9 +128,6 @@ impl App {
         let registered = register(intake, identity, &version.policy, &actor, now)?;
         let ticket = registered.ticket;
         let answer = encode::resource(&ticket);
-        let change = registered.changes.first();
-        let change =
-            change.ok_or_else(|| Error::Defect("a registration without a change".into()))?;
         let after =
             audit::registered(&ticket).map_err(|error| Error::Defect(format!("audit: {error}")))?;
         let mut entry = NewTicket {
@@ -144,7 +141,7 @@ impl App {
                 .unwrap_or_default(),
             response: answer.encode_to_vec(),
             event_id: self.ids.uuid(),
-            event: event::of(&ticket, change, None).payload,
+            event: event::registered(&ticket).payload,
             after,
             by: call.by.clone(),
             ticket,

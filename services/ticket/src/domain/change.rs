@@ -40,6 +40,8 @@ pub enum What {
         message: String,
         /// When it was sent.
         sent_at: Timestamp,
+        /// The forbidden phrases that it was said in spite of (T-14).
+        overridden: Vec<Arc<str>>,
     },
     /// It waits.
     Paused {
@@ -56,6 +58,8 @@ pub enum What {
     ResultFedBack {
         /// What the customer was told.
         message: String,
+        /// The forbidden phrases that it was said in spite of (T-14).
+        overridden: Vec<Arc<str>>,
     },
     /// The customer is satisfied.
     Closed(Verdict),
@@ -74,6 +78,11 @@ pub enum What {
     Cancelled {
         /// Why.
         reason: String,
+    },
+    /// An internal note was put on record. Only the history tells of it (T-14).
+    Noted {
+        /// The note.
+        note: String,
     },
     /// What was noted at intake was corrected.
     Updated(Details),
@@ -154,6 +163,7 @@ impl Change {
             What::Closed(_) | What::Reopened { .. } => "RecordVerdict",
             What::Escalated(_) => "EscalateTicket",
             What::Cancelled { .. } => "CancelTicket",
+            What::Noted { .. } => "AddTicketNote",
             What::Updated(_) => "UpdateTicket",
             What::ClockWarned { .. } => "WarnClock",
             What::ClockBreached { .. } => "BreachClock",
@@ -230,7 +240,7 @@ fn apply_clock(ticket: &mut Ticket, change: &ClockChange) {
 fn apply_what(ticket: &mut Ticket, change: &Change) {
     match &change.what {
         What::Registered | What::ClockWarned { .. } | What::ClockBreached { .. } => {}
-        What::Escalated(_) | What::ClockEscalated { .. } | What::DelayAnnounced { .. } => {}
+        What::Escalated(_) | What::ClockEscalated { .. } | What::DelayAnnounced { .. } | What::Noted { .. } => {}
         What::Assessed { to, level, .. } => {
             ticket.severity = *to;
             ticket.receiver_level = ticket.receiver_level.max(*level);

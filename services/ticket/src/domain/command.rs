@@ -85,6 +85,14 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Put an internal note on record (T-14). Possible in every state; the customer never sees it.
+    AddNote {
+        /// The note.
+        note: String,
+    },
+    /// Say something to the customer in spite of the policy's forbidden phrases (T-14). Whoever hands this in has made
+    /// sure that the actor may.
+    OverridePhrases(Box<Command>),
     /// Do what the clocks have to do until now (T-07). Never refused.
     FireTimers,
 }
@@ -92,7 +100,7 @@ pub enum Command {
 impl Command {
     /// The name of the method that asks for it.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Respond { .. } => "RespondTicket",
             Self::Pause { .. } => "PauseTicket",
@@ -105,7 +113,23 @@ impl Command {
             Self::UpdateDetails { .. } => "UpdateTicket",
             Self::AnnounceDelay { .. } => "AnnounceDelay",
             Self::Assess { .. } => "AssessTicket",
+            Self::AddNote { .. } => "AddTicketNote",
+            Self::OverridePhrases(command) => command.name(),
             Self::FireTimers => "FireTimers",
+        }
+    }
+
+    /// Whether it overrides the policy's forbidden phrases, which needs a permission of its own.
+    #[must_use]
+    pub const fn overrides_phrases(&self) -> bool {
+        matches!(self, Self::OverridePhrases(_))
+    }
+
+    /// What is asked for, and whether in spite of forbidden phrases.
+    pub(super) fn unwrapped(self) -> (Self, bool) {
+        match self {
+            Self::OverridePhrases(command) => (command.unwrapped().0, true),
+            command => (command, false),
         }
     }
 }

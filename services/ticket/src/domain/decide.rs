@@ -1,5 +1,7 @@
 //! What a command does to a ticket, or why not (T-09).
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{
@@ -38,12 +40,17 @@ pub fn decide(
 ) -> Result<Vec<Change>, Refusal> {
     let mut story = Story::new(ticket, policy, actor, now);
     let name = command.name();
+    let (command, overriding) = command.unwrapped();
     match command {
-        Command::Respond { message, sent_at } => respond(&mut story, name, message, sent_at)?,
+        Command::Respond { message, sent_at } => {
+            respond(&mut story, name, Said { message, overriding }, sent_at)?;
+        }
         Command::Pause { reason, code } => pause(&mut story, name, reason, &code)?,
         Command::Resume => resume(&mut story, name)?,
         Command::Resolve { solution } => resolve(&mut story, name, solution)?,
-        Command::FeedBack { message } => feed_back(&mut story, name, message)?,
+        Command::FeedBack { message } => {
+            feed_back(&mut story, name, Said { message, overriding })?;
+        }
         Command::RecordVerdict { value, comment } => verdict::record(&mut story, value, comment)?,
         Command::TakeSurveyVerdict { cycle, value, comment } => {
             verdict::take(&mut story, cycle, value, comment)?;
@@ -57,18 +64,40 @@ pub fn decide(
         Command::Assess { severity, reason } => {
             assess::assess(&mut story, name, severity, reason)?;
         }
-        Command::FireTimers => {}
+        Command::AddNote { note } => add_note(&mut story, note)?,
+        // Unwrapped above; and whoever only fires timers has nothing to override.
+        Command::OverridePhrases(_) | Command::FireTimers => {}
     }
     let now = story.now;
     settle(&mut story, Until::At(now));
     Ok(story.changes)
 }
 
+/// What is said to the customer.
+struct Said {
+    message: String,
+    /// In spite of forbidden phrases.
+    overriding: bool,
+}
+
+impl Said {
+    /// The phrases that it is said in spite of; everything that is wrong with it goes to `faults` (T-14).
+    fn judge(&self, story: &Story<'_>, faults: &mut Vec<Fault>) -> Vec<Arc<str>> {
+        faults.extend(text_faults("message", &self.message));
+        let phrases = story.policy.forbidden_phrases();
+        let judged = phrases.judge("message", &self.message, self.overriding);
+        judged.unwrap_or_else(|found| {
+            faults.extend(found);
+            Vec::new()
+        })
+    }
+}
+
 /// The first answer of a cycle fulfils its first-response clock as of when it was sent (T-07).
 fn respond(
     story: &mut Story<'_>,
     command: &'static str,
-    message: String,
+    said: Said,
     sent_at: Option<Timestamp>,
 ) -> Result<(), Refusal> {
     allow(
@@ -80,7 +109,8 @@ fn respond(
         },
     )?;
     let sent_at = sent_at.unwrap_or(story.now);
-    let mut faults = text_faults("message", &message);
+    let mut faults = Vec::new();
+    let overridden = said.judge(story, &mut faults);
     let began = story.ticket.cycle_started_at;
     if sent_at > story.now {
         let now = story.now;
@@ -98,7 +128,8 @@ fn respond(
     let mut clocks = Vec::new();
     story.fulfil(ClockKind::FirstResponse, sent_at, &mut clocks)?;
     story.progress(sent_at, &mut clocks)?;
-    story.record_as(story.actor.clone(), sent_at, What::Responded { message, sent_at }, clocks);
+    let what = What::Responded { message: said.message, sent_at, overridden };
+    story.record_as(story.actor.clone(), sent_at, what, clocks);
     Ok(())
 }
 
@@ -175,7 +206,7 @@ fn resolve(story: &mut Story<'_>, command: &'static str, solution: String) -> Re
     Ok(())
 }
 
-fn feed_back(story: &mut Story<'_>, command: &'static str, message: String) -> Result<(), Refusal> {
+fn feed_back(story: &mut Story<'_>, command: &'static str, said: Said) -> Result<(), Refusal> {
     allow(
         story,
         command,
@@ -186,14 +217,16 @@ fn feed_back(story: &mut Story<'_>, command: &'static str, message: String) -> R
             State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
         },
     )?;
-    refuse(text_faults("message", &message))?;
+    let mut faults = Vec::new();
+    let overridden = said.judge(story, &mut faults);
+    refuse(faults)?;
     settle(story, Until::Before(story.now));
     let mut clocks = Vec::new();
     story.fulfil(ClockKind::FirstResponse, story.now, &mut clocks)?;
     story.fulfil(ClockKind::ResultFeedback, story.now, &mut clocks)?;
     story.fulfil(ClockKind::ProgressUpdate, story.now, &mut clocks)?;
     story.start(&[ClockKind::CallBack], story.ticket.cycle, &mut clocks)?;
-    story.record(What::ResultFedBack { message }, clocks);
+    story.record(What::ResultFedBack { message: said.message, overridden }, clocks);
     Ok(())
 }
 
@@ -239,6 +272,14 @@ fn update(story: &mut Story<'_>, command: &'static str, details: Details) -> Res
     if details != story.ticket.details {
         story.record(What::Updated(details), Vec::new());
     }
+    Ok(())
+}
+
+/// A note moves nothing and stops no clock, so it is possible whatever the ticket's state (T-14).
+fn add_note(story: &mut Story<'_>, note: String) -> Result<(), Refusal> {
+    refuse(text_faults("note", &note))?;
+    settle(story, Until::At(story.now));
+    story.record(What::Noted { note }, Vec::new());
     Ok(())
 }
 

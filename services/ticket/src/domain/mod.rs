@@ -19,6 +19,8 @@
 //!   verdict on its own work (T-13).
 //! * A work order takes its steps in order, each once; it runs on whatever is objected to it, and a
 //!   reply that it owes and does not get is missed once, as of when it was due (T-16).
+//! * Nothing that the policy forbids is said to the customer unless a supervisor overrides it, and then that is on record;
+//!   what is noted internally changes nothing else (T-14).
 //! * The ticket is judged by the policy version that was in force when it was registered.
 
 mod announce;
@@ -30,6 +32,8 @@ mod command;
 mod decide;
 mod escalation;
 mod explain;
+mod message_template;
+mod phrase;
 mod policy;
 mod policy_check;
 mod policy_check_clock;
@@ -49,6 +53,8 @@ mod work_order_decide;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::{message_template::MAX_TEMPLATES, phrase::MAX_PHRASES};
+
 pub use self::{
     change::{Change, What, apply},
     clock::{Alarm, ClockChange, ClockEffect, ClockEntry, ClockState, Fulfilment},
@@ -57,9 +63,12 @@ pub use self::{
     decide::decide,
     escalation::{Escalation, EscalationCause},
     explain::{DeadlineExplanation, explain},
+    message_template::{Filling, MessageTemplate, Variable},
+    phrase::{ForbiddenPhrase, ForbiddenPhrases},
     policy::{
-        ClockRule, ClockRuleDraft, GradePriorityDraft, LevelDraft, PauseReason, PauseReasonDraft,
-        Policy, PolicyDraft, ReopenMode, SeverityDraft, StepDraft, VerdictOption,
+        ClockRule, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, LevelDraft,
+        MessageTemplateDraft, PauseReason, PauseReasonDraft, Policy, PolicyDraft, ReopenMode,
+        SeverityDraft, StepDraft, VerdictOption,
         VerdictOptionDraft, VerdictOutcome, ViolationDraft, ViolationRule,
     },
     refusal::{Missing, Refusal},
@@ -69,8 +78,8 @@ pub use self::{
     violation::ProposedViolation,
     waiting::{FollowUp, FollowUpAlarm},
     word::{
-        Actor, Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Subject, Text,
-        TicketKind, UnknownCode,
+        Actor, Channel, ClockKind, Fault, MessagePurpose, Priority, ReceiverLevel, Severity,
+        Subject, Text, TicketKind, UnknownCode,
     },
     work_order::{
         Brief, CalledBack, Decision, Dispute, DisputeOutcome, Done, OrderChange, OrderEvent,

@@ -8,13 +8,15 @@ use std::{
 use kefu_calendar::{Calendar, Target};
 
 use super::clock_note::StepRule;
+use super::message_template::MessageTemplate;
+use super::phrase::ForbiddenPhrases;
 use super::word::{
     Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Text, TicketKind, coded,
 };
 
 pub use super::policy_draft::{
-    ClockRuleDraft, GradePriorityDraft, LevelDraft, PauseReasonDraft, PolicyDraft, SeverityDraft,
-    StepDraft, VerdictOptionDraft, ViolationDraft,
+    ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, LevelDraft, MessageTemplateDraft,
+    PauseReasonDraft, PolicyDraft, SeverityDraft, StepDraft, VerdictOptionDraft, ViolationDraft,
 };
 
 /// A regulation that was checked. Judges a ticket from its registration to its end.
@@ -31,6 +33,8 @@ pub struct Policy {
     pub(super) priorities: BTreeMap<String, Priority>,
     pub(super) violations: BTreeMap<String, ViolationRule>,
     pub(super) pause_reasons: BTreeMap<Arc<str>, PauseReason>,
+    pub(super) phrases: ForbiddenPhrases,
+    pub(super) templates: BTreeMap<String, MessageTemplate>,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
@@ -212,6 +216,18 @@ impl Policy {
     #[must_use]
     pub fn pause_reason(&self, code: &str) -> Option<&PauseReason> {
         self.pause_reasons.get(code)
+    }
+
+    /// What must not be said to a customer (T-14).
+    #[must_use]
+    pub fn forbidden_phrases(&self) -> &ForbiddenPhrases {
+        &self.phrases
+    }
+
+    /// The standard wording for a situation (T-14).
+    #[must_use]
+    pub fn message_template(&self, situation: &str) -> Option<&MessageTemplate> {
+        self.templates.get(situation)
     }
 
     /// A row of the violation table.

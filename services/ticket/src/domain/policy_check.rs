@@ -10,6 +10,8 @@ use jiff::{Timestamp, ToSpan, civil};
 use kefu_calendar::{Calendar, Target};
 
 use super::{
+    message_template,
+    phrase::ForbiddenPhrases,
     policy::{ClockRule, Policy, VerdictOption, VerdictOutcome, ViolationRule},
     policy_check_clock as check_clock,
     policy_draft::{
@@ -41,6 +43,15 @@ pub(super) struct Faults(Vec<Fault>);
 impl Faults {
     pub fn add(&mut self, path: impl fmt::Display, description: impl Into<String>) {
         self.0.push(Fault::new(path.to_string(), description));
+    }
+
+    /// Takes the faults of a list whose paths begin with the index.
+    fn below<T: Default>(&mut self, list: &str, checked: Result<T, Vec<Fault>>) -> T {
+        checked.unwrap_or_else(|faults| {
+            let below = |fault: Fault| Fault { path: format!("{list}{}", fault.path), ..fault };
+            self.0.extend(faults.into_iter().map(below));
+            T::default()
+        })
     }
 
     pub fn required<T>(&mut self, value: Option<T>, path: impl fmt::Display) -> Option<T> {
@@ -110,6 +121,10 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     let starts = starts(&draft.severities, levels.len(), &mut faults);
     let verdicts = verdicts(draft.verdict_options, &mut faults);
     let priorities = priorities(draft.grade_priorities, &mut faults);
+    let phrases = ForbiddenPhrases::check(draft.forbidden_phrases);
+    let phrases = faults.below("forbidden_phrases", phrases);
+    let templates = message_template::check(draft.message_templates, &phrases);
+    let templates = faults.below("message_templates", templates);
     match calendar {
         Some(calendar) if faults.0.is_empty() => Ok(Policy {
             code: draft.code,
@@ -122,6 +137,8 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
             priorities,
             violations,
             pause_reasons,
+            phrases,
+            templates,
         }),
         _ => Err(faults.0),
     }

@@ -35,6 +35,10 @@ pub struct PolicyDraft {
     pub violations: Vec<ViolationDraft>,
     /// `pause_reasons`.
     pub pause_reasons: Vec<PauseReasonDraft>,
+    /// `forbidden_phrases`.
+    pub forbidden_phrases: Vec<ForbiddenPhraseDraft>,
+    /// `message_templates`.
+    pub message_templates: Vec<MessageTemplateDraft>,
 }
 
 /// Why a ticket may wait.
@@ -139,4 +143,24 @@ pub struct ViolationDraft {
     pub amount_cents: i64,
     /// `currency`; empty means none.
     pub currency: String,
+}
+
+/// One phrase that must not be said.
+#[derive(Clone, Debug, Default)]
+pub struct ForbiddenPhraseDraft {
+    /// `phrase`.
+    pub phrase: String,
+    /// `suggestion`.
+    pub suggestion: Text,
+}
+
+/// One standard wording.
+#[derive(Clone, Debug, Default)]
+pub struct MessageTemplateDraft {
+    /// `situation`.
+    pub situation: String,
+    /// `title`.
+    pub title: Text,
+    /// `text`.
+    pub text: Text,
 }

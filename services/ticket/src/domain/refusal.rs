@@ -4,6 +4,7 @@ use kefu_calendar::DueError;
 use thiserror::Error;
 
 use super::{
+    message_template::Variable,
     ticket::StateName,
     word::{Fault, Subject, Text, coded},
 };
@@ -37,6 +38,14 @@ pub enum Refusal {
         /// Every one of them, with the field names of the request.
         Vec<Fault>,
     ),
+    /// A standard wording asks for what the ticket does not have (T-14).
+    #[error("the ticket has no value for {}", names(variables))]
+    NoValue {
+        /// Where the ticket stands.
+        state: StateName,
+        /// Every variable without a value, never empty.
+        variables: Vec<Variable>,
+    },
     /// The policy's calendar does not reach the deadline of a promise.
     #[error("the deadline of {rule} cannot be computed: {error}")]
     NoDeadline {
@@ -100,6 +109,10 @@ impl Missing {
         };
         Text::new(en, zh)
     }
+}
+
+fn names(variables: &[Variable]) -> String {
+    variables.iter().map(|variable| variable.code()).collect::<Vec<_>>().join(", ")
 }
 
 fn list(missing: &[Missing]) -> String {

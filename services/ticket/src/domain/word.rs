@@ -107,6 +107,16 @@ coded! {
 }
 
 coded! {
+    /// What a message to the customer was for (T-14).
+    MessagePurpose {
+        /// An answer on the way.
+        Answer = "answer",
+        /// The result.
+        Result = "result",
+    }
+}
+
+coded! {
     /// How urgent a ticket is, lowest first (T-03).
     Priority {
         /// Can wait.
@@ -260,14 +270,19 @@ impl Actor {
 pub struct Fault {
     /// The field as in the API, from the message that was handed in: `clocks[1].name`.
     pub path: String,
+    /// Of which kind it is, in upper snake case; `INVALID` where that needs no name.
+    pub reason: &'static str,
     /// What is wrong with it, for whoever wrote it.
     pub description: String,
+    /// The same in Chinese, where there is a text of its own.
+    pub chinese: String,
 }
 
 impl Fault {
     /// A fault at a path.
     #[must_use]
     pub fn new(path: impl Into<String>, description: impl Into<String>) -> Self {
-        Self { path: path.into(), description: description.into() }
+        let description = description.into();
+        Self { path: path.into(), reason: "INVALID", chinese: description.clone(), description }
     }
 }

@@ -10,16 +10,18 @@ use super::{clock, ticket as encode, violation};
 use crate::domain::{Change, Ticket, What};
 use crate::store::violation::RecordedViolation;
 
-/// What others learn of a change that made `ticket` what it is.
+/// What others learn of a change that made `ticket` what it is; `None` where it is none of their business.
 pub(crate) fn of(
     ticket: &Ticket,
     change: &Change,
     proposed: Option<&RecordedViolation>,
-) -> PublicEvent {
+) -> Option<PublicEvent> {
     let summary = Some(encode::summary(ticket));
     let named = |rule: &str, cycle| ticket.clock(rule, cycle).map(clock::resource);
-    match &change.what {
-        What::Registered => PublicEvent::of(&pb::TicketRegistered { ticket: summary }),
+    Some(match &change.what {
+        What::Registered => registered(ticket),
+        // Internal notes never leave (T-14).
+        What::Noted { .. } => return None,
         What::Responded { sent_at, .. } => PublicEvent::of(&pb::TicketResponded {
             ticket: summary,
             send_time: Some(to_proto_timestamp(*sent_at)),
@@ -87,7 +89,12 @@ pub(crate) fn of(
                 escalation: escalation.as_ref().map(encode::escalation),
             })
         }
-    }
+    })
+}
+
+/// That a ticket was registered.
+pub(crate) fn registered(ticket: &Ticket) -> PublicEvent {
+    PublicEvent::of(&pb::TicketRegistered { ticket: Some(encode::summary(ticket)) })
 }
 
 /// That fields noted at intake were corrected.

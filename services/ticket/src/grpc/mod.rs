@@ -1,5 +1,6 @@
 //! The wire: decode with all violations at once, one call of the app, encode.
 
+mod message;
 mod policy;
 mod report;
 mod status;

@@ -8,19 +8,26 @@ use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyService;
 use kefu_calendar::Label;
 use kefu_policy::{Policy as _, decode, effective_time};
-use kefu_rpc::{Fault, RequestContext, Violations};
+use kefu_rpc::{Fault, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
 
 use super::status::status;
 use super::{Grpc, call, values};
 use crate::domain::{
-    ClockKind, ClockRuleDraft, GradePriorityDraft, LevelDraft, PauseReasonDraft, Policy,
-    PolicyDraft, Priority, ReopenMode, SeverityDraft, StepDraft, StepTime, VerdictOptionDraft,
-    VerdictOutcome, ViolationDraft,
+    ClockKind, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, LevelDraft, MAX_PHRASES,
+    MAX_TEMPLATES, MessageTemplateDraft, PauseReasonDraft, Policy, PolicyDraft, Priority,
+    ReopenMode, SeverityDraft, StepDraft, StepTime, VerdictOptionDraft, VerdictOutcome,
+    ViolationDraft,
 };
 
 /// The longest text of a policy, in characters.
 const MAX_TEXT: usize = 500;
+/// A suggestion what to say instead, in characters: several fit into one refusal.
+const MAX_SUGGESTION: usize = 200;
+/// A forbidden phrase.
+const PHRASE: TextRule = TextRule::line(100).required();
+/// A standard wording.
+const WORDING: TextRule = TextRule::paragraphs(5_000);
 /// Beyond the limits of the lists nothing is looked at, however much there is.
 const MOST_ENTRIES: usize = 200;
 /// So many kinds, channels or severities one clock may be for.
@@ -105,7 +112,8 @@ impl kefu_policy::Policy for Policy {
         };
         for fault in faults {
             if !contains_or_inside(&reported, &fault.path) {
-                violations.add(&fault.path, Fault::from(fault.description));
+                let told = Fault::new(fault.reason, fault.description, fault.chinese);
+                violations.add(&fault.path, told);
             }
         }
         None
@@ -133,9 +141,13 @@ fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> boo
         ("violations", message.violations.len()),
         ("pause_reasons", message.pause_reasons.len()),
     ];
+    let phrases = message.forbidden_phrases.len();
+    let templates = message.message_templates.len();
     let within =
         lists.iter().all(|(field, length)| violations.at_most(field, *length, MOST_ENTRIES));
     within
+        && violations.at_most("forbidden_phrases", phrases, MAX_PHRASES)
+        && violations.at_most("message_templates", templates, MAX_TEMPLATES)
         && message.clocks.iter().enumerate().all(|(index, clock)| {
             let lists = [
                 ("ticket_kinds", clock.ticket_kinds.len()),
@@ -206,7 +218,43 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
                 title: text(found, "title", reason.title.as_ref()),
             }
         }),
+        forbidden_phrases: each(found, "forbidden_phrases", &message.forbidden_phrases, phrase),
+        message_templates: each(
+            found,
+            "message_templates",
+            &message.message_templates,
+            |found, template| MessageTemplateDraft {
+                situation: template.situation.clone(),
+                title: text(found, "title", template.title.as_ref()),
+                text: wording(found, "text", template.text.as_ref()),
+            },
+        ),
     }
+}
+
+fn phrase(found: &mut Violations, phrase: &pb::ForbiddenPhrase) -> ForbiddenPhraseDraft {
+    let suggestion = phrase.suggestion.as_ref();
+    let suggestion = decode::localized_text(found, "suggestion", suggestion, MAX_SUGGESTION);
+    ForbiddenPhraseDraft {
+        phrase: found.text("phrase", &phrase.phrase, PHRASE),
+        suggestion: suggestion.unwrap_or_default(),
+    }
+}
+
+/// A text of several lines in at least one of the two languages.
+fn wording(
+    found: &mut Violations,
+    field: &str,
+    text: Option<&kefu_api::policy::v1::LocalizedText>,
+) -> Label {
+    let Some(text) = text.filter(|text| !text.en.trim().is_empty() || !text.zh.trim().is_empty())
+    else {
+        found.add(field, Fault::required());
+        return Label::default();
+    };
+    found.within(field, |found| {
+        Label::new(found.text("en", &text.en, WORDING), found.text("zh", &text.zh, WORDING))
+    })
 }
 
 fn each<M, D>(

@@ -73,10 +73,23 @@ fn refused(context: &RequestContext, refusal: Refusal) -> Status {
         Refusal::Fields(faults) => {
             let mut violations = context.violations();
             for fault in faults {
-                violations.add(&fault.path, Fault::from(fault.description));
+                let told = Fault::new(fault.reason, fault.description, fault.chinese);
+                violations.add(&fault.path, told);
             }
             named(violations)
         }
+        Refusal::NoValue { state, variables } => Failure::new(
+            Code::FailedPrecondition,
+            Reason::IllegalState,
+            Refusal::NoValue { state, variables: variables.clone() }.to_string(),
+        )
+        .metadata("state", state.code().to_uppercase())
+        .metadata("command", "RenderMessageTemplate")
+        .preconditions(variables.into_iter().map(|variable| {
+            let description = "the wording says it, and the ticket has no value for it";
+            Precondition::new("TEMPLATE_VARIABLE", variable.code(), description)
+        }))
+        .into_status(),
         Refusal::NoDeadline { rule, error } => Failure::new(
             Code::FailedPrecondition,
             Reason::IllegalState,

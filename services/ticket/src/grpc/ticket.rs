@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::status::status;
 use super::values::DetailChanges;
-use super::{Grpc, call, page_size, values, violation, watch};
+use super::{Grpc, call, message, page_size, values, violation, watch};
 use crate::app::Call;
 use crate::app::registration::NewRegistration;
 use crate::domain::{Command, Severity, Ticket};
@@ -71,6 +71,11 @@ macro_rules! command {
         let (target, command) = $violations.finish(target.zip(command))?;
         $self.command(&context, concat!("ticket.", $method), target, |_| command).await
     }};
+}
+
+/// What is said to the customer, if asked for in spite of forbidden phrases (T-14).
+fn said_to_customer(command: Command, overriding: bool) -> Command {
+    if overriding { Command::OverridePhrases(Box::new(command)) } else { command }
 }
 
 fn text(violations: &mut Violations, field: &str, value: &str, rule: TextRule) -> Option<String> {
@@ -183,7 +188,10 @@ impl TicketService for Grpc {
         command!(self, request, "RespondTicket", |violations, message| {
             let said = text(&mut violations, "message", &message.message, values::LONG_TEXT);
             let sent_at = values::past_time(&mut violations, "send_time", message.send_time, now);
-            said.zip(sent_at).map(|(message, sent_at)| Command::Respond { message, sent_at })
+            let overriding = message.override_forbidden_phrases;
+            said.zip(sent_at).map(|(message, sent_at)| {
+                said_to_customer(Command::Respond { message, sent_at }, overriding)
+            })
         })
     }
 
@@ -220,8 +228,9 @@ impl TicketService for Grpc {
         request: Request<pb::FeedBackTicketRequest>,
     ) -> Result<Response<pb::Ticket>, Status> {
         command!(self, request, "FeedBackTicket", |violations, message| {
+            let overriding = message.override_forbidden_phrases;
             text(&mut violations, "message", &message.message, values::LONG_TEXT)
-                .map(|message| Command::FeedBack { message })
+                .map(|message| said_to_customer(Command::FeedBack { message }, overriding))
         })
     }
 
@@ -326,6 +335,30 @@ impl TicketService for Grpc {
             entries: page.items.into_iter().map(history).collect(),
             next_page_token: page.next.map(|next| query.token(&next)).unwrap_or_default(),
         }))
+    }
+
+    async fn list_ticket_messages(
+        &self,
+        request: Request<pb::ListTicketMessagesRequest>,
+    ) -> Result<Response<pb::ListTicketMessagesResponse>, Status> {
+        message::list(self, request).await
+    }
+
+    async fn add_ticket_note(
+        &self,
+        request: Request<pb::AddTicketNoteRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        command!(self, request, "AddTicketNote", |violations, message| {
+            text(&mut violations, "note", &message.note, values::LONG_TEXT)
+                .map(|note| Command::AddNote { note })
+        })
+    }
+
+    async fn render_message_template(
+        &self,
+        request: Request<pb::RenderMessageTemplateRequest>,
+    ) -> Result<Response<pb::RenderMessageTemplateResponse>, Status> {
+        message::render(self, request).await
     }
 
     async fn list_violations(

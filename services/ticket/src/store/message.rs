@@ -1,5 +1,7 @@
 //! Table `message`: what was said to the customer.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::PgConnection;
@@ -8,23 +10,15 @@ use uuid::Uuid;
 use kefu_postgres::StoreError;
 
 use super::read;
-use crate::domain::Ticket;
-
-/// What a message was for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// An answer on the way.
-    Answer,
-    /// The result.
-    Result,
-}
+use crate::domain::{MessagePurpose, Ticket};
 
 /// Something that was said.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
     pub(crate) id: Uuid,
-    pub(crate) purpose: Purpose,
+    pub(crate) purpose: MessagePurpose,
     pub(crate) body: &'a str,
+    pub(crate) overridden: &'a [Arc<str>],
     pub(crate) sent_at: Timestamp,
     pub(crate) sent_by: &'a str,
     pub(crate) created_at: Timestamp,
@@ -37,19 +31,18 @@ pub(crate) async fn insert(
     customer: Option<Uuid>,
     message: &Message<'_>,
 ) -> Result<(), StoreError> {
-    let purpose = match message.purpose {
-        Purpose::Answer => "answer",
-        Purpose::Result => "result",
-    };
+    let overridden: Vec<&str> = message.overridden.iter().map(|phrase| &**phrase).collect();
     sqlx::query!(
-        "INSERT INTO message (id, ticket_id, customer_id, cycle, purpose, body, sent_at, sent_by, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO message
+             (id, ticket_id, customer_id, cycle, purpose, body, overridden_phrases, sent_at, sent_by, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         message.id,
         ticket.id,
         customer,
         read("message.cycle", i32::try_from(ticket.cycle))?,
-        purpose,
+        message.purpose.code(),
         message.body,
+        &overridden as _,
         message.sent_at.to_sqlx() as _,
         message.sent_by,
         message.created_at.to_sqlx() as _,
@@ -57,4 +50,49 @@ pub(crate) async fn insert(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// A message as it is stored.
+#[derive(Debug)]
+pub(crate) struct MessageRow {
+    pub(crate) id: Uuid,
+    pub(crate) cycle: i32,
+    pub(crate) purpose: String,
+    pub(crate) body: String,
+    pub(crate) overridden_phrases: Vec<String>,
+    pub(crate) sent_at: jiff_sqlx::Timestamp,
+    pub(crate) sent_by: String,
+    pub(crate) created_at: jiff_sqlx::Timestamp,
+}
+
+impl MessageRow {
+    /// What it was for.
+    pub(crate) fn purpose(&self) -> Result<MessagePurpose, StoreError> {
+        read("message.purpose", self.purpose.parse())
+    }
+}
+
+/// The messages of a ticket after one of them, oldest first by when they were sent.
+pub(crate) async fn list(
+    conn: &mut PgConnection,
+    ticket: Uuid,
+    after: Option<(Timestamp, Uuid)>,
+    limit: i64,
+) -> Result<Vec<MessageRow>, StoreError> {
+    let (at, id) = after.unzip();
+    Ok(sqlx::query_as!(
+        MessageRow,
+        r#"SELECT id, cycle, purpose, body, overridden_phrases, sent_at AS "sent_at: jiff_sqlx::Timestamp", sent_by,
+                  created_at AS "created_at: jiff_sqlx::Timestamp"
+           FROM message
+           WHERE ticket_id = $1 AND ($2::timestamptz IS NULL OR (sent_at, id) > ($2, $3::uuid))
+           ORDER BY sent_at, id
+           LIMIT $4"#,
+        ticket,
+        at.map(|at| at.to_sqlx()) as _,
+        id as _,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
 }

@@ -9,6 +9,7 @@ mod journal;
 mod ledger;
 mod life;
 mod lists;
+mod message;
 mod neighbour;
 mod pack;
 mod policy;

@@ -95,8 +95,12 @@ impl CustomerService for Answers {
     ) -> Result<Response<pb::Customer>, Status> {
         let name = request.into_inner().name;
         if name.strip_prefix("customers/").is_some_and(is_known) {
-            let org_unit = "group".to_owned();
-            Ok(Response::new(pb::Customer { name, org_unit, ..pb::Customer::default() }))
+            Ok(Response::new(pb::Customer {
+                name,
+                org_unit: "group".to_owned(),
+                display_name: "滨河物业".to_owned(),
+                ..pb::Customer::default()
+            }))
         } else {
             Err(Status::not_found(""))
         }

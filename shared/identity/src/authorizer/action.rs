@@ -44,7 +44,7 @@ impl Group {
         let (verb, noun) = method.split_at(end);
         let by_verb = match verb {
             "Get" | "List" | "Search" | "Count" | "Explain" | "Watch" | "Diff" | "Simulate"
-            | "Validate" => Group::Read,
+            | "Validate" | "Render" => Group::Read,
             "Create" | "Record" | "Register" | "Add" => Group::Register,
             "Update" | "Respond" | "Pause" | "Resume" | "Resolve" | "Feed" | "Escalate"
             | "Assign" | "Accept" | "Reopen" | "Issue" | "Complete" | "Plan" | "Assess"
@@ -62,6 +62,13 @@ impl Group {
         Some(by_verb)
     }
 }
+
+/// What permissions speak of beside methods: something that a field of a request asks for and that not everybody may
+/// have who may call the method.
+pub const BESIDE_METHODS: [&str; 1] = [
+    // Saying to a customer what the policy forbids (T-14).
+    "ticket.OverrideForbiddenPhrases",
+];
 
 /// A method as permissions name it: `ticket.CreateTicket`, the context and the method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -129,6 +136,9 @@ mod tests {
             ("ticket.GetEffectiveTicketPolicy", Some(Group::Read)),
             ("ticket.CreateTicket", Some(Group::Register)),
             ("ticket.RecordVerdict", Some(Group::Register)),
+            ("ticket.AddTicketNote", Some(Group::Register)),
+            ("ticket.RenderMessageTemplate", Some(Group::Read)),
+            ("ticket.OverrideForbiddenPhrases", None),
             ("ticket.FeedBackTicket", Some(Group::Handle)),
             ("ticket.AssessTicket", Some(Group::Handle)),
             ("ticket.AnnounceDelay", Some(Group::Handle)),

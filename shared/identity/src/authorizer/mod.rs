@@ -17,7 +17,7 @@ use cedar_policy::{
 use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
 
-pub use action::{Action, Group};
+pub use action::{Action, BESIDE_METHODS, Group};
 
 use crate::caller::Roles;
 use crate::{Caller, OrgUnit, Staff};

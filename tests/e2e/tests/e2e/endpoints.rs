@@ -247,6 +247,12 @@ impl Things {
             ),
             ("ticket.TicketService.ExplainDeadline", of_ticket),
             ("ticket.TicketService.ListTicketHistory", json!({"parent": ticket})),
+            ("ticket.TicketService.ListTicketMessages", json!({"parent": ticket})),
+            ("ticket.TicketService.AddTicketNote", text("note")),
+            (
+                "ticket.TicketService.RenderMessageTemplate",
+                json!({"name": ticket, "situation": "first-response"}),
+            ),
             ("ticket.TicketService.ListViolations", unit.clone()),
             ("ticket.TicketService.WatchTickets", unit.clone()),
             (

@@ -3,6 +3,8 @@
 mod clocks;
 mod ledger;
 mod life;
+mod message_template;
+mod phrase;
 mod policy;
 mod properties;
 mod simulation;
@@ -120,7 +122,7 @@ pub fn draft() -> PolicyDraft {
             amount_cents: 20_000,
             currency: "CNY".into(),
         }],
-        pause_reasons: Vec::new(),
+        ..PolicyDraft::default()
     }
 }
 

@@ -34,6 +34,7 @@ fn commands() -> impl Strategy<Value = Command> {
         1 => "[a-z]{0,3}".prop_map(|subject| {
             Command::UpdateDetails { details: Details { subject, ..Details::default() } }
         }),
+        1 => Just(Command::AddNote { note: "to be seen by nobody else".into() }),
         2 => Just(Command::FireTimers),
     ]
 }
