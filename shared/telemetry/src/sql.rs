@@ -38,7 +38,7 @@ const STATEMENTS: &str = "sqlx::query";
 /// How many rows came back; a convention that is not declared stable yet.
 const DB_RESPONSE_RETURNED_ROWS: &str = "db.response.returned_rows";
 /// A summary names no more tables than these.
-const MAX_TABLES: usize = 4;
+const MAX_TABLES: usize = 6;
 
 /// What the layer has to see: statements while spans are recorded, and the spans above them.
 pub(crate) fn filter<S>() -> impl Filter<S> {
@@ -100,12 +100,18 @@ struct Statement {
 }
 
 impl Statement {
-    /// What is done to which tables, in the order of the text: `INSERT invitation SELECT contact`.
+    /// What is done to which tables, in the order of the text: `INSERT invitation SELECT contact`. What a statement calls a
+    /// table itself (`WITH name AS (`) is none.
     fn summary(&self) -> String {
-        let mut words = self.text.split_whitespace().peekable();
-        let (mut parts, mut selecting, mut before) = (Vec::new(), false, "");
-        while let Some(word) = words.next() {
-            let next = words.peek().copied().unwrap_or_default();
+        let words: Vec<&str> = self.text.split_whitespace().collect();
+        let own: Vec<&str> = words
+            .windows(3)
+            .filter(|of| of[1] == "AS" && of[2].starts_with('('))
+            .map(|of| of[0])
+            .collect();
+        let (mut parts, mut selecting, mut before) = (Vec::<String>::new(), false, "");
+        for (index, word) in words.iter().enumerate() {
+            let next = words.get(index + 1).copied().unwrap_or_default();
             let verb = match word.trim_start_matches('(') {
                 "INTO" => Some("INSERT"),
                 "FROM" if before == "DELETE" => Some("DELETE"),
@@ -116,13 +122,16 @@ impl Statement {
             };
             selecting = (selecting || word.trim_start_matches('(') == "SELECT") && verb.is_none();
             let table = next.trim_end_matches(&[',', ';', ')'][..]);
-            if let Some(verb) = verb.filter(|_| parts.len() < MAX_TABLES && is_name(table)) {
-                parts.push(format!("{verb} {table}"));
+            if let Some(verb) = verb.filter(|_| is_name(table) && !own.contains(&table)) {
+                let part = format!("{verb} {table}");
+                if parts.len() < MAX_TABLES && !parts.contains(&part) {
+                    parts.push(part);
+                }
             }
             before = word;
         }
         match parts.is_empty() {
-            true => self.text.split_whitespace().next().unwrap_or_default().to_owned(),
+            true => words.first().copied().unwrap_or_default().to_owned(),
             false => parts.join(" "),
         }
     }
@@ -221,7 +230,7 @@ mod tests {
             ("SELECT id FROM ticket WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED", "SELECT ticket"),
             (
                 "WITH new AS (INSERT INTO a (x) VALUES ($1) RETURNING x) SELECT x FROM new",
-                "INSERT a SELECT new",
+                "INSERT a",
             ),
             ("INSERT INTO a (x) VALUES ($1) ON CONFLICT (x) DO UPDATE SET x = $1", "INSERT a"),
             ("UPDATE ticket SET a = $1 WHERE id IN (SELECT id FROM b)", "UPDATE ticket SELECT b"),

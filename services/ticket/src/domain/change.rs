@@ -240,7 +240,10 @@ fn apply_clock(ticket: &mut Ticket, change: &ClockChange) {
 fn apply_what(ticket: &mut Ticket, change: &Change) {
     match &change.what {
         What::Registered | What::ClockWarned { .. } | What::ClockBreached { .. } => {}
-        What::Escalated(_) | What::ClockEscalated { .. } | What::DelayAnnounced { .. } | What::Noted { .. } => {}
+        What::Escalated(_)
+        | What::ClockEscalated { .. }
+        | What::DelayAnnounced { .. }
+        | What::Noted { .. } => {}
         What::Assessed { to, level, .. } => {
             ticket.severity = *to;
             ticket.receiver_level = ticket.receiver_level.max(*level);

@@ -39,8 +39,7 @@ pub fn explain(
     now: Timestamp,
 ) -> Result<DeadlineExplanation, DueError> {
     let calendar = policy.calendar();
-    let Explanation { due, mut segments } =
-        clock.timeline.explain(calendar, clock.until(now))?;
+    let Explanation { due, mut segments } = clock.timeline.explain(calendar, clock.until(now))?;
     // What was promised at the time stands, whatever a newer time zone database says.
     let due = if clock.timeline.is_paused() { None } else { clock.due.or(due) };
     // A new target was used up already: it is due when it was set.

@@ -68,8 +68,8 @@ pub use self::{
     policy::{
         ClockRule, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, LevelDraft,
         MessageTemplateDraft, PauseReason, PauseReasonDraft, Policy, PolicyDraft, ReopenMode,
-        SeverityDraft, StepDraft, VerdictOption,
-        VerdictOptionDraft, VerdictOutcome, ViolationDraft, ViolationRule,
+        SeverityDraft, StepDraft, VerdictOption, VerdictOptionDraft, VerdictOutcome,
+        ViolationDraft, ViolationRule,
     },
     refusal::{Missing, Refusal},
     register::{Identity, Intake, Registration, register},
@@ -83,7 +83,7 @@ pub use self::{
     },
     work_order::{
         Brief, CalledBack, Decision, Dispute, DisputeOutcome, Done, OrderChange, OrderEvent,
-        OrderState, OrderStateName, Progress, Signature, SignedOff, Step, Unsigned, WorkOrder,
+        OrderState, OrderStateName, Progress, Signature, SignedOff, StepTaken, Unsigned, WorkOrder,
         apply_order,
     },
     work_order_decide::{

@@ -85,7 +85,7 @@ pub enum OrderState {
         /// All that came before.
         called_back: CalledBack,
         /// By whom and when.
-        archived: Step,
+        archived: StepTaken,
     },
     /// It was voided; the number stays taken.
     Voided {
@@ -94,7 +94,7 @@ pub enum OrderState {
         /// Why.
         reason: String,
         /// By whom and when.
-        voided: Step,
+        voided: StepTaken,
     },
 }
 
@@ -104,14 +104,14 @@ pub enum Unsigned {
     /// Nobody has accepted it.
     Issued,
     /// Somebody works on it; accepted to the minute.
-    Accepted(Step),
+    Accepted(StepTaken),
     /// It is done.
     Done(Done),
 }
 
 /// That somebody did something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct StepTaken {
     /// Who.
     pub by: Subject,
     /// When.
@@ -122,11 +122,11 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
     /// Who accepted it, when.
-    pub accepted: Step,
+    pub accepted: StepTaken,
     /// What came of it.
     pub result: String,
     /// Who did it, and when that was put on record.
-    pub done: Step,
+    pub done: StepTaken,
 }
 
 /// The customer's signature.
@@ -141,7 +141,7 @@ pub struct SignedOff {
     /// How.
     pub signature: Signature,
     /// Who put it on record, when.
-    pub recorded: Step,
+    pub recorded: StepTaken,
 }
 
 /// How a customer signed.
@@ -161,7 +161,7 @@ pub struct CalledBack {
     /// What the customer said.
     pub comment: String,
     /// Who called, when.
-    pub called: Step,
+    pub called: StepTaken,
 }
 
 /// A report before the result.
@@ -172,7 +172,7 @@ pub struct Progress {
     /// By when the next reply is promised.
     pub next: Option<Timestamp>,
     /// Who reported, when.
-    pub reported: Step,
+    pub reported: StepTaken,
 }
 
 /// An objection. It changes nothing about the order, which goes on running.
@@ -181,7 +181,7 @@ pub struct Dispute {
     /// Why.
     pub reason: String,
     /// Who, when.
-    pub disputed: Step,
+    pub disputed: StepTaken,
     /// What was decided, if it was.
     pub decision: Option<Decision>,
 }
@@ -194,7 +194,7 @@ pub struct Decision {
     /// In words.
     pub text: String,
     /// By whom, when.
-    pub decided: Step,
+    pub decided: StepTaken,
 }
 
 coded! {
@@ -242,7 +242,7 @@ pub struct OrderChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderEvent {
     /// Somebody took it on.
-    Accepted(Step),
+    Accepted(StepTaken),
     /// There is a report.
     Reported(Progress),
     /// Somebody objects.
@@ -290,7 +290,7 @@ pub enum OrderEvent {
 impl Unsigned {
     /// Its acceptance.
     #[must_use]
-    pub fn accepted(&self) -> Option<&Step> {
+    pub fn accepted(&self) -> Option<&StepTaken> {
         match self {
             Self::Issued => None,
             Self::Accepted(accepted) => Some(accepted),
@@ -361,7 +361,7 @@ impl OrderState {
 
     /// The acceptance, if there was one.
     #[must_use]
-    pub fn accepted(&self) -> Option<&Step> {
+    pub fn accepted(&self) -> Option<&StepTaken> {
         match self.unsigned() {
             Some(unsigned) => unsigned.accepted(),
             None => self.done().map(|done| &done.accepted),
@@ -437,7 +437,7 @@ impl OrderChange {
 pub fn apply_order(order: &mut WorkOrder, change: &OrderChange) {
     order.revision += 1;
     order.updated_at = order.updated_at.max(change.at);
-    let step = Step { by: change.actor.subject(), at: change.at };
+    let step = StepTaken { by: change.actor.subject(), at: change.at };
     match &change.what {
         OrderEvent::Accepted(accepted) => {
             order.assignee = Some(accepted.by.clone());

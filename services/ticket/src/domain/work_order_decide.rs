@@ -10,7 +10,7 @@ use super::{
     word::{Actor, Fault, Subject, Text, coded},
     work_order::{
         Brief, Decision, DisputeOutcome, OrderChange, OrderEvent, OrderState, OrderStateName,
-        Progress, Signature, Step, Unsigned, WorkOrder, apply_order,
+        Progress, Signature, StepTaken, Unsigned, WorkOrder, apply_order,
     },
 };
 
@@ -438,8 +438,8 @@ impl Desk<'_> {
         self.actor.subject() == *subject
     }
 
-    fn step(&self) -> Step {
-        Step { by: self.actor.subject(), at: self.now }
+    fn step(&self) -> StepTaken {
+        StepTaken { by: self.actor.subject(), at: self.now }
     }
 
     /// A time that was handed in: not before `earliest`, not after now.
@@ -467,7 +467,7 @@ impl Desk<'_> {
         self.duty(theirs, Duty::Assignee)?;
         let at = to_minute(at.unwrap_or(self.now));
         self.check_time("accept_time", at, (to_minute(self.order.issued_at), "issued"))?;
-        Ok(vec![OrderEvent::Accepted(Step { by: self.actor.subject(), at })])
+        Ok(vec![OrderEvent::Accepted(StepTaken { by: self.actor.subject(), at })])
     }
 
     fn report(

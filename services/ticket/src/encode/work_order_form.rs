@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kefu_rpc::Language;
 
-use crate::domain::{DisputeOutcome, OrderState, OrderStateName, Signature, Step, WorkOrder};
+use crate::domain::{DisputeOutcome, OrderState, OrderStateName, Signature, StepTaken, WorkOrder};
 
 const STYLE: &str = "@page{size:A4;margin:14mm}*{box-sizing:border-box}\
 body{font:11pt/1.45 \"Noto Sans\",\"Noto Sans CJK SC\",\"PingFang SC\",\"Microsoft YaHei\",sans-serif;color:#000;\
@@ -184,7 +184,7 @@ impl Page<'_> {
         self.words(english, chinese)
     }
 
-    fn step(&self, step: &Step) -> String {
+    fn step(&self, step: &StepTaken) -> String {
         format!("{} {}", step.by, self.time(step.at))
     }
 

@@ -8,7 +8,7 @@ use kefu_postgres::StoreError;
 use super::{known, read};
 use crate::domain::{
     Brief, CalledBack, Decision, Dispute, Done, OrderState, OrderStateName, Progress, Signature,
-    SignedOff, Step, Unsigned, WorkOrder,
+    SignedOff, StepTaken, Unsigned, WorkOrder,
 };
 
 /// Note, next reply; reported by, at.
@@ -131,7 +131,7 @@ impl OrderRow {
         Ok(Unsigned::Accepted(self.accepted()?))
     }
 
-    fn accepted(&self) -> Result<Step, StoreError> {
+    fn accepted(&self) -> Result<StepTaken, StoreError> {
         step("work_order.accepted_at", self.accepted_at, &self.accepted_by)
     }
 
@@ -164,13 +164,13 @@ impl OrderRow {
     }
 }
 
-fn step(column: &str, at: Option<Timestamp>, by: &Option<String>) -> Result<Step, StoreError> {
+fn step(column: &str, at: Option<Timestamp>, by: &Option<String>) -> Result<StepTaken, StoreError> {
     let by = known(column, by.as_deref())?;
-    Ok(Step { by: by.into(), at: known(column, at)?.to_jiff() })
+    Ok(StepTaken { by: by.into(), at: known(column, at)?.to_jiff() })
 }
 
 fn progress((note, next, by, at): ProgressRecord) -> Progress {
-    let reported = Step { by: by.into(), at: at.to_jiff() };
+    let reported = StepTaken { by: by.into(), at: at.to_jiff() };
     Progress { note, next: next.map(Timestamp::to_jiff), reported }
 }
 
@@ -184,25 +184,25 @@ fn dispute(record: DisputeRecord) -> Result<Dispute, StoreError> {
             decided: step("work_order_dispute.decided_at", decided_at, &decided_by)?,
         }),
     };
-    Ok(Dispute { reason, disputed: Step { by: by.into(), at: at.to_jiff() }, decision })
+    Ok(Dispute { reason, disputed: StepTaken { by: by.into(), at: at.to_jiff() }, decision })
 }
 
 /// What a state carries, by column.
 #[derive(Default)]
 pub(super) struct StateColumns<'a> {
-    pub(super) accepted: Option<&'a Step>,
+    pub(super) accepted: Option<&'a StepTaken>,
     pub(super) result: Option<&'a str>,
-    pub(super) done: Option<&'a Step>,
+    pub(super) done: Option<&'a StepTaken>,
     pub(super) signed_name: Option<&'a str>,
     pub(super) signed_at: Option<jiff::Timestamp>,
     pub(super) image: Option<&'a str>,
     pub(super) code: Option<&'a str>,
-    pub(super) sign_off: Option<&'a Step>,
+    pub(super) sign_off: Option<&'a StepTaken>,
     pub(super) comment: Option<&'a str>,
-    pub(super) called_back: Option<&'a Step>,
-    pub(super) archived: Option<&'a Step>,
+    pub(super) called_back: Option<&'a StepTaken>,
+    pub(super) archived: Option<&'a StepTaken>,
     pub(super) void_reason: Option<&'a str>,
-    pub(super) voided: Option<&'a Step>,
+    pub(super) voided: Option<&'a StepTaken>,
 }
 
 /// The columns of an order's state.
