@@ -203,6 +203,11 @@ pub fn policy(
             amount_cents: 5_000,
             currency: "CNY".into(),
         }],
+        message_templates: vec![ticket::MessageTemplate {
+            situation: "first-response".into(),
+            title: Some(text("First answer", "首次回复")),
+            text: Some(text("We look into {ticket.number}.", "{ticket.number} 已受理。")),
+        }],
         ..Default::default()
     }
 }
