@@ -77,6 +77,11 @@ impl Methods {
         self.0.get(path)
     }
 
+    /// The paths of all methods.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// The names of all services.
     pub fn services(&self) -> impl Iterator<Item = &str> {
         let mut names: Vec<_> = self.0.values().map(|method| method.service.as_str()).collect();

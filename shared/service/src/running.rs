@@ -100,7 +100,7 @@ pub async fn start_in_process<C: Context>(
     let methods = Methods::from_descriptors([kefu_api::FILE_DESCRIPTOR_SET])?;
     let stack = Stack::new(methods, Arc::clone(&deps.authenticator), deps.shutdown.clone());
     let handlers = match assembled.handlers {
-        None => stack.with_permissions(Arc::clone(&deps.authorizer)).wrap(routes),
+        None => stack.with_permissions(&deps.authorizer).wrap(routes),
         // What is passed on unread is for whoever reads it to refuse.
         Some(around) => stack.wrap_service(around(Served::new(routes.prepare()))),
     };

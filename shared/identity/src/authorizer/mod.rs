@@ -180,6 +180,19 @@ impl Authorizer {
         action: &str,
         org_unit: &OrgUnit,
     ) -> Result<(), Denied> {
+        let Some(explanation) = self.outcome(caller, action, org_unit) else { return Ok(()) };
+        tracing::warn!(
+            caller = caller.subject(), action, %org_unit, %explanation, "a call was denied"
+        );
+        Err(Denied { action: action.into(), org_unit: org_unit.clone(), explanation })
+    }
+
+    /// The same where a no is nobody's wrongdoing, such as a list that shows what its caller may see: nothing is logged.
+    pub fn permits(&self, caller: &Caller, action: &str, org_unit: &OrgUnit) -> bool {
+        self.outcome(caller, action, org_unit).is_none()
+    }
+
+    fn outcome(&self, caller: &Caller, action: &str, org_unit: &OrgUnit) -> Outcome {
         let staff = caller.as_staff();
         let key = KeyRef {
             roles: staff.map(|staff| &staff.roles),
@@ -188,19 +201,12 @@ impl Authorizer {
             action,
             resource: org_unit,
         };
-        let outcome = match self.decisions.get(&key) {
-            Some(outcome) => outcome,
-            None => {
-                let outcome = self.decide(staff, action, org_unit);
-                self.decisions.insert(key.to_owned(), outcome.clone());
-                outcome
-            }
-        };
-        let Some(explanation) = outcome else { return Ok(()) };
-        tracing::warn!(
-            caller = caller.subject(), action, %org_unit, %explanation, "a call was denied"
-        );
-        Err(Denied { action: action.into(), org_unit: org_unit.clone(), explanation })
+        if let Some(outcome) = self.decisions.get(&key) {
+            return outcome;
+        }
+        let outcome = self.decide(staff, action, org_unit);
+        self.decisions.insert(key.to_owned(), outcome.clone());
+        outcome
     }
 
     fn decide(&self, staff: Option<&Staff>, action: &str, resource: &OrgUnit) -> Outcome {

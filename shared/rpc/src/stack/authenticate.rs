@@ -1,8 +1,9 @@
 //! From the bearer token to the caller (G-10).
 
 use std::{
+    collections::HashSet,
     convert::Infallible,
-    sync::{Arc, LazyLock},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -16,22 +17,36 @@ use tower::{Layer, Service};
 
 use super::{Reply, is_infrastructure, refusal};
 use crate::context::ANONYMOUS;
+use crate::methods::Methods;
 
-/// Where nobody in particular asks. What an anonymous caller may do cannot depend on the org unit: nobody has told which.
-static ANYWHERE: LazyLock<Option<OrgUnit>> = LazyLock::new(|| "anywhere".parse().ok());
+/// The paths of the methods that everybody may call, found out once: what somebody without a token asks for is looked up here
+/// and is neither judged nor remembered.
+#[derive(Clone, Debug)]
+pub(super) struct PublicMethods(Arc<HashSet<String>>);
+
+impl PublicMethods {
+    /// Those of `methods` that the policies permit to an anonymous caller. That cannot depend on the org unit, for nobody has
+    /// told which.
+    pub(super) fn of(methods: &Methods, authorizer: &Authorizer) -> Self {
+        let anywhere: Option<OrgUnit> = "anywhere".parse().ok();
+        let is_public = |path: &&str| {
+            let asked = action(path).zip(anywhere.as_ref());
+            asked
+                .is_some_and(|(action, anywhere)| authorizer.permits(&ANONYMOUS, &action, anywhere))
+        };
+        Self(Arc::new(methods.paths().filter(is_public).map(str::to_owned).collect()))
+    }
+}
 
 #[derive(Clone)]
 pub(super) struct AuthenticateLayer {
     authenticator: Arc<Authenticator>,
-    authorizer: Option<Arc<Authorizer>>,
+    public: Option<PublicMethods>,
 }
 
 impl AuthenticateLayer {
-    pub(super) fn new(
-        authenticator: Arc<Authenticator>,
-        authorizer: Option<Arc<Authorizer>>,
-    ) -> Self {
-        Self { authenticator, authorizer }
+    pub(super) fn new(authenticator: Arc<Authenticator>, public: Option<PublicMethods>) -> Self {
+        Self { authenticator, public }
     }
 
     /// The caller; a call without any token is anonymous, if the permission policies let anybody make it.
@@ -46,12 +61,7 @@ impl AuthenticateLayer {
     }
 
     fn is_public(&self, path: &str) -> bool {
-        let Some(authorizer) = &self.authorizer else { return true };
-        let action = action(path);
-        let asked = action.zip(ANYWHERE.as_ref());
-        asked.is_some_and(|(action, anywhere)| {
-            authorizer.authorize(&ANONYMOUS, &action, anywhere).is_ok()
-        })
+        self.public.as_ref().is_none_or(|public| public.0.contains(path))
     }
 }
 

@@ -60,7 +60,7 @@ impl Default for Limits {
 pub struct Stack {
     methods: Methods,
     authenticator: Arc<Authenticator>,
-    authorizer: Option<Arc<Authorizer>>,
+    public: Option<authenticate::PublicMethods>,
     limits: Limits,
     shutdown: CancellationToken,
 }
@@ -73,7 +73,7 @@ impl Stack {
         authenticator: Arc<Authenticator>,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { methods, authenticator, authorizer: None, limits: Limits::default(), shutdown }
+        Self { methods, authenticator, public: None, limits: Limits::default(), shutdown }
     }
 
     /// The same with other limits.
@@ -85,8 +85,9 @@ impl Stack {
     /// The same for a server that decodes: a call without a token that no policy permits to everybody is refused before
     /// anything of it is read. Without this, who is anonymous gets as far as the handler, which asks the policies itself.
     #[must_use]
-    pub fn with_permissions(self, authorizer: Arc<Authorizer>) -> Self {
-        Self { authorizer: Some(authorizer), ..self }
+    pub fn with_permissions(self, authorizer: &Authorizer) -> Self {
+        let public = authenticate::PublicMethods::of(&self.methods, authorizer);
+        Self { public: Some(public), ..self }
     }
 
     /// Puts the stack around the handlers.
@@ -116,7 +117,7 @@ impl Stack {
             //    knows the org unit.
             .layer(authenticate::AuthenticateLayer::new(
                 Arc::clone(&self.authenticator),
-                self.authorizer.clone(),
+                self.public.clone(),
             ))
             .service(service);
         BoxCloneSyncService::new(service)
