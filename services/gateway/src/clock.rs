@@ -74,19 +74,13 @@ impl MeshClock {
                 let answer = ClockServiceClient::new(way.clone()).settle(request).await;
                 answer.map(|answer| answer.into_inner().journal_head).map_err(|e| of(name, e))
             });
-            let heads = Some(all_or_first(join_all(settled).await)?);
+            let heads = Some(join_all(settled).await.into_iter().collect::<Result<Vec<_>, _>>()?);
             if heads == before {
                 return Ok(());
             }
             before = heads;
         }
     }
-}
-
-/// What all have answered, or the first refusal among them. Nobody is left out because somebody else is down: a clock that
-/// was not moved with the others would have to be found and moved by hand.
-fn all_or_first<T>(answers: Vec<Result<T, Status>>) -> Result<Vec<T>, Status> {
-    answers.into_iter().collect()
 }
 
 /// Whose error it is: the context's that was asked, unless that one names another which it waits for.
@@ -133,7 +127,9 @@ impl ClockService for MeshClock {
                 answer.map(drop).map_err(|e| of(name, e))
             }
         });
-        all_or_first(join_all(moved).await)?;
+        // All are asked before the first refusal counts: a clock that was not moved with the others would have to be found
+        // and moved by hand.
+        join_all(moved).await.into_iter().collect::<Result<(), Status>>()?;
         if !asked.skip_settle {
             self.settle_all(&context).await?;
         }

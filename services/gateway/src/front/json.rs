@@ -32,7 +32,8 @@ const MAX_ANONYMOUS_REQUEST: usize = 64 * 1024;
 /// Bytes of protobuf in one answer.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
-/// Requests and answers that are held in memory at once.
+/// Whole requests and their answers that are in work at once. A request that is still being read is not counted: see
+/// [`Json::call`]; how many of those there are is bounded by the connections, and each by [`PATIENCE`].
 const AT_ONCE: usize = 128;
 
 /// How long a caller may take to send its request.
