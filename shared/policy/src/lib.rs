@@ -25,7 +25,7 @@ pub use crate::{
     json::{JsonError, to_json},
     org_units::{OrgUnitError, OrgUnits, apply_org_unit_changed, is_known},
     snapshot::Snapshot,
-    version::{NewVersion, Policy, Version, effective_time},
+    version::{NewVersion, Policy, Version, effective_time, requested_effective_time},
 };
 
 /// The migrations of this crate's tables. A context applies them, as the owner of its schema, before its own.

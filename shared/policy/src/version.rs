@@ -71,3 +71,18 @@ pub fn effective_time(requested: Option<Timestamp>, now: Timestamp) -> Result<Ti
         )),
     }
 }
+
+/// The field `effective_time` of a request to apply a policy, `None` in it where it was left out. Whether the time has passed is
+/// found out with [`effective_time`] when the version gets its place, for a retry may come later than that; but where
+/// other fields are wrong as well it is named here along with them.
+pub fn requested_effective_time(
+    violations: &mut Violations,
+    value: Option<prost_types::Timestamp>,
+    now: Timestamp,
+) -> Option<Option<Timestamp>> {
+    let requested = violations.optional_time("effective_time", value)?;
+    if !violations.is_empty() {
+        violations.take("effective_time", effective_time(requested, now));
+    }
+    Some(requested)
+}

@@ -12,13 +12,17 @@
 //! * **A manual clock** (X-05) brings `kefu.clock.v1.ClockService` with it, which moves the clock and waits until
 //!   everything that this causes has happened, see [`Settle`].
 //!
+//! And what all contexts do alike inside: the frame of a command, [`Work`], and a [`Page`] of a list.
+//!
 //! A service's `main.rs` is [`run_process`] and nothing else.
 
 mod clock_service;
+mod command;
 mod config;
 mod context;
 mod dependencies;
 mod gate;
+mod page;
 mod peers;
 mod process;
 mod running;
@@ -29,12 +33,14 @@ mod token;
 mod worker;
 
 pub use crate::{
+    command::{Call, Change, CommandError, RequestKey, Tools, Work},
     config::{
         ClockSetting, DatabaseConfig, IdentityConfig, InvalidClock, PeerConfig, ServiceClock,
         ServiceConfig, TelemetrySettings,
     },
     context::{Assembled, Context},
     dependencies::{Dependencies, actions, authenticator, authorizer},
+    page::{Page, one_more},
     peers::{LocalPeer, Peers},
     process::{run_configured, run_process},
     running::{Running, StartOptions, start_in_process},

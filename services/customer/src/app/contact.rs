@@ -6,7 +6,7 @@ use kefu_identity::{Caller, OrgUnit};
 use kefu_rpc::Etag;
 use uuid::Uuid;
 
-use super::{App, Call, Error, Page, audit, one_more, work::Change};
+use super::{App, Call, Change, Error, Page, audit, one_more};
 use crate::{
     domain::contact::{Contact, ContactChanges, ContactDetails},
     encode::contact as encode,

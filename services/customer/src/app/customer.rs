@@ -7,7 +7,7 @@ use kefu_rpc::Etag;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{App, Call, Error, Page, audit, contact, one_more, work::Change};
+use super::{App, Call, Change, Error, Page, audit, contact, one_more};
 use crate::{
     domain::{
         contact::{Contact, ContactDetails},

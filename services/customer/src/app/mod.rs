@@ -22,7 +22,8 @@ use sqlx::{PgPool, Postgres, pool::PoolConnection};
 
 use crate::domain::policy::CustomerPolicy;
 pub use error::Error;
-pub use work::{Call, RequestKey};
+pub use kefu_service::{Call, Page, RequestKey};
+pub(crate) use kefu_service::{Change, one_more};
 
 /// The context at work. One per process; share it in an `Arc`.
 #[derive(Debug)]
@@ -33,15 +34,6 @@ pub struct App {
     pub(crate) authorizer: Arc<Authorizer>,
     pub(crate) policies: PolicyBook<CustomerPolicy>,
     pub(crate) tail: Tail,
-}
-
-/// A page of a list, and where the next one begins.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Page<T, C> {
-    /// At most as many as were asked for.
-    pub items: Vec<T>,
-    /// `None` on the last page.
-    pub next: Option<C>,
 }
 
 impl App {
@@ -77,20 +69,4 @@ impl App {
     pub(crate) async fn read(&self) -> Result<PoolConnection<Postgres>, StoreError> {
         Ok(self.pool.acquire().await?)
     }
-}
-
-impl<T, C> Page<T, C> {
-    /// From up to `size` + 1 items: the last one only tells that there are more.
-    pub(crate) fn of(mut items: Vec<T>, size: u32, cursor: impl FnOnce(&T) -> C) -> Self {
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let more = items.len() > size;
-        items.truncate(size);
-        let next = if more { items.last().map(cursor) } else { None };
-        Self { items, next }
-    }
-}
-
-/// How many rows to read for a page, see [`Page::of`].
-pub(crate) fn one_more(size: u32) -> i64 {
-    i64::from(size) + 1
 }

@@ -6,7 +6,7 @@ use kefu_identity::{Caller, OrgUnit as Path};
 use kefu_rpc::Etag;
 use serde_json::json;
 
-use super::{App, Call, Error, Page, one_more, work::Change};
+use super::{App, Call, Change, Error, Page, one_more};
 use crate::{domain::org_unit::OrgUnit, encode::org_unit as encode, store};
 
 const KIND: &str = "kefu.dev/OrgUnit";

@@ -6,7 +6,7 @@ use kefu_identity::{Caller, OrgUnit};
 use kefu_policy::{NewVersion, effective_time, to_json};
 use kefu_rpc::Violations;
 
-use super::{App, Call, Error, work::Change};
+use super::{App, Call, Change, Error};
 use crate::{encode::policy as encode, store};
 
 impl App {
@@ -29,10 +29,9 @@ impl App {
             return Ok(answer);
         }
         let place = self.policies.place(work.conn()).await?;
-        work.has_waited();
+        let now = work.now();
         let mut violations = Violations::new();
-        let effective_at =
-            violations.take("effective_time", effective_time(effective_at, work.now()));
+        let effective_at = violations.take("effective_time", effective_time(effective_at, now));
         let Some(effective_at) = effective_at else { return Err(Error::Invalid(violations)) };
         if !store::org_unit::exists(work.conn(), &org_unit).await? {
             return Err(Error::OrgUnitUnknown(org_unit));
@@ -42,7 +41,7 @@ impl App {
             org_unit: &org_unit,
             effective_at,
             message: policy,
-            created_at: work.now(),
+            created_at: now,
             created_by: call.caller.subject(),
         };
         let version = self.policies.apply(work.conn(), place, new).await?;

@@ -5,7 +5,7 @@ use kefu_identity::{Caller, OrgUnit};
 use kefu_rpc::{Etag, Fault, Violations};
 use uuid::Uuid;
 
-use super::{App, Call, Error, Page, audit, customer, one_more, work::Change};
+use super::{App, Call, Change, Error, Page, audit, customer, one_more};
 use crate::{
     domain::standing::{Rating, Standing},
     encode::standing as encode,
@@ -107,7 +107,7 @@ impl App {
         let owner = store::customer::org_unit_of(&mut conn, customer_id).await?;
         let owner = owner.ok_or_else(|| customer::not_found(customer_id))?;
         let mut departments = store::standing::departments(&mut conn, customer_id).await?;
-        departments.retain(|department| self.allow(caller, ACTION, department).is_ok());
+        departments.retain(|department| self.authorizer.permits(caller, ACTION, department));
         if departments.is_empty() {
             self.allow(caller, ACTION, &owner)?;
         }

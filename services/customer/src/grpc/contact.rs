@@ -7,9 +7,9 @@ use kefu_api::customer::v1 as pb;
 use kefu_rpc::{Fault, Mask, PageQuery, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
 
-use super::{call, page_size, status::status, values};
+use super::{page_size, status::status, values};
 use crate::{
-    app::App,
+    app::{App, Call},
     domain::contact::{Channel, ContactChanges, DecisionRole, DoNotContact},
     encode::contact::resource,
 };
@@ -37,7 +37,7 @@ pub(super) async fn create(
     let mut request = request.into_inner();
     let mut violations = context.violations();
     let id = take(&mut request.request_id);
-    let call = call(&context, &mut violations, METHOD, &id, &request);
+    let call = Call::of(&context, &mut violations, METHOD, &id, &request);
     let customer = values::customer_name(&mut violations, "parent", &request.parent);
     let contact = violations.required("contact", request.contact);
     let details = contact.and_then(|contact| {
@@ -91,7 +91,7 @@ pub(super) async fn update(
     let mut request = request.into_inner();
     let mut violations = context.violations();
     let id = take(&mut request.request_id);
-    let call = call(&context, &mut violations, METHOD, &id, &request);
+    let call = Call::of(&context, &mut violations, METHOD, &id, &request);
     let mask = Mask::decode(&mut violations, request.update_mask, &CHANGEABLE);
     let contact = violations.required("contact", request.contact);
     let decoded = contact.and_then(|contact| {

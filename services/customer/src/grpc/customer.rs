@@ -8,8 +8,9 @@ use kefu_api::customer::v1::customer_service_server::CustomerService;
 use kefu_rpc::{Mask, PageQuery, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Grpc, call, contact, page_size, standing, status::status, values};
+use super::{Grpc, contact, page_size, standing, status::status, values};
 use crate::{
+    app::Call,
     domain::customer::{CustomerChanges, CustomerSize, CustomerType, LawfulBasis},
     encode::customer::resource,
 };
@@ -44,7 +45,7 @@ impl CustomerService for Grpc {
         let mut request = request.into_inner();
         let mut violations = context.violations();
         let id = take(&mut request.request_id);
-        let call = call(&context, &mut violations, METHOD, &id, &request);
+        let call = Call::of(&context, &mut violations, METHOD, &id, &request);
         let now = self.app.now();
         let customer = violations.required("customer", request.customer);
         let customer = customer.and_then(|customer| {
@@ -111,7 +112,7 @@ impl CustomerService for Grpc {
         let mut request = request.into_inner();
         let mut violations = context.violations();
         let id = take(&mut request.request_id);
-        let call = call(&context, &mut violations, METHOD, &id, &request);
+        let call = Call::of(&context, &mut violations, METHOD, &id, &request);
         let now = self.app.now();
         let mask = Mask::decode(&mut violations, request.update_mask, &CHANGEABLE);
         let customer = violations.required("customer", request.customer);

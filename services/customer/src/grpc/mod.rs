@@ -14,12 +14,10 @@ use kefu_api::customer::v1::{
     customer_policy_service_server::CustomerPolicyServiceServer,
     customer_service_server::CustomerServiceServer, org_unit_service_server::OrgUnitServiceServer,
 };
-use kefu_journal::{Provenance, requests::fingerprint};
-use kefu_rpc::{PageLimits, RequestContext, Violations};
-use prost::Message;
+use kefu_rpc::{PageLimits, Violations};
 use tonic::service::Routes;
 
-use crate::app::{App, Call, RequestKey};
+use crate::app::App;
 
 /// The context's gRPC services over the app.
 #[derive(Clone, Debug)]
@@ -34,35 +32,6 @@ impl Grpc {
         Routes::new(OrgUnitServiceServer::new(grpc.clone()))
             .add_service(CustomerServiceServer::new(grpc.clone()))
             .add_service(CustomerPolicyServiceServer::new(grpc))
-    }
-}
-
-/// Who calls, and how a retry is recognised. `message` is the request without its `request_id`, so that the same id written
-/// in another case is the same request.
-fn call(
-    context: &RequestContext,
-    violations: &mut Violations,
-    method: &'static str,
-    request_id: &str,
-    message: &impl Message,
-) -> Call {
-    // Empty gives no protection; anything else has to be an id.
-    let id = if request_id.is_empty() {
-        None
-    } else {
-        violations.request_id("request_id", request_id).map(|id| id.to_string())
-    };
-    let caller = context.caller();
-    Call {
-        by: Provenance {
-            actor: caller.subject().to_owned(),
-            actor_org_unit: caller.org_unit().map(ToString::to_string).unwrap_or_default(),
-            origin: context.origin().to_string(),
-            request_id: id.clone().unwrap_or_default(),
-            traceparent: context.trace().to_string(),
-        },
-        caller: Arc::clone(caller),
-        request: id.map(|id| RequestKey { id, method, fingerprint: fingerprint(method, message) }),
     }
 }
 

@@ -11,7 +11,8 @@ use kefu_policy::decode::localized_text;
 use kefu_rpc::{Fault, Mask, PageQuery, RequestContext, Violations};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Grpc, call, page_size, status::status, values};
+use super::{Grpc, page_size, status::status, values};
+use crate::app::Call;
 use crate::encode::org_unit::resource;
 
 /// The longest title, in characters.
@@ -29,7 +30,7 @@ impl OrgUnitService for Grpc {
         let mut request = request.into_inner();
         let mut violations = context.violations();
         let id = take(&mut request.request_id);
-        let call = call(&context, &mut violations, METHOD, &id, &request);
+        let call = Call::of(&context, &mut violations, METHOD, &id, &request);
         let unit = violations.required("org_unit", request.org_unit);
         let decoded = unit.and_then(|unit| {
             violations.within("org_unit", |violations| {
@@ -84,7 +85,7 @@ impl OrgUnitService for Grpc {
         let mut request = request.into_inner();
         let mut violations = context.violations();
         let id = take(&mut request.request_id);
-        let call = call(&context, &mut violations, METHOD, &id, &request);
+        let call = Call::of(&context, &mut violations, METHOD, &id, &request);
         let mask = Mask::decode(&mut violations, request.update_mask, &CHANGEABLE);
         let unit = violations.required("org_unit", request.org_unit);
         let decoded = unit.and_then(|unit| {

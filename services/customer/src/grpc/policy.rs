@@ -6,11 +6,12 @@ use kefu_api::customer::v1::{
     ApplyCustomerPolicyRequest, CustomerPolicyVersion, GetEffectiveCustomerPolicyRequest,
     customer_policy_service_server::CustomerPolicyService,
 };
-use kefu_policy::{Policy as _, effective_time};
+use kefu_policy::{Policy as _, requested_effective_time};
 use kefu_rpc::RequestContext;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Grpc, call, status::status, values};
+use super::{Grpc, status::status, values};
+use crate::app::Call;
 use crate::domain::policy::CustomerPolicy;
 
 #[async_trait]
@@ -24,18 +25,14 @@ impl CustomerPolicyService for Grpc {
         let mut request = request.into_inner();
         let mut violations = context.violations();
         let id = take(&mut request.request_id);
-        let call = call(&context, &mut violations, METHOD, &id, &request);
+        let call = Call::of(&context, &mut violations, METHOD, &id, &request);
         let org_unit = values::org_unit(&mut violations, "org_unit", &request.org_unit);
         let policy = violations.required("policy", request.policy);
         if let Some(policy) = &policy {
             violations.within("policy", |violations| CustomerPolicy::decode(policy, violations));
         }
-        let requested = violations.optional_time("effective_time", request.effective_time);
-        // A retry may come when the time has passed: alone, that is for the app to tell from a first call.
-        if !violations.is_empty() {
-            let checked = requested.map(|requested| effective_time(requested, self.app.now()));
-            checked.and_then(|checked| violations.take("effective_time", checked));
-        }
+        let requested =
+            requested_effective_time(&mut violations, request.effective_time, self.app.now());
         let decoded = org_unit.zip(policy).zip(requested);
         let ((org_unit, policy), effective_at) = violations.finish(decoded)?;
         let applied = self.app.apply_customer_policy(&call, org_unit, &policy, effective_at).await;

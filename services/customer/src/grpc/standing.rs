@@ -7,9 +7,9 @@ use kefu_policy::decode;
 use kefu_rpc::{PageQuery, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
 
-use super::{call, page_size, status::status, values};
+use super::{page_size, status::status, values};
 use crate::{
-    app::{App, standing::Grading},
+    app::{App, Call, standing::Grading},
     encode::standing::resource,
 };
 
@@ -22,7 +22,7 @@ pub(super) async fn set(
     let mut request = request.into_inner();
     let mut violations = context.violations();
     let id = take(&mut request.request_id);
-    let call = call(&context, &mut violations, METHOD, &id, &request);
+    let call = Call::of(&context, &mut violations, METHOD, &id, &request);
     let customer = values::customer_name(&mut violations, "parent", &request.parent);
     let standing = violations.required("standing", request.standing);
     let grading = standing.and_then(|standing| {

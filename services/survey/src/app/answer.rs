@@ -7,10 +7,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    App, Call, Cursor, Error, NEWEST, Page,
+    App, Call, Change, Cursor, Error, NEWEST, Page,
     invitation::{change, token_refused},
     one_more,
-    work::Change,
 };
 use crate::{
     domain::{
@@ -55,10 +54,10 @@ impl App {
             return Ok(answer);
         }
         let staff = call.caller.as_staff().map(|staff| &*staff.subject);
+        let now = work.now();
         let answered =
-            asked.answer(staff, work.now()).map_err(|refusal| token_refused(&asked, refusal))?;
-        let answer =
-            Answer::to(&answered, self.ids.uuid(), said, call.caller.subject(), work.now());
+            asked.answer(staff, now).map_err(|refusal| token_refused(&asked, refusal))?;
+        let answer = Answer::to(&answered, self.ids.uuid(), said, call.caller.subject(), now);
         store::invitation::update(work.conn(), &answered).await?;
         store::answer::insert(work.conn(), &answer).await?;
         let change = Change {

@@ -4,6 +4,7 @@ use kefu_identity::OrgUnit;
 use kefu_policy::OrgUnitError;
 use kefu_postgres::StoreError;
 use kefu_rpc::{Etag, Violations};
+use kefu_service::CommandError;
 
 use crate::domain::refusal::Refusal;
 
@@ -68,6 +69,16 @@ pub enum Error {
     /// What no call should be able to cause.
     #[error("{0}")]
     Defect(String),
+}
+
+impl From<CommandError> for Error {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::RequestIdReused { request_id } => Self::RequestIdReused { request_id },
+            CommandError::Store(error) => Self::Store(error),
+            CommandError::StoredAnswer(_) => Self::Defect(error.to_string()),
+        }
+    }
 }
 
 impl From<sqlx::Error> for Error {

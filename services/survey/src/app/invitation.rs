@@ -6,7 +6,7 @@ use kefu_rpc::{Etag, to_proto_timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{App, Call, Cursor, Error, NEWEST, Page, one_more, work::Change};
+use super::{App, Call, Change, Cursor, Error, NEWEST, Page, one_more};
 use crate::{
     domain::{
         invitation::{Invitation, Revocation, State},
@@ -87,8 +87,9 @@ impl App {
         // For the check that the id was not used for something else; what was answered is not to be had again.
         work.claim().await?;
         let token = Token::new(kefu_clock::random_bytes());
+        let now = work.now();
         let issued = invitation
-            .issue(token.hash(), call.caller.subject(), work.now())
+            .issue(token.hash(), call.caller.subject(), now)
             .map_err(|refusal| refused(&invitation, refusal))?;
         store::invitation::update(work.conn(), &issued).await?;
         work.record(vec![change(ACTION, Some(&invitation), &issued)]).await?;

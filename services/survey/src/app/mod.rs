@@ -26,7 +26,8 @@ use uuid::Uuid;
 
 use crate::domain::policy::SurveyPolicy;
 pub use error::Error;
-pub use work::{Call, RequestKey};
+pub use kefu_service::{Call, RequestKey};
+pub(crate) use kefu_service::{Change, one_more};
 
 /// Where a page ends: the time of the last resource on it, and its id.
 pub type Cursor = (Timestamp, Uuid);
@@ -69,14 +70,8 @@ impl fmt::Debug for App {
     }
 }
 
-/// A page of a list, and where the next one begins.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Page<T> {
-    /// At most as many as were asked for.
-    pub items: Vec<T>,
-    /// `None` on the last page.
-    pub next: Option<Cursor>,
-}
+/// A page of a list by time.
+pub type Page<T> = kefu_service::Page<T, Cursor>;
 
 impl App {
     /// The context at work.
@@ -106,20 +101,4 @@ impl App {
     pub(crate) async fn read(&self) -> Result<PoolConnection<Postgres>, StoreError> {
         Ok(self.pool.acquire().await?)
     }
-}
-
-impl<T> Page<T> {
-    /// From up to `size` + 1 items: the last one only tells that there are more.
-    pub(crate) fn of(mut items: Vec<T>, size: u32, cursor: impl FnOnce(&T) -> Cursor) -> Self {
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let more = items.len() > size;
-        items.truncate(size);
-        let next = if more { items.last().map(cursor) } else { None };
-        Self { items, next }
-    }
-}
-
-/// How many rows to read for a page, see [`Page::of`].
-pub(crate) fn one_more(size: u32) -> i64 {
-    i64::from(size) + 1
 }

@@ -9,7 +9,7 @@ use kefu_policy::{NewVersion, Version, effective_time, to_json};
 use kefu_rpc::Violations;
 use sqlx::PgConnection;
 
-use super::{App, Call, Error, work::Change};
+use super::{App, Call, Change, Error};
 use crate::{
     domain::{invitation::Invitation, policy::SurveyPolicy},
     encode::policy as encode,
@@ -20,7 +20,8 @@ impl App {
     /// without a fault.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a time in the past, [`Error::OrgUnitUnknown`], [`Error::CustomerUnavailable`] and those that every command has.
+    /// [`Error::Invalid`] for a time in the past, [`Error::OrgUnitUnknown`], [`Error::CustomerUnavailable`] and those that
+    /// every command has.
     pub async fn apply_survey_policy(
         &self,
         call: &Call,
@@ -37,17 +38,16 @@ impl App {
             return Ok(answer);
         }
         let place = self.policies.place(work.conn()).await?;
-        work.has_waited();
+        let now = work.now();
         let mut violations = Violations::new();
-        let effective_at =
-            violations.take("effective_time", effective_time(effective_at, work.now()));
+        let effective_at = violations.take("effective_time", effective_time(effective_at, now));
         let Some(effective_at) = effective_at else { return Err(Error::Invalid(violations)) };
         let new = NewVersion {
             id: self.ids.uuid(),
             org_unit: &org_unit,
             effective_at,
             message: policy,
-            created_at: work.now(),
+            created_at: now,
             created_by: call.caller.subject(),
         };
         let version = self.policies.apply(work.conn(), place, new).await?;

@@ -1,77 +1,20 @@
-//! The frame of every command: one transaction with its journal entries and its remembered answer.
-
-use std::sync::Arc;
+//! Commands of this context, see [`kefu_service::Work`], and changes that nobody commands.
 
 use jiff::Timestamp;
-use kefu_identity::{Caller, OrgUnit};
-use kefu_journal::{
-    Entry, Provenance, PublicEvent,
-    requests::{self, Claim, Fingerprint},
-};
-use kefu_rpc::Deadline;
-use prost::Message;
-use serde_json::Value;
-use sqlx::{PgConnection, Postgres, Transaction};
-use uuid::Uuid;
+use kefu_journal::Provenance;
+use kefu_service::{Call, Change, Tools};
+use sqlx::PgConnection;
 
 use super::{App, Error};
 
-/// Who calls which command, until when, and how a retry of it is recognised.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// The verified caller, or the anonymous one.
-    pub caller: Arc<Caller>,
-    /// The same for the journal.
-    pub by: Provenance,
-    /// Until when there must be an answer.
-    pub deadline: Deadline,
-    /// `None` where the caller did not ask for protection against doubling.
-    pub request: Option<RequestKey>,
-}
-
-/// How a retry is recognised.
-#[derive(Clone, Debug)]
-pub struct RequestKey {
-    /// The id that the caller chose.
-    pub id: String,
-    /// The method, e.g. `kefu.survey.v1.SurveyService/SubmitAnswer`.
-    pub method: &'static str,
-    /// Of the request's content.
-    pub fingerprint: Fingerprint,
-}
-
-/// One change, for the journal.
-pub(crate) struct Change<'a> {
-    pub(crate) aggregate_type: &'static str,
-    pub(crate) aggregate_id: Uuid,
-    pub(crate) revision: i64,
-    pub(crate) action: &'static str,
-    pub(crate) org_unit: &'a OrgUnit,
-    pub(crate) customer_id: Option<Uuid>,
-    /// The changed fields before; `None` for a creation.
-    pub(crate) before: Option<Value>,
-    /// The changed fields after.
-    pub(crate) after: Option<Value>,
-    pub(crate) event: Option<PublicEvent>,
-}
-
-/// A command under way. Dropped without [`commit`](Self::commit), it leaves no trace.
-pub(crate) struct Work<'a> {
-    app: &'a App,
-    call: &'a Call,
-    tx: Transaction<'static, Postgres>,
-    now: Timestamp,
-    /// Whose request ids these are.
-    asking: String,
-    /// Whether an answer has to be stored before the end.
-    claimed: bool,
-}
+/// A command under way.
+pub(crate) type Work<'a> = kefu_service::Work<'a, Error>;
 
 impl App {
     pub(crate) async fn begin<'a>(&'a self, call: &'a Call) -> Result<Work<'a>, Error> {
-        let tx = kefu_postgres::begin(&self.pool).await?;
-        let asking = call.caller.subject().to_owned();
-        Ok(Work { app: self, call, tx, now: self.clock.now(), asking, claimed: false })
+        let tools =
+            Tools { pool: &self.pool, clock: &self.clock, ids: &self.ids, tail: &self.tail };
+        Work::begin(tools, call).await
     }
 
     /// Writes changes into the journal, in their order, within the caller's transaction.
@@ -82,100 +25,8 @@ impl App {
         now: Timestamp,
         changes: Vec<Change<'_>>,
     ) -> Result<(), Error> {
-        let entries: Vec<_> = changes
-            .into_iter()
-            .map(|change| Entry {
-                by,
-                event_id: self.ids.uuid(),
-                occurred_at: now,
-                aggregate_type: change.aggregate_type,
-                aggregate_id: change.aggregate_id,
-                revision: change.revision,
-                action: change.action,
-                org_unit: change.org_unit.as_str(),
-                customer_id: change.customer_id,
-                before: change.before,
-                after: change.after,
-                event: change.event,
-            })
-            .collect();
+        let entries = changes.into_iter().map(|change| change.entry(by, now, &self.ids));
+        let entries: Vec<_> = entries.collect();
         Ok(kefu_journal::append(conn, &entries).await?)
     }
-}
-
-impl Work<'_> {
-    pub(crate) fn conn(&mut self) -> &mut PgConnection {
-        &mut self.tx
-    }
-
-    /// The command's present: one for all that it writes.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.now
-    }
-
-    /// Takes the present again, once a lock has been waited for and before anything is written: so it does not lie before
-    /// what was waited for.
-    pub(crate) fn has_waited(&mut self) {
-        self.now = self.now.max(self.app.clock.now());
-    }
-
-    /// Says whose request ids these are, where it is not the caller's: anonymous callers are not one and the same, so the
-    /// holder of a token asks in the name of its invitation.
-    pub(crate) fn asks_as(&mut self, who: String) {
-        self.asking = who;
-    }
-
-    /// Claims the request id; the bytes of the first answer if this is a retry. After the lock on the resource and never
-    /// before it, so that a command and its retry take the two in the same order.
-    pub(crate) async fn claim(&mut self) -> Result<Option<Vec<u8>>, Error> {
-        let Some(key) = key(self.call, &self.asking) else { return Ok(None) };
-        match requests::claim(&mut self.tx, &key).await? {
-            Claim::New => {
-                self.claimed = true;
-                Ok(None)
-            }
-            Claim::Replay(answer) => Ok(Some(answer)),
-            Claim::Mismatch => {
-                Err(Error::RequestIdReused { request_id: key.request_id.to_owned() })
-            }
-        }
-    }
-
-    /// [`claim`](Self::claim), with the first answer decoded.
-    pub(crate) async fn replay<A: Message + Default>(&mut self) -> Result<Option<A>, Error> {
-        let first = self.claim().await?;
-        let first = first.map(|answer| A::decode(answer.as_slice())).transpose();
-        first.map_err(|error| Error::Defect(format!("a stored answer: {error}")))
-    }
-
-    /// Writes changes into the journal, in their order.
-    pub(crate) async fn record(&mut self, changes: Vec<Change<'_>>) -> Result<(), Error> {
-        self.app.record(&mut self.tx, &self.call.by, self.now, changes).await
-    }
-
-    /// Remembers the answer, commits, and wakes the feed.
-    pub(crate) async fn commit<A: Message>(self, answer: A) -> Result<A, Error> {
-        let remembered = answer.encode_to_vec();
-        self.commit_remembering(&remembered).await?;
-        Ok(answer)
-    }
-
-    /// The same for an answer that must not be stored as it is.
-    pub(crate) async fn commit_remembering(mut self, answer: &[u8]) -> Result<(), Error> {
-        if let Some(key) = key(self.call, &self.asking).filter(|_| self.claimed) {
-            requests::complete(&mut self.tx, &key, answer).await?;
-        }
-        self.tx.commit().await?;
-        self.app.tail.wake();
-        Ok(())
-    }
-}
-
-fn key<'a>(call: &'a Call, asking: &'a str) -> Option<requests::RequestKey<'a>> {
-    call.request.as_ref().map(|request| requests::RequestKey {
-        caller: asking,
-        request_id: &request.id,
-        method: request.method,
-        fingerprint: request.fingerprint,
-    })
 }

@@ -6,9 +6,9 @@ use kefu_api::survey::v1 as pb;
 use kefu_rpc::{PageQuery, RequestContext, TextRule};
 use tonic::{Request, Response, Status};
 
-use super::{call, optional_id, page_size, status::status, token};
+use super::{optional_id, page_size, status::status, token};
 use crate::{
-    app::App,
+    app::{App, Call},
     domain::answer::{Draft, MAX_COMMENT},
     encode::answer::resource,
 };
@@ -23,7 +23,7 @@ pub(super) async fn submit(
     let mut violations = context.violations();
     let (id, text) = (take(&mut request.request_id), take(&mut request.token));
     // The token is not part of what is kept of the content, not even in a hash.
-    let call = call(&context, &mut violations, METHOD, &id, &request);
+    let call = Call::of(&context, &mut violations, METHOD, &id, &request);
     let token = token(&mut violations, "token", &text);
     let comment = TextRule::paragraphs(MAX_COMMENT);
     let said = Draft {

@@ -7,8 +7,11 @@ use kefu_api::survey::v1::survey_service_server::SurveyService;
 use kefu_rpc::{PageQuery, RequestContext};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Grpc, answer, call, optional_id, page_size, status::status, token};
-use crate::{app::invitation::Filter, encode::invitation::resource};
+use super::{Grpc, answer, optional_id, page_size, status::status, token};
+use crate::{
+    app::{Call, invitation::Filter},
+    encode::invitation::resource,
+};
 
 #[async_trait]
 impl SurveyService for Grpc {
@@ -61,7 +64,7 @@ impl SurveyService for Grpc {
         let mut request = request.into_inner();
         let mut violations = context.violations();
         let id = take(&mut request.request_id);
-        let call = call(&context, &mut violations, METHOD, &id, &request);
+        let call = Call::of(&context, &mut violations, METHOD, &id, &request);
         let id = violations.resource_id("name", &request.name, "invitations");
         let id = violations.finish(id)?;
         let issued = self.app.issue_invitation_token(&call, id).await;
@@ -96,7 +99,7 @@ impl SurveyService for Grpc {
         let mut request = request.into_inner();
         let mut violations = context.violations();
         let id = take(&mut request.request_id);
-        let call = call(&context, &mut violations, METHOD, &id, &request);
+        let call = Call::of(&context, &mut violations, METHOD, &id, &request);
         let id = violations.resource_id("name", &request.name, "invitations");
         let etag = violations.etag("etag", &request.etag);
         let (id, etag) = violations.finish(id.zip(etag))?;

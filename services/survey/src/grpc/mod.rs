@@ -11,14 +11,12 @@ use kefu_api::survey::v1::{
     survey_policy_service_server::SurveyPolicyServiceServer,
     survey_service_server::SurveyServiceServer,
 };
-use kefu_journal::{Provenance, requests::fingerprint};
-use kefu_rpc::{PageLimits, RequestContext, Violations};
-use prost::Message;
+use kefu_rpc::{PageLimits, Violations};
 use tonic::service::Routes;
 use uuid::Uuid;
 
 use crate::{
-    app::{App, Call, RequestKey},
+    app::App,
     domain::token::{Token, TokenHash},
 };
 
@@ -34,29 +32,6 @@ impl Grpc {
         let grpc = Self { app };
         Routes::new(SurveyServiceServer::new(grpc.clone()))
             .add_service(SurveyPolicyServiceServer::new(grpc))
-    }
-}
-
-/// Who calls, and how a retry is recognised. `message` is the request without its `request_id`, so that the same id written
-/// in another case is the same request.
-fn call(
-    context: &RequestContext,
-    violations: &mut Violations,
-    method: &'static str,
-    request_id: &str,
-    message: &impl Message,
-) -> Call {
-    // Empty gives no protection; anything else has to be an id.
-    let id = if request_id.is_empty() {
-        None
-    } else {
-        violations.request_id("request_id", request_id).map(|id| id.to_string())
-    };
-    Call {
-        caller: Arc::clone(context.caller()),
-        by: Provenance::of(context, id.as_deref().unwrap_or_default()),
-        deadline: context.deadline(),
-        request: id.map(|id| RequestKey { id, method, fingerprint: fingerprint(method, message) }),
     }
 }
 

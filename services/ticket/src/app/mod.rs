@@ -29,6 +29,8 @@ use kefu_journal::Tail;
 use kefu_policy::{OrgUnits, PolicyBook, Version};
 use kefu_postgres::StoreError;
 use kefu_rpc::Transport;
+pub use kefu_service::Page;
+pub(crate) use kefu_service::one_more;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
 use uuid::Uuid;
@@ -58,15 +60,6 @@ pub struct App {
     pub(crate) timers: TimerSignal,
     pub(crate) order_timers: TimerSignal,
     pub(crate) tail: Tail,
-}
-
-/// A page of a list, and where the next one begins.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Page<T, C> {
-    /// At most as many as were asked for.
-    pub items: Vec<T>,
-    /// `None` on the last page.
-    pub next: Option<C>,
 }
 
 impl App {
@@ -127,20 +120,4 @@ impl App {
         })?;
         Ok((row.into_ticket(&version.policy)?, version))
     }
-}
-
-impl<T, C> Page<T, C> {
-    /// From up to `size` + 1 items: the last one only tells that there are more.
-    pub(crate) fn of(mut items: Vec<T>, size: u32, cursor: impl FnOnce(&T) -> C) -> Self {
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let more = items.len() > size;
-        items.truncate(size);
-        let next = if more { items.last().map(cursor) } else { None };
-        Self { items, next }
-    }
-}
-
-/// How many rows to read for a page, see [`Page::of`].
-pub(crate) fn one_more(size: u32) -> i64 {
-    i64::from(size) + 1
 }

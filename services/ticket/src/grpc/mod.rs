@@ -16,12 +16,10 @@ use kefu_api::ticket::v1::report_service_server::ReportServiceServer;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyServiceServer;
 use kefu_api::ticket::v1::ticket_service_server::TicketServiceServer;
 use kefu_api::ticket::v1::work_order_service_server::WorkOrderServiceServer;
-use kefu_journal::{Provenance, requests::fingerprint};
-use kefu_rpc::{PageLimits, RequestContext, Violations};
-use prost::Message;
+use kefu_rpc::{PageLimits, Violations};
 use tonic::service::Routes;
 
-use crate::app::{App, Call, RequestKey};
+use crate::app::App;
 
 /// The context's gRPC services over the app.
 #[derive(Clone, Debug)]
@@ -37,29 +35,6 @@ impl Grpc {
             .add_service(TicketPolicyServiceServer::new(grpc.clone()))
             .add_service(ReportServiceServer::new(grpc.clone()))
             .add_service(WorkOrderServiceServer::new(grpc))
-    }
-}
-
-/// Who calls, and how a retry is recognised. `message` is the request without its `request_id`, so that the same id
-/// written in another case is the same request.
-fn call(
-    context: &RequestContext,
-    violations: &mut Violations,
-    method: &'static str,
-    request_id: &str,
-    message: &impl Message,
-) -> Call {
-    // Empty gives no protection; anything else has to be an id.
-    let id = if request_id.is_empty() {
-        None
-    } else {
-        violations.request_id("request_id", request_id).map(|id| id.to_string())
-    };
-    Call {
-        by: Provenance::of(context, id.as_deref().unwrap_or_default()),
-        caller: Arc::clone(context.caller()),
-        deadline: context.deadline(),
-        request: id.map(|id| RequestKey { id, method, fingerprint: fingerprint(method, message) }),
     }
 }
 

@@ -7,12 +7,13 @@ use std::time::Duration;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyService;
 use kefu_calendar::Label;
-use kefu_policy::{Policy as _, decode, effective_time};
+use kefu_policy::{Policy as _, decode, requested_effective_time};
 use kefu_rpc::{Fault, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
 
 use super::status::status;
-use super::{Grpc, call, values};
+use super::{Grpc, values};
+use crate::app::Call;
 use crate::domain::{
     ClockKind, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, LevelDraft, MAX_PHRASES,
     MAX_TEMPLATES, MessageTemplateDraft, PauseReasonDraft, Policy, PolicyDraft, Priority,
@@ -44,18 +45,14 @@ impl TicketPolicyService for Grpc {
         let mut message = request.into_inner();
         let request_id = std::mem::take(&mut message.request_id);
         let mut violations = context.violations();
-        let call = call(&context, &mut violations, METHOD, &request_id, &message);
+        let call = Call::of(&context, &mut violations, METHOD, &request_id, &message);
         let org_unit = values::org_unit(&mut violations, "org_unit", &message.org_unit);
         let policy = violations.required("policy", message.policy.as_ref());
         let policy = policy.filter(|policy| {
             violations.within("policy", |violations| Policy::decode(policy, violations)).is_some()
         });
-        let requested = violations.optional_time("effective_time", message.effective_time);
-        // A retry may come when the time has passed: alone, that is for the app to tell from a first call.
-        if !violations.is_empty() {
-            let checked = requested.map(|requested| effective_time(requested, self.app.now()));
-            checked.and_then(|checked| violations.take("effective_time", checked));
-        }
+        let requested =
+            requested_effective_time(&mut violations, message.effective_time, self.app.now());
         let decoded = org_unit.zip(policy).zip(requested);
         let ((org_unit, policy), effective_at) = violations.finish(decoded)?;
         let answer = self.app.apply_ticket_policy(&call, org_unit, policy, effective_at).await;

@@ -10,9 +10,8 @@ use uuid::Uuid;
 
 use super::status::status;
 use super::values::DetailChanges;
-use super::{Grpc, call, message, page_size, values, violation, watch};
-use crate::app::Call;
-use crate::app::registration::NewRegistration;
+use super::{Grpc, message, page_size, values, violation, watch};
+use crate::app::{Call, registration::NewRegistration};
 use crate::domain::{Command, Severity, Ticket};
 use crate::encode::ticket as encode;
 use crate::store::history::HistoryRow;
@@ -36,7 +35,7 @@ fn target(
     (name, etag, request_id): (&str, &str, &str),
     message: &impl Message,
 ) -> Option<Target> {
-    let call = call(context, violations, method, request_id, message);
+    let call = Call::of(context, violations, method, request_id, message);
     let id = violations.resource_id("name", name, "tickets");
     let etag = violations.etag("etag", etag);
     Some(Target { call, id: id?, etag: etag? })
@@ -93,7 +92,7 @@ impl TicketService for Grpc {
         let request_id = std::mem::take(&mut message.request_id);
         let mut violations = context.violations();
         let method = crate::app::intake::METHOD;
-        let call = call(&context, &mut violations, method, &request_id, &message);
+        let call = Call::of(&context, &mut violations, method, &request_id, &message);
         let new = registration(&mut violations, message.ticket.as_ref(), self.app.now());
         let new = violations.finish(new)?;
         let answer = self.app.create_ticket(&call, new).await;
@@ -161,7 +160,7 @@ impl TicketService for Grpc {
         let mut message = request.into_inner();
         let request_id = std::mem::take(&mut message.request_id);
         let mut violations = context.violations();
-        let call = call(&context, &mut violations, METHOD, &request_id, &message);
+        let call = Call::of(&context, &mut violations, METHOD, &request_id, &message);
         let mask = message.update_mask.take();
         let mask = Mask::decode(&mut violations, mask, &DetailChanges::CHANGEABLE);
         let decoded = violations.required("ticket", message.ticket.as_ref()).and_then(|ticket| {

@@ -13,9 +13,8 @@ use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 
 use super::status::{named, status};
-use super::{Grpc, call, page_size, values};
-use crate::app::Call;
-use crate::app::work_order::NewOrder;
+use super::{Grpc, page_size, values};
+use crate::app::{Call, work_order::NewOrder};
 use crate::domain::{
     Brief, DisputeOutcome, OrderCommand, OrderMissing, OrderRefusal, OrderStateName, Signature,
 };
@@ -49,7 +48,7 @@ fn target(
     (name, etag, request_id): (&str, &str, &str),
     message: &impl Message,
 ) -> Option<Target> {
-    let call = call(context, violations, method, request_id, message);
+    let call = Call::of(context, violations, method, request_id, message);
     let id = violations.resource_id("name", name, "workOrders");
     let etag = violations.etag("etag", etag);
     Some(Target { call, id: id?, etag: etag? })
@@ -89,7 +88,7 @@ impl WorkOrderService for Grpc {
         let mut message = request.into_inner();
         let request_id = std::mem::take(&mut message.request_id);
         let mut violations = context.violations();
-        let call = call(&context, &mut violations, METHOD, &request_id, &message);
+        let call = Call::of(&context, &mut violations, METHOD, &request_id, &message);
         // A message without an order lacks each of its fields: all of them are named.
         let order = message.work_order.unwrap_or_default();
         let new = violations.within("work_order", |violations| new_order(violations, &order));
