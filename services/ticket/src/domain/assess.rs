@@ -42,7 +42,7 @@ pub(super) fn assess(
 fn revised(story: &Story<'_>, to: Severity) -> Result<Vec<ClockChange>, Refusal> {
     let Story { ticket, policy, now, .. } = story;
     let from = ticket.severity;
-    let covers = |rule: &ClockRule, severity| rule.covers(ticket.kind, ticket.channel, severity);
+    let covers = |rule: &ClockRule, to| rule.covers(ticket, to, policy.calendar());
     let mut wanted: Vec<&ClockRule> =
         policy.clocks().iter().filter(|rule| covers(rule, to) && !covers(rule, from)).collect();
     let mut changes = Vec::new();

@@ -66,9 +66,9 @@ pub use self::{
     message_template::{Filling, MessageTemplate, Variable},
     phrase::{ForbiddenPhrase, ForbiddenPhrases},
     policy::{
-        ClockRule, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, LevelDraft,
-        MessageTemplateDraft, PauseReason, PauseReasonDraft, Policy, PolicyDraft, ReopenMode,
-        SeverityDraft, StepDraft, VerdictOption, VerdictOptionDraft, VerdictOutcome,
+        ClockRule, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, IntakeHours,
+        LevelDraft, MessageTemplateDraft, PauseReason, PauseReasonDraft, Policy, PolicyDraft,
+        ReopenMode, SeverityDraft, StepDraft, VerdictOption, VerdictOptionDraft, VerdictOutcome,
         ViolationDraft, ViolationRule,
     },
     refusal::{Missing, Refusal},

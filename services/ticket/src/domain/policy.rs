@@ -10,6 +10,7 @@ use kefu_calendar::{Calendar, Target};
 use super::clock_note::StepRule;
 use super::message_template::MessageTemplate;
 use super::phrase::ForbiddenPhrases;
+use super::ticket::Ticket;
 use super::word::{
     Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Text, TicketKind, coded,
 };
@@ -50,6 +51,8 @@ pub struct ClockRule {
     pub channels: BTreeSet<Channel>,
     /// Only for these severities; empty means all.
     pub severities: BTreeSet<Severity>,
+    /// Only for tickets that came in then; none means whenever.
+    pub intake_hours: Option<IntakeHours>,
     /// How long.
     pub target: Target,
     /// At how many hundredths of the time the owner is warned, 1 to 99; none means never.
@@ -74,6 +77,16 @@ coded! {
     }
 }
 
+coded! {
+    /// Whether the org unit works when a ticket comes in, on its calendar (T-05).
+    IntakeHours {
+        /// It works.
+        Open = "open",
+        /// It does not.
+        Closed = "closed",
+    }
+}
+
 /// Why a ticket may wait (T-06).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PauseReason {
@@ -88,13 +101,16 @@ pub struct PauseReason {
 }
 
 impl ClockRule {
-    /// Whether it promises anything to such a ticket.
+    /// Whether it promises anything to a ticket if that weighs so much. When the ticket came in counts in all its cycles.
     #[must_use]
-    pub fn covers(&self, kind: TicketKind, channel: Channel, severity: Severity) -> bool {
+    pub fn covers(&self, ticket: &Ticket, severity: Severity, calendar: &Calendar) -> bool {
         let among = |empty: bool, named: bool| empty || named;
-        among(self.ticket_kinds.is_empty(), self.ticket_kinds.contains(&kind))
-            && among(self.channels.is_empty(), self.channels.contains(&channel))
+        among(self.ticket_kinds.is_empty(), self.ticket_kinds.contains(&ticket.kind))
+            && among(self.channels.is_empty(), self.channels.contains(&ticket.channel))
             && among(self.severities.is_empty(), self.severities.contains(&severity))
+            && self.intake_hours.is_none_or(|hours| {
+                (hours == IntakeHours::Open) == calendar.is_open(ticket.created_at)
+            })
     }
 }
 

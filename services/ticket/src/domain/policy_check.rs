@@ -208,6 +208,7 @@ fn clocks(
                 ticket_kinds,
                 channels,
                 severities,
+                intake_hours: draft.intake_hours,
                 target,
                 warn_percent: warn_percent.filter(|percent| *percent > 0),
                 breach_raises_level: draft.breach_raises_level,

@@ -8,7 +8,7 @@ use kefu_calendar::{Calendar, Target};
 
 use super::{
     clock_note::StepTime,
-    policy::{ReopenMode, VerdictOutcome},
+    policy::{IntakeHours, ReopenMode, VerdictOutcome},
     word::{Channel, ClockKind, Priority, Text, TicketKind},
 };
 
@@ -80,6 +80,8 @@ pub struct ClockRuleDraft {
     pub channels: Vec<Option<Channel>>,
     /// `severities`.
     pub severities: Vec<i32>,
+    /// `intake_hours`.
+    pub intake_hours: Option<IntakeHours>,
     /// `target`.
     pub target: Option<Target>,
     /// `warn_percent`; 0 means never.

@@ -161,7 +161,7 @@ pub(super) fn started(
 ) -> Result<Vec<ClockChange>, Refusal> {
     let covers = |kind| kinds.contains(&kind);
     let rules = policy.clocks().iter().filter(|rule| {
-        covers(rule.kind) && rule.covers(ticket.kind, ticket.channel, ticket.severity)
+        covers(rule.kind) && rule.covers(ticket, ticket.severity, policy.calendar())
     });
     rules.map(|rule| start(ticket, policy, rule, cycle, at)).collect()
 }

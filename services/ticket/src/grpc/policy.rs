@@ -15,9 +15,9 @@ use super::status::status;
 use super::{Grpc, values};
 use crate::app::Call;
 use crate::domain::{
-    ClockKind, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, LevelDraft, MAX_PHRASES,
-    MAX_TEMPLATES, MessageTemplateDraft, PauseReasonDraft, Policy, PolicyDraft, Priority,
-    ReopenMode, SeverityDraft, StepDraft, StepTime, VerdictOptionDraft, VerdictOutcome,
+    ClockKind, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, IntakeHours, LevelDraft,
+    MAX_PHRASES, MAX_TEMPLATES, MessageTemplateDraft, PauseReasonDraft, Policy, PolicyDraft,
+    Priority, ReopenMode, SeverityDraft, StepDraft, StepTime, VerdictOptionDraft, VerdictOutcome,
     ViolationDraft,
 };
 
@@ -279,6 +279,10 @@ fn clock(found: &mut Violations, rule: &pb::ClockRule) -> ClockRuleDraft {
         ticket_kinds,
         channels,
         severities: rule.severities.clone(),
+        intake_hours: found
+            .optional_enumeration("intake_hours", rule.intake_hours)
+            .flatten()
+            .and_then(intake_hours),
         target: decode::target(found, "target", rule.target.as_ref()),
         warn_percent: rule.warn_percent,
         breach_raises_level: rule.breach_raises_level,
@@ -293,6 +297,14 @@ fn clock(found: &mut Violations, rule: &pb::ClockRule) -> ClockRuleDraft {
             Vec::new()
         },
     }
+}
+
+fn intake_hours(hours: pb::IntakeHours) -> Option<IntakeHours> {
+    Some(match hours {
+        pb::IntakeHours::Unspecified => return None,
+        pb::IntakeHours::Open => IntakeHours::Open,
+        pb::IntakeHours::Closed => IntakeHours::Closed,
+    })
 }
 
 fn reopen_mode(mode: pb::ReopenMode) -> Option<ReopenMode> {

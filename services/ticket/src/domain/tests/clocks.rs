@@ -29,6 +29,28 @@ fn t05_a_rule_promises_only_to_whom_it_covers() {
 }
 
 #[test]
+fn t05_a_rule_may_promise_only_to_what_comes_in_when_nobody_works() {
+    let mut draft = draft();
+    draft.clocks[0].intake_hours = Some(IntakeHours::Open);
+    draft.clocks[1].intake_hours = Some(IntakeHours::Closed);
+    let policy = Policy::try_new(draft).expect("a sound policy");
+    let rules = |time: &str| -> Vec<String> {
+        let actor = Actor::staff(CLERK);
+        let made = register(intake(Severity::Ordinary), identity(), &policy, &actor, at(time));
+        let ticket = made.expect("registered").ticket;
+        ticket.clocks.iter().map(|clock| clock.rule.to_string()).collect()
+    };
+    // A Wednesday: the moment of opening is open, the moment of closing is not.
+    assert_eq!(rules("2019-09-25T08:59:59.999999+08:00"), ["resolution"]);
+    assert_eq!(rules("2019-09-25T09:00:00+08:00"), ["first-response"]);
+    assert_eq!(rules("2019-09-25T16:59:59.999999+08:00"), ["first-response"]);
+    assert_eq!(rules("2019-09-25T17:00:00+08:00"), ["resolution"]);
+    // National Day is a Tuesday on which nobody works, and a Sunday makes up for it.
+    assert_eq!(rules("2019-09-29T10:00:00+08:00"), ["first-response"]);
+    assert_eq!(rules("2019-10-01T10:00:00+08:00"), ["resolution"]);
+}
+
+#[test]
 fn t05_a_deadline_is_explained_in_both_languages() {
     let mut draft = draft();
     draft.clocks[1].target = Some(Target::WorkingDays(2));
