@@ -164,6 +164,21 @@ mod tests {
     }
 
     #[test]
+    fn x06_every_file_among_the_packs_is_one() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/policies");
+        let mut codes = Vec::new();
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let pack = Pack::parse(&std::fs::read_to_string(&path).unwrap());
+            let pack = pack.unwrap_or_else(|faults| panic!("{}: {faults}", path.display()));
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            codes.extend(pack.ticket.map(|ticket| (ticket.code == name, name)));
+        }
+        assert!(codes.len() >= 16, "{codes:?}");
+        assert!(codes.iter().all(|(named_after_its_code, _)| *named_after_its_code), "{codes:?}");
+    }
+
+    #[test]
     fn x06_every_unknown_key_and_every_wrong_value_is_named_with_its_path() {
         let text = "
 customer:

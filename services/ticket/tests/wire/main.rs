@@ -12,6 +12,7 @@ mod lists;
 mod message;
 mod neighbour;
 mod pack;
+mod packs;
 mod policy;
 mod races;
 mod report;
