@@ -18,7 +18,7 @@ use crate::schedule::Schedule;
 use crate::site::{ROOT, Site};
 use crate::table::{Table, millis, thousands};
 use crate::world::World;
-use crate::{bare, memory, site, target, versus};
+use crate::{bare, memory, site, target, timers, versus};
 
 /// Measures Kefu: under load, against pgbench, at rest. Calls nothing but this machine, and stops by itself.
 #[derive(Debug, Parser)]
@@ -36,6 +36,8 @@ enum Command {
     VsPgbench(VersusArgs),
     /// Show the memory of the services at rest.
     IdleMemory(MemoryArgs),
+    /// Let very many deadlines fall due within a short time, with two replicas, and kill one of them half way.
+    Timers(TimersArgs),
     /// The mesh that is measured, as a child of this program.
     #[command(hide = true)]
     OneProcess(ChildArgs),
@@ -117,6 +119,20 @@ pub struct MemoryArgs {
     /// How many calls are made before the second look.
     #[arg(long, default_value_t = 1_000)]
     pub calls: u64,
+}
+
+/// How many deadlines, and how close together.
+#[derive(Debug, Args)]
+pub struct TimersArgs {
+    /// How many tickets, each with one deadline.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub clocks: u64,
+    /// Within what time they fall due, e.g. `60s`; at most 1 hour.
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub within: Duration,
+    /// Kill nobody.
+    #[arg(long)]
+    pub keep_both: bool,
 }
 
 #[derive(Debug, Args)]
@@ -243,6 +259,7 @@ async fn command(command: Command) -> anyhow::Result<()> {
         // Boxed: it holds the world that it measures.
         Command::VsPgbench(args) => until_told(Box::pin(versus::run(&args))).await,
         Command::IdleMemory(args) => until_told(memory::run(&args)).await,
+        Command::Timers(args) => until_told(Box::pin(timers::run(&args))).await,
         Command::OneProcess(args) => {
             kefu::children::live_with(args.with_parent)?;
             let admin_url = args.admin_url.context("KEFU_LOAD_ADMIN_URL is missing")?;

@@ -3,6 +3,7 @@
 //! - [`open_loop`]: calls at a constant rate, latency from when a call was *due*, errors by status.
 //! - [`versus`]: the same SQL statements by pgbench ([`pgbench`]) and the calls by gRPC, alternating in one run; for reads
 //!   also a gRPC server with nothing in it ([`bare`]). What counts are the ratios: absolute rates are the machine's.
+//! - [`timers`]: very many deadlines within a minute, with two replicas, one of which is killed.
 //! - [`memory`]: what the services hold when nobody calls.
 //!
 //! What holds: only loopback addresses are called; every run is bounded in time and count and ends by itself, and its
@@ -23,5 +24,6 @@ pub mod site;
 pub mod stats;
 pub mod table;
 pub mod target;
+pub mod timers;
 pub mod versus;
 pub mod world;

@@ -66,7 +66,7 @@ pub struct RunningMesh {
 
 enum Parts {
     OneProcess(Child),
-    Processes(Vec<Service>),
+    Processes { options: ChildOptions, services: Vec<Service> },
 }
 
 impl Site {
@@ -155,7 +155,23 @@ impl Site {
             service.ready().await?;
         }
         let gateway = format!("http://{front}");
-        Ok(RunningMesh { gateway, parts: Parts::Processes(services) })
+        Ok(RunningMesh { gateway, parts: Parts::Processes { options, services } })
+    }
+
+    /// Starts another replica of the ticket context beside a mesh of processes, and waits until it is ready. It works on what
+    /// is due; the gateway does not know of it.
+    ///
+    /// # Errors
+    /// When the mesh is one process, or the replica does not become ready.
+    pub async fn start_ticket_replica(&self, mesh: &RunningMesh) -> anyhow::Result<Service> {
+        let Parts::Processes { options, .. } = &mesh.parts else {
+            anyhow::bail!("one process has no replicas");
+        };
+        let listen = free_address().await?;
+        let urls = self.databases.of(ContextName::Ticket);
+        let mut replica = options.context(ContextName::Ticket, listen, urls)?;
+        replica.ready().await?;
+        Ok(replica)
     }
 
     /// Starts the bare server, the reference for reads: see [`crate::bare`].
@@ -190,7 +206,7 @@ impl RunningMesh {
     pub async fn stop(self) -> anyhow::Result<()> {
         match self.parts {
             Parts::OneProcess(child) => stop_child(child).await,
-            Parts::Processes(services) => {
+            Parts::Processes { services, .. } => {
                 // The gateway, which was started last, lets go first.
                 for service in services.into_iter().rev() {
                     service.stop().await?;

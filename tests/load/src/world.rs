@@ -174,7 +174,11 @@ fn ticket_policy() -> ticket::TicketPolicy {
             working_day_length: Some(prost_types::Duration { seconds: 27_000, nanos: 0 }),
         }),
         clocks: vec![
-            clock("first-response", ticket::ClockKind::FirstResponse, elapsed(24), 80),
+            ticket::ClockRule {
+                breach_raises_level: true,
+                breach_violation: "late-first-response".to_owned(),
+                ..clock("first-response", ticket::ClockKind::FirstResponse, elapsed(24), 80)
+            },
             ticket::ClockRule {
                 on_reopen: ticket::ReopenMode::Restart.into(),
                 ..clock("resolution", ticket::ClockKind::Resolution, days(3), 50)
@@ -200,6 +204,11 @@ fn ticket_policy() -> ticket::TicketPolicy {
                 })
                 .collect(),
         }),
+        violations: vec![ticket::ViolationRule {
+            code: "late-first-response".to_owned(),
+            description: text("Late", "首次回复超时"),
+            ..ticket::ViolationRule::default()
+        }],
         grade_priorities: vec![ticket::GradePriority {
             grade: "vip".to_owned(),
             priority: ticket::TicketPriority::Urgent.into(),
