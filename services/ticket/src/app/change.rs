@@ -24,46 +24,129 @@ pub(crate) async fn record(
     if changes.is_empty() {
         return Ok(before);
     }
+    let mut tickets = record_all(conn, ids, vec![(before, changes)], by).await?;
+    tickets.pop().ok_or_else(|| Error::Defect("a ticket was lost on its way".to_owned()))
+}
+
+/// The same for several tickets at once, each with its changes: as many statements as for one, as long as only clocks, levels
+/// and forms change. Returns what they are now, in their order.
+pub(crate) async fn record_all(
+    conn: &mut PgConnection,
+    ids: &IdSource,
+    tickets: Vec<(Ticket, &[Change])>,
+    by: &Provenance,
+) -> Result<Vec<Ticket>, Error> {
     let timers = Provenance {
         actor: Actor::TIMERS.subject().to_string(),
         traceparent: by.traceparent.clone(),
         ..Provenance::default()
     };
-    let mut steps = Vec::with_capacity(changes.len());
-    let mut now = before.clone();
-    for change in changes {
-        let earlier = now.clone();
-        apply(&mut now, change);
-        let violation = change.violation().map(|proposed| RecordedViolation {
-            id: ids.uuid(),
-            ticket: Some(now.id),
-            work_order: None,
-            org_unit: now.org_unit.clone(),
-            proposed: proposed.clone(),
-            created_at: change.at,
-        });
-        steps.push(Step { earlier, later: now.clone(), change, violation });
+    let recorded: Vec<Recorded<'_>> =
+        tickets.into_iter().map(|(before, changes)| Recorded::of(ids, before, changes)).collect();
+    save_tickets(conn, &recorded).await?;
+    let clocks: Vec<_> = recorded.iter().flat_map(Recorded::clocks).collect();
+    store::clock::upsert(conn, &clocks).await?;
+    let forms: Vec<_> = recorded.iter().flat_map(Recorded::forms).collect();
+    store::escalation::insert(conn, &forms).await?;
+    let mut entries = Vec::new();
+    for Recorded { steps, customer, .. } in &recorded {
+        for step in steps {
+            save_step(conn, ids, step, *customer).await?;
+            entries.push(step.entry(ids, by, &timers, *customer));
+        }
     }
-    let customer = customer_of(&now);
-    let follows_up = before.state.follow_up() != now.state.follow_up();
-    if follows_up && now.state.follow_up().is_none() {
-        store::follow_up::clear(conn, &now).await?;
-    }
-    store::ticket::update(conn, &now, before.revision).await?;
-    if follows_up {
-        store::follow_up::save(conn, &now).await?;
-    }
-    if before.severity != now.severity {
-        store::follow_up::save_severity(conn, &now).await?;
-    }
-    save_clocks(conn, &before, &now, customer).await?;
-    for step in &steps {
-        save_step(conn, ids, step, customer).await?;
-    }
-    let entries: Vec<Entry<'_>> =
-        steps.iter().map(|step| step.entry(ids, by, &timers, customer)).collect();
     kefu_journal::append(conn, &entries).await?;
-    Ok(now)
+    Ok(recorded.into_iter().map(|recorded| recorded.now).collect())
+}
+
+/// A ticket as it was and as it is, and how it came to that.
+struct Recorded<'a> {
+    before: Ticket,
+    now: Ticket,
+    steps: Vec<Step<'a>>,
+    customer: Option<Uuid>,
+}
+
+impl<'a> Recorded<'a> {
+    fn of(ids: &IdSource, before: Ticket, changes: &'a [Change]) -> Self {
+        let mut steps = Vec::with_capacity(changes.len());
+        let mut now = before.clone();
+        for change in changes {
+            let earlier = now.clone();
+            apply(&mut now, change);
+            let violation = change.violation().map(|proposed| RecordedViolation {
+                id: ids.uuid(),
+                ticket: Some(now.id),
+                work_order: None,
+                org_unit: now.org_unit.clone(),
+                proposed: proposed.clone(),
+                created_at: change.at,
+            });
+            steps.push(Step { earlier, later: now.clone(), change, violation });
+        }
+        let customer = customer_of(&now);
+        Self { before, now, steps, customer }
+    }
+
+    /// Whether nothing has changed in the ticket's own row but what every change moves and the receiver level: so it is with
+    /// most of what timers do.
+    fn only_advances(&self) -> bool {
+        let beside = |ticket: &Ticket| Ticket {
+            clocks: Vec::new(),
+            escalations: Vec::new(),
+            revision: self.now.revision,
+            updated_at: self.now.updated_at,
+            receiver_level: self.now.receiver_level,
+            ..ticket.clone()
+        };
+        beside(&self.before) == beside(&self.now)
+    }
+
+    /// The entries of the ledger that are new or have changed.
+    fn clocks(&self) -> impl Iterator<Item = store::clock::Placed<'_>> {
+        let Self { before, now, customer, .. } = self;
+        let clocks = now.clocks.iter().enumerate();
+        let changed = clocks.filter(|(place, clock)| before.clocks.get(*place) != Some(*clock));
+        changed.map(|(position, clock)| store::clock::Placed {
+            ticket: now.id,
+            customer: *customer,
+            position,
+            clock,
+        })
+    }
+
+    /// The handling forms that are new.
+    fn forms(&self) -> impl Iterator<Item = store::escalation::Placed<'_>> {
+        self.steps.iter().filter_map(|step| {
+            Some(store::escalation::Placed {
+                ticket: self.now.id,
+                customer: self.customer,
+                position: step.earlier.escalations.len(),
+                form: step.change.escalation()?,
+            })
+        })
+    }
+}
+
+async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Result<(), Error> {
+    let (advanced, changed): (Vec<_>, Vec<_>) =
+        recorded.iter().partition(|recorded| recorded.only_advances());
+    let advanced = advanced.iter().map(|recorded| (&recorded.now, recorded.before.revision));
+    store::ticket::advance(conn, &advanced.collect::<Vec<_>>()).await?;
+    for Recorded { before, now, .. } in changed {
+        let follows_up = before.state.follow_up() != now.state.follow_up();
+        if follows_up && now.state.follow_up().is_none() {
+            store::follow_up::clear(conn, now).await?;
+        }
+        store::ticket::update(conn, now, before.revision).await?;
+        if follows_up {
+            store::follow_up::save(conn, now).await?;
+        }
+        if before.severity != now.severity {
+            store::follow_up::save_severity(conn, now).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The customer concerned.
@@ -115,25 +198,13 @@ impl Step<'_> {
     }
 }
 
-async fn save_clocks(
-    conn: &mut PgConnection,
-    before: &Ticket,
-    after: &Ticket,
-    customer: Option<Uuid>,
-) -> Result<(), Error> {
-    let clocks = after.clocks.iter().enumerate();
-    let changed: Vec<_> =
-        clocks.filter(|(position, clock)| before.clocks.get(*position) != Some(clock)).collect();
-    Ok(store::clock::upsert(conn, after.id, customer, &changed).await?)
-}
-
 async fn save_step(
     conn: &mut PgConnection,
     ids: &IdSource,
     step: &Step<'_>,
     customer: Option<Uuid>,
 ) -> Result<(), Error> {
-    let Step { earlier, later, change, violation } = step;
+    let Step { later, change, violation, .. } = step;
     let said = match &change.what {
         What::Responded { message, overridden, .. } => {
             Some((MessagePurpose::Answer, message, overridden))
@@ -157,10 +228,6 @@ async fn save_step(
     }
     if let Some(verdict) = change.verdict() {
         store::verdict::insert(conn, later.id, customer, verdict).await?;
-    }
-    if let Some(escalation) = change.escalation() {
-        let position = earlier.escalations.len();
-        store::escalation::insert(conn, later.id, customer, position, escalation).await?;
     }
     if let Some(violation) = violation {
         store::violation::insert(conn, customer, violation).await?;

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kefu_journal::Provenance;
+use kefu_postgres::StoreError;
+use sqlx::PgConnection;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{App, Error, change};
-use crate::domain::{Actor, Command, decide};
+use crate::domain::{Actor, Change, Command, Ticket, decide};
 use crate::store;
+use crate::store::ticket::TicketRow;
 
 /// What became of a look at a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,33 +28,59 @@ pub enum Fired {
 }
 
 impl App {
-    /// Does what the clocks of a ticket have to do by now, in one transaction: breach, violation, escalation and events
-    /// together or not at all. Safe in any number of replicas at once: whoever has the ticket does it, and who comes
-    /// later finds it done.
+    /// Does what the clocks of some tickets have to do by now, in one transaction: breach, violation, escalation and events
+    /// together or not at all. Safe in any number of replicas at once: whoever has a ticket does it, and who comes later
+    /// finds it done. Says of each ticket what became of it; one that nobody understands keeps the others from nothing.
     ///
     /// # Errors
-    /// [`Error::Store`] when the database is away or holds what nobody understands.
-    pub async fn fire_timers(&self, ticket: Uuid) -> Result<Fired, Error> {
+    /// [`Error::Store`] when the database is away or refuses; then nothing has happened to any of them.
+    pub async fn fire_timers(&self, tickets: &[Uuid]) -> Result<Vec<(Uuid, Outcome)>, Error> {
         let mut tx = kefu_postgres::begin(&self.pool).await?;
-        if !store::ticket::try_lock(&mut tx, ticket).await? {
-            return Ok(Fired::Busy);
+        let free = store::ticket::lock_free(&mut tx, tickets).await?;
+        let mut outcomes: Vec<_> = tickets
+            .iter()
+            .filter(|ticket| !free.contains(ticket))
+            .map(|ticket| (*ticket, Ok(Fired::Busy)))
+            .collect();
+        let mut due = Vec::with_capacity(free.len());
+        for row in store::ticket::find_many(&mut tx, &free).await? {
+            let id = row.id;
+            match self.fire(&mut tx, row).await {
+                Ok(None) => outcomes.push((id, Ok(Fired::Nothing))),
+                Ok(Some(found)) => due.push(found),
+                Err(error @ Error::Store(StoreError::Unavailable(_))) => return Err(error),
+                Err(error) => outcomes.push((id, Err(error))),
+            }
         }
-        let Some(row) = store::ticket::find(&mut tx, ticket).await? else {
-            return Ok(Fired::Nothing);
-        };
-        let (ticket, version) = self.judged(&mut tx, row).await?;
-        let now = self.now();
-        let changes = decide(&ticket, &version.policy, Command::FireTimers, &Actor::TIMERS, now)?;
-        if changes.is_empty() {
-            return Ok(Fired::Nothing);
+        if due.is_empty() {
+            return Ok(outcomes);
         }
+        outcomes.extend(due.iter().map(|(ticket, _)| (ticket.id, Ok(Fired::Yes))));
+        let (tickets, changes): (Vec<_>, Vec<_>) = due.into_iter().unzip();
+        let changes = changes.iter().map(Vec::as_slice);
+        let tickets = tickets.into_iter().zip(changes).collect();
         let by = Provenance::system("timers");
-        change::record(&mut tx, &self.ids, ticket, &changes, &by).await?;
+        change::record_all(&mut tx, &self.ids, tickets, &by).await?;
         tx.commit().await?;
         self.tail.wake();
-        Ok(Fired::Yes)
+        Ok(outcomes)
+    }
+
+    /// What the clocks of a ticket have to do by now; `None` where that is nothing.
+    async fn fire(
+        &self,
+        conn: &mut PgConnection,
+        row: TicketRow,
+    ) -> Result<Option<(Ticket, Vec<Change>)>, Error> {
+        let (ticket, version) = self.judged(conn, row).await?;
+        let now = self.now();
+        let changes = decide(&ticket, &version.policy, Command::FireTimers, &Actor::TIMERS, now)?;
+        Ok((!changes.is_empty()).then_some((ticket, changes)))
     }
 }
+
+/// What became of a look at a ticket, or why nobody could look.
+pub type Outcome = Result<Fired, Error>;
 
 /// Tells the timers of this process that something will be due sooner than they expect. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -104,48 +104,56 @@ pub(crate) fn pauses_json(clock: &ClockEntry) -> Option<Value> {
     (!pauses.is_empty()).then(|| pauses.iter().map(pause).collect())
 }
 
-/// Writes entries, each with its place among the clocks of its ticket, oldest first: so an entry of an ended cycle has
-/// ended before the next one of its rule begins.
+/// An entry of the ledger with its place among those of its ticket, oldest first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placed<'a> {
+    pub(crate) ticket: Uuid,
+    pub(crate) customer: Option<Uuid>,
+    pub(crate) position: usize,
+    pub(crate) clock: &'a ClockEntry,
+}
+
+/// Writes entries of any number of tickets, each ticket's in their places: so an entry of an ended cycle has ended before
+/// the next one of its rule begins.
 pub(crate) async fn upsert(
     conn: &mut PgConnection,
-    ticket: Uuid,
-    customer: Option<Uuid>,
-    clocks: &[(usize, &ClockEntry)],
+    clocks: &[Placed<'_>],
 ) -> Result<(), StoreError> {
     if clocks.is_empty() {
         return Ok(());
     }
-    let positions = clocks.iter().map(|(position, _)| i16::try_from(*position));
+    let positions = clocks.iter().map(|placed| i16::try_from(placed.position));
     let positions = read("ticket_clock.position", positions.collect::<Result<Vec<_>, _>>())?;
-    let cycles = clocks.iter().map(|(_, clock)| i32::try_from(clock.cycle));
+    let cycles = clocks.iter().map(|placed| i32::try_from(placed.clock.cycle));
     let cycles = read("ticket_clock.cycle", cycles.collect::<Result<Vec<_>, _>>())?;
-    let rounds = clocks.iter().map(|(_, clock)| i16::try_from(clock.round));
+    let rounds = clocks.iter().map(|placed| i16::try_from(placed.clock.round));
     let rounds = read("ticket_clock.round", rounds.collect::<Result<Vec<_>, _>>())?;
     let fulfilled = |clock: &ClockEntry| clock.fulfilled.clone();
     sqlx::query_file!(
         "src/store/clock_upsert.sql",
-        ticket,
-        customer,
-        &column!(clocks, |(_, clock)| &*clock.rule) as _,
+        &column!(clocks, |placed| placed.ticket),
+        &column!(clocks, |placed| placed.customer) as _,
+        &column!(clocks, |Placed { clock, .. }| &*clock.rule) as _,
         &cycles,
         &positions,
-        &column!(clocks, |(_, clock)| clock.kind.code()) as _,
-        &column!(clocks, |(_, clock)| clock.state().code()) as _,
-        &column!(clocks, |(_, clock)| clock.timeline.started().to_sqlx()) as _,
-        &column!(clocks, |(_, clock)| pauses_json(clock)) as _,
-        &column!(clocks, |(_, clock)| clock.due.map(|at| at.to_sqlx())) as _,
-        &column!(clocks, |(_, clock)| clock.warn_at.map(|at| at.to_sqlx())) as _,
-        &column!(clocks, |(_, clock)| clock.warned_at.map(|at| at.to_sqlx())) as _,
-        &column!(clocks, |(_, clock)| clock.breached_at.map(|at| at.to_sqlx())) as _,
-        &column!(clocks, |(_, clock)| fulfilled(clock).map(|f| f.at.to_sqlx())) as _,
-        &column!(clocks, |(_, clock)| fulfilled(clock).map(|f| f.by.to_string())) as _,
-        &column!(clocks, |(_, clock)| fulfilled(clock).map(|f| f.recorded_at.to_sqlx())) as _,
-        &column!(clocks, |(_, clock)| clock.cancelled_at.map(|at| at.to_sqlx())) as _,
-        &column!(clocks, |(_, clock)| clock.next_fire_at().map(|at| at.to_sqlx())) as _,
+        &column!(clocks, |Placed { clock, .. }| clock.kind.code()) as _,
+        &column!(clocks, |Placed { clock, .. }| clock.state().code()) as _,
+        &column!(clocks, |Placed { clock, .. }| clock.timeline.started().to_sqlx()) as _,
+        &column!(clocks, |Placed { clock, .. }| pauses_json(clock)) as _,
+        &column!(clocks, |Placed { clock, .. }| clock.due.map(|at| at.to_sqlx())) as _,
+        &column!(clocks, |Placed { clock, .. }| clock.warn_at.map(|at| at.to_sqlx())) as _,
+        &column!(clocks, |Placed { clock, .. }| clock.warned_at.map(|at| at.to_sqlx())) as _,
+        &column!(clocks, |Placed { clock, .. }| clock.breached_at.map(|at| at.to_sqlx())) as _,
+        &column!(clocks, |Placed { clock, .. }| fulfilled(clock).map(|f| f.at.to_sqlx())) as _,
+        &column!(clocks, |Placed { clock, .. }| fulfilled(clock).map(|f| f.by.to_string())) as _,
+        &column!(clocks, |Placed { clock, .. }| fulfilled(clock).map(|f| f.recorded_at.to_sqlx()))
+            as _,
+        &column!(clocks, |Placed { clock, .. }| clock.cancelled_at.map(|at| at.to_sqlx())) as _,
+        &column!(clocks, |Placed { clock, .. }| clock.next_fire_at().map(|at| at.to_sqlx())) as _,
         &rounds,
-        &column!(clocks, |(_, clock)| steps_json(clock)) as _,
-        &column!(clocks, |(_, clock)| announcements_json(clock)) as _,
-        &column!(clocks, |(_, clock)| revisions_json(clock)) as _,
+        &column!(clocks, |Placed { clock, .. }| steps_json(clock)) as _,
+        &column!(clocks, |Placed { clock, .. }| announcements_json(clock)) as _,
+        &column!(clocks, |Placed { clock, .. }| revisions_json(clock)) as _,
     )
     .execute(conn)
     .await?;

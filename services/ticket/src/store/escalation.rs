@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use kefu_postgres::StoreError;
 
-use super::read;
 use super::ticket::level;
+use super::{column, read};
 use crate::domain::Escalation;
 
 /// A row as `ticket_get.sql` reads it: cause, from level, to level, cycle, reason, escalated at.
@@ -25,27 +25,42 @@ pub(super) fn escalation(record: EscalationRecord) -> Result<Escalation, StoreEr
     })
 }
 
-/// Puts a handling form on record, at its place among those of its ticket.
+/// A handling form with its place among those of its ticket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placed<'a> {
+    pub(crate) ticket: Uuid,
+    pub(crate) customer: Option<Uuid>,
+    pub(crate) position: usize,
+    pub(crate) form: &'a Escalation,
+}
+
+/// Puts handling forms of any number of tickets on record.
 pub(crate) async fn insert(
     conn: &mut PgConnection,
-    ticket: Uuid,
-    customer: Option<Uuid>,
-    position: usize,
-    escalation: &Escalation,
+    forms: &[Placed<'_>],
 ) -> Result<(), StoreError> {
+    if forms.is_empty() {
+        return Ok(());
+    }
+    let positions = forms.iter().map(|placed| i16::try_from(placed.position));
+    let positions = read("escalation.position", positions.collect::<Result<Vec<_>, _>>())?;
+    let cycles = forms.iter().map(|placed| i32::try_from(placed.form.cycle));
+    let cycles = read("escalation.cycle", cycles.collect::<Result<Vec<_>, _>>())?;
     sqlx::query!(
         "INSERT INTO escalation
              (ticket_id, position, customer_id, cause, from_level, to_level, cycle, reason, escalated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        ticket,
-        read("escalation.position", i16::try_from(position))?,
-        customer,
-        escalation.cause.code(),
-        i16::from(escalation.from.number()),
-        i16::from(escalation.to.number()),
-        read("escalation.cycle", i32::try_from(escalation.cycle))?,
-        escalation.reason,
-        escalation.at.to_sqlx() as _,
+         SELECT * FROM unnest(
+             $1::uuid[], $2::smallint[], $3::uuid[], $4::text[], $5::smallint[], $6::smallint[], $7::integer[],
+             $8::text[], $9::timestamptz[])",
+        &column!(forms, |placed| placed.ticket),
+        &positions,
+        &column!(forms, |placed| placed.customer) as _,
+        &column!(forms, |placed| placed.form.cause.code()) as _,
+        &column!(forms, |placed| i16::from(placed.form.from.number())),
+        &column!(forms, |placed| i16::from(placed.form.to.number())),
+        &cycles,
+        &column!(forms, |placed| placed.form.reason.as_str()) as _,
+        &column!(forms, |placed| placed.form.at.to_sqlx()) as _,
     )
     .execute(conn)
     .await?;

@@ -10,7 +10,7 @@ use super::clock::{self, ClockRecord};
 use super::escalation::{self, EscalationRecord};
 use super::follow_up;
 use super::verdict::{self, VerdictRecord};
-use super::{known, read};
+use super::{column, known, read};
 use crate::domain::{
     Complainant, Details, Open, Policy, ReceiverLevel, Severity, Solution, State, StateName, Ticket,
 };
@@ -178,6 +178,15 @@ pub(crate) async fn find(
     Ok(sqlx::query_file_as!(TicketRow, "src/store/ticket_get.sql", id).fetch_optional(conn).await?)
 }
 
+/// The tickets with these ids, in no order: one statement.
+pub(crate) async fn find_many(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<TicketRow>, StoreError> {
+    let rows = sqlx::query_file_as!(TicketRow, "src/store/ticket_get_many.sql", ids);
+    Ok(rows.fetch_all(conn).await?)
+}
+
 /// Locks the ticket for this transaction, the first thing that every change does, and tells its org unit. Whatever is
 /// read after this is what the last change left.
 pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<String>, StoreError> {
@@ -186,15 +195,16 @@ pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Str
         .await?)
 }
 
-/// The same for a worker that has something else to do if somebody is at it: false if so.
-pub(crate) async fn try_lock(conn: &mut PgConnection, id: Uuid) -> Result<bool, StoreError> {
+/// The same for a worker, of the tickets at which nobody else is. Waits for nobody, so it can take several.
+pub(crate) async fn lock_free(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<Uuid>, StoreError> {
     let locked = sqlx::query_scalar!(
-        "SELECT id FROM ticket WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED",
-        id
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(locked.is_some())
+        "SELECT id FROM ticket WHERE id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED",
+        ids
+    );
+    Ok(locked.fetch_all(conn).await?)
 }
 
 /// The org unit of a ticket.
@@ -264,6 +274,37 @@ pub(crate) async fn update(
     .await?
     .rows_affected();
     if updated == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Corrupt("a ticket changed although it was locked".to_owned()))
+    }
+}
+
+/// Writes the revisions and receiver levels of tickets of which nothing else in their own rows has changed; each must still
+/// be at the revision that comes with it.
+pub(crate) async fn advance(
+    conn: &mut PgConnection,
+    tickets: &[(&Ticket, i64)],
+) -> Result<(), StoreError> {
+    if tickets.is_empty() {
+        return Ok(());
+    }
+    let updated = sqlx::query!(
+        "UPDATE ticket SET
+             revision = moved.revision, receiver_level = moved.receiver_level, updated_at = moved.updated_at
+         FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::smallint[], $5::timestamptz[])
+             AS moved (id, before, revision, receiver_level, updated_at)
+         WHERE ticket.id = moved.id AND ticket.revision = moved.before",
+        &column!(tickets, |(ticket, _)| ticket.id),
+        &column!(tickets, |(_, before)| *before),
+        &column!(tickets, |(ticket, _)| ticket.revision),
+        &column!(tickets, |(ticket, _)| i16::from(ticket.receiver_level.number())),
+        &column!(tickets, |(ticket, _)| ticket.updated_at.to_sqlx()) as _,
+    )
+    .execute(conn)
+    .await?
+    .rows_affected();
+    if usize::try_from(updated) == Ok(tickets.len()) {
         Ok(())
     } else {
         Err(StoreError::Corrupt("a ticket changed although it was locked".to_owned()))

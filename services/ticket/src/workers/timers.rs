@@ -20,14 +20,16 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::app::timer::{Fired, POLL_PERIOD};
+use crate::app::timer::{Fired, Outcome, POLL_PERIOD};
 use crate::app::{App, Error};
 use crate::store;
 
 /// Alarms that are looked at in one round.
 const ROUND: i64 = 256;
-/// Tickets that are worked on at once.
-const AT_ONCE: usize = 4;
+/// Tickets that one transaction takes: so many share the cost of a commit and of each statement.
+const TOGETHER: usize = 64;
+/// Transactions at once.
+const AT_ONCE: usize = 2;
 /// The wait for somebody else who is at a ticket.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// The wait before a ticket that failed is tried again doubles from the first value to the second. The first is half of
@@ -123,27 +125,30 @@ impl Timers {
             }
             let due = store::clock::due(&self.app.pool, now, &skip, ROUND).await?;
             let mut busy = !due.is_empty();
-            let mut fired = futures::stream::iter(due)
-                .map(|(ticket, due_at)| async move {
-                    (ticket, due_at, self.app.fire_timers(ticket).await)
-                })
+            let due_at: HashMap<Uuid, Timestamp> = due.iter().copied().collect();
+            let tickets: Vec<Uuid> = due.into_iter().map(|(ticket, _)| ticket).collect();
+            let parts: Vec<_> = tickets.chunks(TOGETHER).map(<[Uuid]>::to_vec).collect();
+            let mut fired = futures::stream::iter(parts)
+                .map(|tickets| self.fire(tickets))
                 .buffer_unordered(AT_ONCE);
-            while let Some((ticket, due_at, outcome)) = fired.next().await {
-                match outcome {
-                    Ok(Fired::Yes) => {
-                        busy = false;
-                        self.lag.fired(self.age(due_at));
-                    }
-                    Ok(Fired::Nothing) => busy = false,
-                    Ok(Fired::Busy) | Err(Error::Store(StoreError::Conflict(_))) => {}
-                    Err(error @ Error::Store(StoreError::Unavailable(_))) => return Err(error),
-                    Err(error) => {
-                        tracing::error!(%ticket, %error, "the timers of a ticket cannot fire");
-                        busy = false;
-                        skip.push(ticket);
-                        let failure = Failure::after(failed.get(&ticket), due_at);
-                        failed.insert(ticket, failure);
-                        first_failure = first_failure.or(Some(error));
+            while let Some(outcomes) = fired.next().await {
+                for (ticket, outcome) in outcomes? {
+                    let due_at = due_at.get(&ticket).copied().unwrap_or(now);
+                    match outcome {
+                        Ok(Fired::Yes) => {
+                            busy = false;
+                            self.lag.fired(self.age(due_at));
+                        }
+                        Ok(Fired::Nothing) => busy = false,
+                        Ok(Fired::Busy) | Err(Error::Store(StoreError::Conflict(_))) => {}
+                        Err(error) => {
+                            tracing::error!(%ticket, %error, "the timers of a ticket cannot fire");
+                            busy = false;
+                            skip.push(ticket);
+                            let failure = Failure::after(failed.get(&ticket), due_at);
+                            failed.insert(ticket, failure);
+                            first_failure = first_failure.or(Some(error));
+                        }
                     }
                 }
             }
@@ -151,6 +156,29 @@ impl Timers {
                 tokio::time::sleep(BUSY_PAUSE).await;
             }
         }
+    }
+
+    /// Fires the timers of some tickets, together if that is possible: where the database refuses that, it may be because of a
+    /// single one.
+    ///
+    /// # Errors
+    /// When the database is away.
+    async fn fire(&self, tickets: Vec<Uuid>) -> Result<Vec<(Uuid, Outcome)>, Error> {
+        match self.app.fire_timers(&tickets).await {
+            Err(error) if !is_away(&error) => {
+                tracing::warn!(%error, tickets = tickets.len(), "timers cannot fire together");
+            }
+            outcomes => return outcomes,
+        }
+        let mut outcomes = Vec::with_capacity(tickets.len());
+        for ticket in tickets {
+            match self.app.fire_timers(&[ticket]).await {
+                Err(error) if is_away(&error) => return Err(error),
+                Err(error) => outcomes.push((ticket, Err(error))),
+                Ok(fired) => outcomes.extend(fired),
+            }
+        }
+        Ok(outcomes)
     }
 
     fn age(&self, due_at: Timestamp) -> Duration {
@@ -174,6 +202,10 @@ impl Settle for Timers {
         };
         Err(told(&failure))
     }
+}
+
+fn is_away(error: &Error) -> bool {
+    matches!(error, Error::Store(StoreError::Unavailable(_)))
 }
 
 /// A database that is away is nobody's fault and will be back.
