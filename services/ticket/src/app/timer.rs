@@ -43,6 +43,10 @@ impl App {
         let now = self.now();
         let changes = decide(&ticket, &version.policy, Command::FireTimers, &Actor::TIMERS, now)?;
         if changes.is_empty() {
+            // A registration that was to be looked at and goes nowhere is not to be looked at for ever.
+            if store::handling::rearm(&mut tx, &ticket).await? {
+                tx.commit().await?;
+            }
             return Ok(Fired::Nothing);
         }
         let by = Provenance::system("timers");

@@ -12,7 +12,7 @@ use kefu_rpc::{Fault, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
 
 use super::status::status;
-use super::{Grpc, call, values};
+use super::{Grpc, call, policy_handling, values};
 use crate::domain::{
     ClockKind, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, LevelDraft, MAX_PHRASES,
     MAX_TEMPLATES, MessageTemplateDraft, PauseReasonDraft, Policy, PolicyDraft, Priority,
@@ -146,6 +146,7 @@ fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> boo
     let within =
         lists.iter().all(|(field, length)| violations.at_most(field, *length, MOST_ENTRIES));
     within
+        && policy_handling::within_limits(message, violations)
         && violations.at_most("forbidden_phrases", phrases, MAX_PHRASES)
         && violations.at_most("message_templates", templates, MAX_TEMPLATES)
         && message.clocks.iter().enumerate().all(|(index, clock)| {
@@ -229,6 +230,7 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
                 text: wording(found, "text", template.text.as_ref()),
             },
         ),
+        handling: policy_handling::draft(message, found),
     }
 }
 
