@@ -27,19 +27,18 @@ pub(super) fn decide(
         }
         HandlingCommand::Urge { text, answer_by } => urge(story, name, text, answer_by),
         HandlingCommand::AnswerSupervision { answer } => {
+            // What is answered at the date is in time; and the policy may have asked just before.
+            settle(story, Until::Before(story.now));
             let supervision = present(story, name)?;
             let answered = supervision.answered_at.is_some();
             allow(story, name, if answered { &[Missing::OwedAnswer] } else { &[] })?;
             refuse(text_faults("answer", &answer))?;
-            // What is answered at the date is in time.
-            settle(story, Until::Before(story.now));
             record(story, HandlingChange::Answered { answer });
             Ok(())
         }
         HandlingCommand::EndSupervision { conclusion } => {
-            present(story, name)?;
-            refuse(text_faults("conclusion", &conclusion))?;
             settle(story, Until::At(story.now));
+            refuse(text_faults("conclusion", &conclusion))?;
             let supervision = present(story, name)?;
             record(story, HandlingChange::SupervisionEnded { supervision, conclusion });
             Ok(())
