@@ -3,7 +3,7 @@ SELECT id, number, revision, policy_version_id, org_unit, kind, channel, custome
        occurred_at AS "occurred_at: Timestamp", subject, description, category, product, tags, customer_grade, priority,
        first_contact_owner, handler, cycle_handlers, receiver_level, cycle,
        cycle_started_at AS "cycle_started_at: Timestamp", state, state_since AS "state_since: Timestamp", state_by,
-       state_reason, resume_to, resume_since AS "resume_since: Timestamp", follow_up, handling, solution, solved_by,
+       state_reason, resume_to, resume_since AS "resume_since: Timestamp", follow_up, solution, solved_by,
        solved_at AS "solved_at: Timestamp", first_responded_at AS "first_responded_at: Timestamp",
        first_resolved_at AS "first_resolved_at: Timestamp", created_at AS "created_at: Timestamp",
        updated_at AS "updated_at: Timestamp",
@@ -20,6 +20,7 @@ SELECT id, number, revision, policy_version_id, org_unit, kind, channel, custome
        ARRAY(
            SELECT ROW(cause, from_level, to_level, cycle, reason, escalated_at)
            FROM escalation WHERE escalation.ticket_id = ticket.id ORDER BY position
-       ) AS "escalations!: Vec<EscalationRecord>"
+       ) AS "escalations!: Vec<EscalationRecord>",
+       handling
 FROM ticket
 WHERE id = $1

@@ -210,7 +210,8 @@ async fn t10_meetings_and_findings_are_on_record_and_never_leave() {
     let found = records(&mut desk, &ticket.name).await;
     assert_eq!(found[0].content, Some(Content::Meeting(meeting)));
     assert_eq!(found[1].content, finding.map(Content::Finding));
-    let published = "SELECT count(*) FROM journal WHERE event IS NOT NULL";
+    let published =
+        "SELECT count(*) FROM journal WHERE aggregate_type = 'ticket' AND event IS NOT NULL";
     assert_eq!(world.count(published).await, 1, "only the registration");
     let history = desk.history(&ticket.name).await;
     assert_eq!((history.len(), history[1].action.as_str()), (3, "RecordMeeting"));

@@ -105,7 +105,7 @@ async fn t11_the_receiver_sees_what_is_on_its_way_and_answers_for_it_once_accept
         pb::ListTicketMessagesRequest { parent: ticket.name.clone(), ..Default::default() };
     let told = south.tickets.list_ticket_messages(request).await.unwrap().into_inner().messages;
     assert_eq!(told[0].body, "您的投诉现由南区处理");
-    // Who answers for the breach is who has it now, and the south's list of violations knows it.
+    // A breach after that is the south's, and its list has it.
     world.set_time("2026-03-03T03:00:00Z").await;
     let violations =
         world.desk("jing", "group/south", role::MANAGER).violations("group/south").await;
