@@ -16,6 +16,10 @@
 //!   a registration whose policies or standings were stale registers nothing and is tried again.
 //! - **A promise is broken once (T-07).** Breach, violation, escalation and event are one transaction under the ticket's
 //!   lock, in any number of replicas, after any crash; what is due is found in the ledger, not in memory.
+//! - **A ticket on its way stays where it is (T-11)** until somebody of the receiving org unit accepts it; meanwhile that org
+//!   unit sees it. Whoever may not see it any more still gets the answer to its own retry.
+//! - **A registration that goes to headquarters is looked at once (T-15).** The registration's one statement only marks the
+//!   ticket; whoever touches it first, at the latest the timers at once, reports it under its lock.
 //! - **The ledger is evidence (T-05).** One row per ticket, rule and cycle; at most one runs per ticket and rule, which the
 //!   schema enforces; an ended cycle's rows are not changed.
 //! - **No call onward while a registration can do without (T-03).** Org units, customers, contacts and standings are copies

@@ -66,6 +66,59 @@ fn x07_every_role_may_exactly_what_the_table_says() {
 }
 
 #[test]
+fn x07_the_handling_of_a_ticket_is_for_those_who_may() {
+    // Attempts and notes, handling, closing, the review, supervision, its answer, reading.
+    let methods = [
+        ["RecordContactAttempt", "RecordMeeting", "RecordFinding"].as_slice(),
+        &[
+            "TransferTicket",
+            "AcceptTransfer",
+            "ReturnTransfer",
+            "WithdrawTransfer",
+            "CompleteHandlingForm",
+            "SetHandlingPlan",
+            "AgreeHandlingPlan",
+            "CompletePlanItem",
+        ],
+        &["CloseTicket"],
+        &["DecideExecutiveReview"],
+        &["SuperviseTicket", "UrgeTicket", "EndSupervision"],
+        &["AnswerSupervision"],
+        &[
+            "GetHandlingPlan",
+            "ListHandlingRecords",
+            "ListTransfers",
+            "ListSupervisions",
+            "ListOverduePlanItems",
+        ],
+    ];
+    let table = [
+        (role::CLERK, "n.....r"),
+        (role::HANDLER, "nh...ar"),
+        (role::MANAGER, "nhc..ar"),
+        (role::DIRECTOR, "nhce.ar"),
+        (role::QUALITY, "n.c...r"),
+        (role::HEADQUARTERS, "nhces.r"),
+        (role::ADMIN, "......r"),
+        (role::AUDITOR, "......r"),
+        (role::OPERATOR, "......."),
+    ];
+    let authorizer = Authorizer::with_defaults().unwrap();
+    for (role, row) in table {
+        let caller = caller(role, "group");
+        for (methods, cell) in methods.iter().zip(row.chars()) {
+            for method in *methods {
+                let action = format!("ticket.{method}");
+                // Whoever decides may make a plan as well, by its verb.
+                let by_verb = role == role::QUALITY && *method == "SetHandlingPlan";
+                let allowed = allows(&authorizer, &caller, &action, "group");
+                assert_eq!(allowed, cell != '.' || by_verb, "{role} {method}");
+            }
+        }
+    }
+}
+
+#[test]
 fn x07_the_steps_of_a_work_order_are_for_the_desk_the_work_and_those_above() {
     // The desk, the work, the decision, the form (T-16).
     let methods = [

@@ -248,6 +248,22 @@ impl<'a, E: From<CommandError>> Work<'a, E> {
         first.map_err(|error| CommandError::from(error).into())
     }
 
+    /// The first answer of whoever may not do this any more, because the thing has gone to another org unit since: it did what
+    /// it asks for, and learns what it learned then. Claims nothing.
+    ///
+    /// # Errors
+    /// What the database says, and [`CommandError::StoredAnswer`].
+    pub async fn answered<A: Message + Default>(&mut self) -> Result<Option<A>, E> {
+        let Some(key) = self.call.key_of(&self.asking) else { return Ok(None) };
+        match requests::lookup(&mut self.tx, &key).await.map_err(CommandError::from)? {
+            Claim::Replay(answer) => {
+                let answer = A::decode(answer.as_slice()).map_err(CommandError::from)?;
+                Ok(Some(answer))
+            }
+            Claim::New | Claim::Mismatch => Ok(None),
+        }
+    }
+
     /// Writes changes into the journal as of the command's present, in their order.
     ///
     /// # Errors

@@ -150,7 +150,7 @@ fn ticket(row: &PgRow) -> Result<pb::Ticket, sqlx::Error> {
         escalations: escalations
             .into_iter()
             .map(|(cause, from, to, cycle, reason, escalated_at)| pb::Escalation {
-                cause: number(&["breach", "verdict", "manager", "step"], &cause),
+                cause: number(&["breach", "verdict", "manager", "step", "authority"], &cause),
                 from_level: from.into(),
                 to_level: to.into(),
                 cycle,

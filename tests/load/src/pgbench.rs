@@ -322,6 +322,8 @@ fn create_script() -> anyhow::Result<String> {
         ":event_type::text".to_owned(),
         // No steps of escalation.
         "array_fill(NULL::jsonb, ARRAY[:clocks::int])".to_owned(),
+        // Nothing for headquarters.
+        "ARRAY[NULL]::timestamptz[]".to_owned(),
     ];
     let statement = substitute(CREATE_TICKETS, &arguments)?;
     Ok(format!(

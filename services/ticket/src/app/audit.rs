@@ -3,10 +3,12 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::handling_record;
 use crate::domain::{Change, ClockEntry, Complainant, State, Ticket, What};
 use crate::store::clock::pauses_json;
 use crate::store::clock_note::{announcements_json, revisions_json, steps_json};
 use crate::store::follow_up::follow_up_json;
+use crate::store::handling::handling_json;
 
 /// The fields of a ticket that a registration sets, but for the number, which only the statement knows.
 #[derive(Serialize)]
@@ -73,6 +75,7 @@ pub(crate) fn registered(ticket: &Ticket) -> Result<String, serde_json::Error> {
 
 /// The fields that a change made different, before and after it, and what it put on record beside them.
 pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Value, Value) {
+    let after_ticket = after;
     let (mut before, mut after) = (fields(before), fields(after));
     keep_different(&mut before, &mut after);
     if let (Some(Value::Object(b)), Some(Value::Object(a))) =
@@ -93,6 +96,9 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
             after.insert("note".to_owned(), note.as_str().into());
         }
         _ => {}
+    }
+    if let What::Handling(what) = &change.what {
+        handling_record::audit(after_ticket, what, &mut after);
     }
     if let What::Assessed { reason, .. } = &change.what {
         after.insert("assess_reason".to_owned(), reason.as_str().into());
@@ -154,7 +160,9 @@ fn fields(ticket: &Ticket) -> Map<String, Value> {
         ("category", details.category.as_str().into()),
         ("product", details.product.as_str().into()),
         ("tags", details.tags.as_slice().into()),
+        ("org_unit", ticket.org_unit.as_str().into()),
         ("severity", ticket.severity.number().into()),
+        ("handling", handling_json(&ticket.handling).ok().flatten().unwrap_or_default()),
         ("follow_up", ticket.state.follow_up().map(follow_up_json).into()),
         ("handler", ticket.handler.as_deref().into()),
         ("receiver_level", ticket.receiver_level.number().into()),

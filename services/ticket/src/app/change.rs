@@ -5,8 +5,10 @@ use kefu_journal::{Entry, Provenance};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Error, audit};
-use crate::domain::{Actor, Change, Complainant, Details, MessagePurpose, Ticket, What, apply};
+use super::{Error, audit, handling_record};
+use crate::domain::{
+    Actor, Change, Complainant, Details, HandlingChange, MessagePurpose, Ticket, What, apply,
+};
 use crate::encode::event;
 use crate::store;
 use crate::store::message::Message;
@@ -145,6 +147,12 @@ async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Res
         if before.severity != now.severity {
             store::follow_up::save_severity(conn, now).await?;
         }
+        if before.handling != now.handling || before.org_unit != now.org_unit {
+            store::handling::save(conn, now).await?;
+        }
+        if now.state.is_final() && !before.state.is_final() && now.handling.plan.is_some() {
+            store::plan::supersede(conn, now.id).await?;
+        }
     }
     Ok(())
 }
@@ -212,6 +220,12 @@ async fn save_step(
         What::ResultFedBack { message, overridden } => {
             Some((MessagePurpose::Result, message, overridden))
         }
+        What::Handling(change) => match &**change {
+            HandlingChange::Accepted { message, overridden, .. } => {
+                Some((MessagePurpose::Answer, message, overridden))
+            }
+            _ => None,
+        },
         _ => None,
     };
     if let Some((purpose, body, overridden)) = said {
@@ -228,6 +242,9 @@ async fn save_step(
     }
     if let Some(verdict) = change.verdict() {
         store::verdict::insert(conn, later.id, customer, verdict).await?;
+    }
+    if let What::Handling(what) = &change.what {
+        handling_record::save(conn, ids, later, change, what).await?;
     }
     if let Some(violation) = violation {
         store::violation::insert(conn, customer, violation).await?;

@@ -27,9 +27,7 @@ impl App {
         size: u32,
     ) -> Result<Page<MessageRow, Cursor>, Error> {
         let mut conn = self.read().await?;
-        let org_unit = store::ticket::org_unit(&mut conn, id).await?;
-        let org_unit = org_unit.ok_or_else(|| not_found(id))?;
-        self.allow_at(caller, "ticket.ListTicketMessages", &org_unit)?;
+        self.allow_ticket(&mut conn, caller, "ticket.ListTicketMessages", id).await?;
         let rows = store::message::list(&mut conn, id, after, one_more(size)).await?;
         Ok(Page::of(rows, size, |last| (last.sent_at.to_jiff(), last.id)))
     }
@@ -49,7 +47,8 @@ impl App {
     ) -> Result<Text, Error> {
         let mut conn = self.read().await?;
         let row = store::ticket::find(&mut conn, id).await?.ok_or_else(|| not_found(id))?;
-        self.allow_at(caller, "ticket.RenderMessageTemplate", &row.org_unit)?;
+        let receiving = row.receiving_unit();
+        self.allow_seen(caller, "ticket.RenderMessageTemplate", &row.org_unit, receiving)?;
         let (ticket, version) = self.judged(&mut conn, row).await?;
         drop(conn);
         let policy = &version.policy;

@@ -6,6 +6,8 @@ mod audit;
 pub(crate) mod change;
 pub mod customer;
 pub mod error;
+pub mod handling;
+mod handling_record;
 pub mod intake;
 pub mod message;
 pub mod policy;
@@ -90,6 +92,24 @@ impl App {
         let org_unit: OrgUnit =
             org_unit.parse().map_err(|error| StoreError::corrupt("ticket.org_unit", error))?;
         self.allow(caller, action, &org_unit)
+    }
+
+    /// The same for what a ticket's receiver may see as well while the ticket is on its way (T-11).
+    pub(crate) fn allow_seen(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        org_unit: &str,
+        receiving: Option<&str>,
+    ) -> Result<(), Error> {
+        let denied = match self.allow_at(caller, action, org_unit) {
+            Err(denied @ Error::Denied { .. }) => denied,
+            outcome => return outcome,
+        };
+        match receiving {
+            Some(receiving) => self.allow_at(caller, action, receiving),
+            None => Err(denied),
+        }
     }
 
     pub(crate) async fn read(&self) -> Result<PoolConnection<Postgres>, StoreError> {

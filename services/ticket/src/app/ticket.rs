@@ -17,6 +17,15 @@ use crate::store::ticket_list::TicketQuery;
 /// Where a page of tickets ends: when the last one was registered, and its id.
 pub type Cursor = (Timestamp, Uuid);
 
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Party {
+    /// The org unit that answers for the ticket.
+    Holder,
+    /// The one to which it is on its way, if it is.
+    Receiver,
+}
+
 impl App {
     /// One ticket with its clocks, verdicts and escalations: one statement.
     ///
@@ -30,7 +39,7 @@ impl App {
     ) -> Result<Ticket, Error> {
         let mut conn = self.read().await?;
         let row = store::ticket::find(&mut conn, id).await?.ok_or_else(|| not_found(id))?;
-        self.allow_at(caller, action, &row.org_unit)?;
+        self.allow_seen(caller, action, &row.org_unit, row.receiving_unit())?;
         Ok(self.judged(&mut conn, row).await?.0)
     }
 
@@ -68,9 +77,7 @@ impl App {
         size: u32,
     ) -> Result<Page<HistoryRow, i64>, Error> {
         let mut conn = self.read().await?;
-        let org_unit = store::ticket::org_unit(&mut conn, id).await?;
-        let org_unit = org_unit.ok_or_else(|| not_found(id))?;
-        self.allow_at(caller, "ticket.ListTicketHistory", &org_unit)?;
+        self.allow_ticket(&mut conn, caller, "ticket.ListTicketHistory", id).await?;
         let rows = store::history::list(&mut conn, id, after, one_more(size)).await?;
         Ok(Page::of(rows, size, |last| last.revision))
     }
@@ -86,7 +93,8 @@ impl App {
     ) -> Result<Vec<pb::DeadlineExplanation>, Error> {
         let mut conn = self.read().await?;
         let row = store::ticket::find(&mut conn, id).await?.ok_or_else(|| not_found(id))?;
-        self.allow_at(caller, "ticket.ExplainDeadline", &row.org_unit)?;
+        let receiving = row.receiving_unit();
+        self.allow_seen(caller, "ticket.ExplainDeadline", &row.org_unit, receiving)?;
         let (ticket, version) = self.judged(&mut conn, row).await?;
         let now = self.now();
         ticket
@@ -112,9 +120,28 @@ impl App {
         etag: Option<Etag>,
         command: impl FnOnce(&Ticket) -> Command,
     ) -> Result<pb::Ticket, Error> {
+        self.command_by(call, action, id, etag, Party::Holder, command).await
+    }
+
+    /// The same, by the org unit that has the ticket or by the one to which it is on its way (T-11).
+    pub(crate) async fn command_by(
+        &self,
+        call: &Call,
+        action: &'static str,
+        id: Uuid,
+        etag: Option<Etag>,
+        party: Party,
+        command: impl FnOnce(&Ticket) -> Command,
+    ) -> Result<pb::Ticket, Error> {
         let mut work = self.begin(call).await?;
-        let org_unit = store::ticket::lock(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
-        self.allow_at(&call.caller, action, &org_unit)?;
+        let place = store::handling::lock(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
+        let org_unit = match (party, place.receiving) {
+            (Party::Receiver, Some(receiving)) => receiving,
+            _ => place.org_unit,
+        };
+        if let Err(denied) = self.allow_at(&call.caller, action, &org_unit) {
+            return work.answered().await?.ok_or(denied);
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }

@@ -53,6 +53,7 @@ impl App {
             }
         }
         if due.is_empty() {
+            tx.commit().await?;
             return Ok(outcomes);
         }
         outcomes.extend(due.iter().map(|(ticket, _)| (ticket.id, Ok(Fired::Yes))));
@@ -75,7 +76,12 @@ impl App {
         let (ticket, version) = self.judged(conn, row).await?;
         let now = self.now();
         let changes = decide(&ticket, &version.policy, Command::FireTimers, &Actor::TIMERS, now)?;
-        Ok((!changes.is_empty()).then_some((ticket, changes)))
+        if changes.is_empty() {
+            // A registration that was to be looked at and goes nowhere is not to be looked at for ever.
+            store::handling::rearm(conn, &ticket).await?;
+            return Ok(None);
+        }
+        Ok(Some((ticket, changes)))
     }
 }
 

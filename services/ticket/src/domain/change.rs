@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{
     clock::{ClockChange, ClockEffect, ClockEntry},
     escalation::Escalation,
+    handling::{self, HandlingChange},
     ticket::{Details, Open, Solution, State, Ticket},
     verdict::Verdict,
     violation::ProposedViolation,
@@ -147,13 +148,15 @@ pub enum What {
         /// Code of the pause reason.
         reason: Arc<str>,
     },
+    /// Something about its handling (T-09 to T-13, T-15).
+    Handling(Box<HandlingChange>),
 }
 
 impl Change {
     /// What was done, as the journal names it.
     #[must_use]
     pub fn action(&self) -> &'static str {
-        match self.what {
+        match &self.what {
             What::Registered => "CreateTicket",
             What::Responded { .. } => "RespondTicket",
             What::Paused { .. } => "PauseTicket",
@@ -172,6 +175,7 @@ impl Change {
             What::Assessed { .. } => "AssessTicket",
             What::ReminderDue { .. } => "RemindCustomer",
             What::CloseProposed { .. } => "ProposeClose",
+            What::Handling(change) => change.action(),
         }
     }
 
@@ -201,6 +205,7 @@ impl Change {
     pub fn violation(&self) -> Option<&ProposedViolation> {
         match &self.what {
             What::ClockBreached { violation, .. } => violation.as_ref(),
+            What::Handling(change) => change.violation(),
             _ => None,
         }
     }
@@ -287,6 +292,7 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
         }
         What::ResultFedBack { .. } => {
             heard(ticket, change.effective_at);
+            ticket.handling.next_verdict();
             if let State::Resolved(solution) = &ticket.state {
                 ticket.state = State::ResultFedBack {
                     solution: solution.clone(),
@@ -306,6 +312,7 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
             ticket.cycle += 1;
             ticket.cycle_started_at = since;
             ticket.cycle_handlers.clear();
+            ticket.handling.next_verdict();
             ticket.state = State::Open(if *executive_review {
                 Open::ExecutiveReview { since }
             } else {
@@ -320,6 +327,9 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
             };
         }
         What::Updated(details) => ticket.details = details.clone(),
+        What::Handling(what) => {
+            handling::apply(ticket, what, &change.actor, change.effective_at);
+        }
     }
 }
 
@@ -335,4 +345,5 @@ fn handled(ticket: &mut Ticket, by: Subject) {
         ticket.cycle_handlers.push(by.clone());
     }
     ticket.handler = Some(by);
+    ticket.handling.receiver = None;
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{ticket::Details, word::Severity};
+use super::{handling::HandlingCommand, ticket::Details, word::Severity};
 
 /// What is asked for. Texts were checked for length and characters by whoever decoded them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +93,8 @@ pub enum Command {
     /// Say something to the customer in spite of the policy's forbidden phrases (T-14). Whoever hands this in has made
     /// sure that the actor may.
     OverridePhrases(Box<Command>),
+    /// What is asked of the handling (T-09 to T-13, T-15).
+    Handle(HandlingCommand),
     /// Do what the clocks have to do until now (T-07). Never refused.
     FireTimers,
 }
@@ -114,6 +116,7 @@ impl Command {
             Self::AnnounceDelay { .. } => "AnnounceDelay",
             Self::Assess { .. } => "AssessTicket",
             Self::AddNote { .. } => "AddTicketNote",
+            Self::Handle(command) => command.name(),
             Self::OverridePhrases(command) => command.name(),
             Self::FireTimers => "FireTimers",
         }

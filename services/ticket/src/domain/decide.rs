@@ -5,10 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    announce, assess,
+    announce, assess, authority,
     change::{Change, What},
     command::Command,
     escalation::{self, EscalationCause},
+    handling_decide,
     policy::Policy,
     refusal::{Missing, Refusal},
     story::Story,
@@ -65,6 +66,7 @@ pub fn decide(
             assess::assess(&mut story, name, severity, reason)?;
         }
         Command::AddNote { note } => add_note(&mut story, note)?,
+        Command::Handle(command) => handling_decide::decide(&mut story, command, overriding)?,
         // Unwrapped above; and whoever only fires timers has nothing to override.
         Command::OverridePhrases(_) | Command::FireTimers => {}
     }
@@ -198,6 +200,12 @@ fn resolve(story: &mut Story<'_>, command: &'static str, solution: String) -> Re
     )?;
     refuse(text_faults("solution", &solution))?;
     settle(story, Until::Before(story.now));
+    handling_decide::may_resolve(story, command)?;
+    solve(story, solution)
+}
+
+/// Puts the solution on record.
+pub(super) fn solve(story: &mut Story<'_>, solution: String) -> Result<(), Refusal> {
     let mut clocks = Vec::new();
     story.fulfil(ClockKind::Resolution, story.now, &mut clocks)?;
     story.start(&[ClockKind::ResultFeedback], story.ticket.cycle, &mut clocks)?;
@@ -217,6 +225,7 @@ fn feed_back(story: &mut Story<'_>, command: &'static str, said: Said) -> Result
             State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
         },
     )?;
+    handling_decide::not_on_its_way(story, command)?;
     let mut faults = Vec::new();
     let overridden = said.judge(story, &mut faults);
     refuse(faults)?;
@@ -238,8 +247,14 @@ fn escalate(story: &mut Story<'_>, command: &'static str, reason: String) -> Res
     settle(story, Until::At(story.now));
     let at_top = story.ticket.receiver_level >= story.policy.top_level();
     allow(story, command, if at_top { &[Missing::HigherLevel] } else { &[] })?;
-    let cause = EscalationCause::Manager;
-    let form = escalation::next(&story.ticket, story.policy, cause, reason, story.now);
+    // What is beyond the level goes to the one that may resolve it, anything else one up.
+    let form = match authority::above(&story.ticket, story.policy) {
+        Some(to) => escalation::by_authority(&story.ticket, to, reason, story.now),
+        None => {
+            let cause = EscalationCause::Manager;
+            escalation::next(&story.ticket, story.policy, cause, reason, story.now)
+        }
+    };
     story.record(What::Escalated(form), Vec::new());
     Ok(())
 }
@@ -256,6 +271,7 @@ fn cancel(story: &mut Story<'_>, command: &'static str, reason: String) -> Resul
             _ => &[Missing::Verdict],
         },
     )?;
+    handling_decide::not_on_its_way(story, command)?;
     refuse(text_faults("reason", &reason))?;
     settle(story, Until::At(story.now));
     let mut clocks = Vec::new();

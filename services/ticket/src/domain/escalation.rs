@@ -19,6 +19,8 @@ coded! {
         Manager = "manager",
         /// A step of a clock's escalation (T-07).
         Step = "step",
+        /// The level may not resolve it (T-12).
+        Authority = "authority",
     }
 }
 
@@ -62,4 +64,15 @@ pub(super) fn to_level(
     let from = ticket.receiver_level;
     let cause = EscalationCause::Step;
     (to > from).then_some(Escalation { cause, from, to, cycle: ticket.cycle, reason, at })
+}
+
+/// The handling form for the level that may resolve it.
+pub(super) fn by_authority(
+    ticket: &Ticket,
+    to: ReceiverLevel,
+    reason: String,
+    at: Timestamp,
+) -> Escalation {
+    let from = ticket.receiver_level;
+    Escalation { cause: EscalationCause::Authority, from, to, cycle: ticket.cycle, reason, at }
 }

@@ -21,10 +21,19 @@
 //!   reply that it owes and does not get is missed once, as of when it was due (T-16).
 //! * Nothing that the policy forbids is said to the customer unless a supervisor overrides it, and then that is on record;
 //!   what is noted internally changes nothing else (T-14).
+//! * A ticket on its way to a receiver is not resolved, told, cancelled or closed; until it is accepted its org unit answers
+//!   for it, and no clock notices (T-11).
+//! * No level resolves what the policy gives to a higher one, and nobody leaves an executive review without a decision on
+//!   record (T-12).
+//! * A ticket closes by a verdict, or by somebody other than its handlers once the customer could not be reached as often as
+//!   the policy asks (T-09).
+//! * A ticket is reported to headquarters at most once, as of when it met the criterion; an answer that headquarters does not
+//!   get is missed once, as of its date (T-15).
 //! * The ticket is judged by the policy version that was in force when it was registered.
 
 mod announce;
 mod assess;
+mod authority;
 mod change;
 mod clock;
 mod clock_note;
@@ -32,6 +41,9 @@ mod command;
 mod decide;
 mod escalation;
 mod explain;
+mod handling;
+mod handling_decide;
+mod handling_rules;
 mod message_template;
 mod phrase;
 mod policy;
@@ -41,6 +53,7 @@ mod policy_draft;
 mod refusal;
 mod register;
 mod story;
+mod supervision;
 mod ticket;
 mod timers;
 mod verdict;
@@ -63,6 +76,11 @@ pub use self::{
     decide::decide,
     escalation::{Escalation, EscalationCause},
     explain::{DeadlineExplanation, explain},
+    handling::{
+        Agreement, Attempt, ExecutiveOutcome, Handling, HandlingChange, HandlingCommand, Plan,
+        PlanItem, Supervision, Transfer,
+    },
+    handling_rules::{AttemptDraft, CriterionDraft, HandlingDraft, HandlingRules, ReportingDraft},
     message_template::{Filling, MessageTemplate, Variable},
     phrase::{ForbiddenPhrase, ForbiddenPhrases},
     policy::{

@@ -8,6 +8,7 @@ use std::{
 use kefu_calendar::{Calendar, Target};
 
 use super::clock_note::StepRule;
+use super::handling_rules::HandlingRules;
 use super::message_template::MessageTemplate;
 use super::phrase::ForbiddenPhrases;
 use super::ticket::Ticket;
@@ -36,6 +37,7 @@ pub struct Policy {
     pub(super) pause_reasons: BTreeMap<Arc<str>, PauseReason>,
     pub(super) phrases: ForbiddenPhrases,
     pub(super) templates: BTreeMap<String, MessageTemplate>,
+    pub(super) handling: HandlingRules,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).

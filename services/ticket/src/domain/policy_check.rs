@@ -10,7 +10,7 @@ use jiff::{Timestamp, ToSpan, civil};
 use kefu_calendar::{Calendar, Target};
 
 use super::{
-    message_template,
+    handling_rules, message_template,
     phrase::ForbiddenPhrases,
     policy::{ClockRule, Policy, VerdictOption, VerdictOutcome, ViolationRule},
     policy_check_clock as check_clock,
@@ -125,6 +125,13 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     let phrases = faults.below("forbidden_phrases", phrases);
     let templates = message_template::check(draft.message_templates, &phrases);
     let templates = faults.below("message_templates", templates);
+    let handling = handling_rules::check(
+        draft.handling,
+        calendar.as_ref(),
+        &violations,
+        level_count,
+        &mut faults,
+    );
     match calendar {
         Some(calendar) if faults.0.is_empty() => Ok(Policy {
             code: draft.code,
@@ -139,6 +146,7 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
             pause_reasons,
             phrases,
             templates,
+            handling,
         }),
         _ => Err(faults.0),
     }

@@ -8,6 +8,7 @@ use kefu_calendar::{Calendar, Target};
 
 use super::{
     clock_note::StepTime,
+    handling_rules::HandlingDraft,
     policy::{IntakeHours, ReopenMode, VerdictOutcome},
     word::{Channel, ClockKind, Priority, Text, TicketKind},
 };
@@ -39,6 +40,8 @@ pub struct PolicyDraft {
     pub forbidden_phrases: Vec<ForbiddenPhraseDraft>,
     /// `message_templates`.
     pub message_templates: Vec<MessageTemplateDraft>,
+    /// What it says about handling.
+    pub handling: HandlingDraft,
 }
 
 /// Why a ticket may wait.

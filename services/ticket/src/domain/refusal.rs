@@ -1,12 +1,13 @@
 //! Why a command was refused, with everything that is missing (T-09, T-13, X-06).
 
+use jiff::Timestamp;
 use kefu_calendar::DueError;
 use thiserror::Error;
 
 use super::{
     message_template::Variable,
     ticket::StateName,
-    word::{Fault, Subject, Text, coded},
+    word::{Fault, ReceiverLevel, Subject, Text, coded},
 };
 
 /// Why a command was refused. Nothing has changed.
@@ -31,6 +32,34 @@ pub enum Refusal {
         command: &'static str,
         /// Who asked for it.
         staff: Subject,
+    },
+    /// The receiver level may not resolve such a ticket (T-12).
+    #[error("{command} is not possible in state {state}: level {} may not resolve it, level {} may", level.number(), needed.number())]
+    Authority {
+        /// Where the ticket stands.
+        state: StateName,
+        /// What was asked for.
+        command: &'static str,
+        /// Where it is.
+        level: ReceiverLevel,
+        /// The lowest level that may.
+        needed: ReceiverLevel,
+        /// What is missing besides.
+        missing: Vec<Missing>,
+    },
+    /// The customer was not tried to be reached often enough (T-09).
+    #[error(
+        "{command} is not possible in state {state}: {more} more failed attempts to reach the customer"
+    )]
+    Attempts {
+        /// Where the ticket stands.
+        state: StateName,
+        /// What was asked for.
+        command: &'static str,
+        /// So many are missing.
+        more: u32,
+        /// From when on the next one counts; none means at once.
+        next_from: Option<Timestamp>,
     },
     /// Fields are wrong in a way that only the ticket and its policy can tell.
     #[error("fields are wrong")]
@@ -79,6 +108,36 @@ coded! {
         HigherLevel = "higher_level",
         /// The clock does not run in this cycle: it pauses, has ended or never began.
         RunningClock = "running_clock",
+        /// It is on its way to a receiver.
+        TransferEnded = "transfer_ended",
+        /// It is not on its way.
+        PendingTransfer = "pending_transfer",
+        /// Whoever sent it does not receive it.
+        OtherReceiver = "other_receiver",
+        /// The executives have not decided.
+        ExecutiveDecision = "executive_decision",
+        /// It is not in executive review.
+        ExecutiveReview = "executive_review",
+        /// There is no handling plan.
+        Plan = "plan",
+        /// The customer has not agreed with the plan.
+        PlanAgreement = "plan_agreement",
+        /// The customer has agreed already.
+        UnagreedPlan = "unagreed_plan",
+        /// The item is done already.
+        OpenItem = "open_item",
+        /// The latest handling form is empty.
+        HandlingForm = "handling_form",
+        /// The form is filled in already.
+        EmptyForm = "empty_form",
+        /// It was never escalated.
+        Escalation = "escalation",
+        /// It is not under supervision.
+        Supervision = "supervision",
+        /// It is under supervision already.
+        NoSupervision = "no_supervision",
+        /// Headquarters has its answer already.
+        OwedAnswer = "owed_answer",
     }
 }
 
@@ -106,6 +165,36 @@ impl Missing {
             Self::RunningClock => {
                 ("the clock must run and its deadline lie ahead", "该时限须正在计时且尚未到期")
             }
+            Self::TransferEnded => (
+                "the transfer must be accepted, returned or withdrawn first",
+                "须先接收、退回或撤回转办",
+            ),
+            Self::PendingTransfer => ("no transfer waits for a receiver", "没有待接收的转办"),
+            Self::OtherReceiver => {
+                ("somebody other than whoever sent it must accept", "须由转办人以外的人员接收")
+            }
+            Self::ExecutiveDecision => {
+                ("the executives must decide on the review first", "须先登记高层评审决定")
+            }
+            Self::ExecutiveReview => {
+                ("the ticket is not in executive review", "工单未处于高层评审")
+            }
+            Self::Plan => ("a handling plan must be on record first", "须先制定处理计划"),
+            Self::PlanAgreement => {
+                ("the customer must have agreed with the plan first", "处理计划须先经客户同意")
+            }
+            Self::UnagreedPlan => {
+                ("the customer has agreed with the plan already", "客户已同意处理计划")
+            }
+            Self::OpenItem => ("the item is done already", "该计划项已完成"),
+            Self::HandlingForm => {
+                ("the latest handling form must be filled in first", "须先填写最新的处理单")
+            }
+            Self::EmptyForm => ("the handling form is filled in already", "该处理单已填写"),
+            Self::Escalation => ("the ticket was never escalated", "工单尚未升级"),
+            Self::Supervision => ("the ticket is not under supervision", "工单未在督办中"),
+            Self::NoSupervision => ("the ticket is under supervision already", "工单已在督办中"),
+            Self::OwedAnswer => ("headquarters has its answer already", "已答复督办，无待答复事项"),
         };
         Text::new(en, zh)
     }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     change::{Change, What},
     clock::ClockEffect,
+    handling::Handling,
     policy::Policy,
     refusal::Refusal,
     story::started,
@@ -98,6 +99,7 @@ pub fn register(
         clocks: Vec::new(),
         verdicts: Vec::new(),
         escalations: Vec::new(),
+        handling: Handling::default(),
         revision: 1,
         created_at: now,
         updated_at: now,
@@ -110,6 +112,8 @@ pub fn register(
             _ => None,
         })
         .collect();
+    // Reported by whoever looks at it next, at the latest the timers: the registration is one statement (T-15).
+    ticket.handling.report_at = policy.handling.criterion(&ticket).map(|_| now);
     let change =
         Change { actor: actor.clone(), at: now, effective_at: now, what: What::Registered, clocks };
     Ok(Registration { ticket, changes: vec![change] })

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     clock::ClockEntry,
     escalation::Escalation,
+    handling::Handling,
     verdict::Verdict,
     waiting::FollowUp,
     word::{Channel, Priority, ReceiverLevel, Severity, Subject, TicketKind, coded},
@@ -67,6 +68,8 @@ pub struct Ticket {
     pub verdicts: Vec<Verdict>,
     /// The handling forms, oldest first.
     pub escalations: Vec<Escalation>,
+    /// How it is handled (T-09 to T-13, T-15).
+    pub handling: Handling,
     /// Counts the changes, 1 at registration.
     pub revision: i64,
     /// When it was registered.
@@ -151,7 +154,7 @@ pub enum State {
         /// When.
         at: Timestamp,
     },
-    /// Closed with a verdict; the last of [`Ticket::verdicts`].
+    /// Closed with a verdict, the last of [`Ticket::verdicts`], or without one for [`Handling::close_reason`].
     Closed {
         /// What was done.
         solution: Solution,
@@ -322,7 +325,7 @@ impl Ticket {
     pub fn next_fire_at(&self) -> Option<Timestamp> {
         let follow_up = self.state.follow_up().and_then(FollowUp::next_alarm);
         let clocks = self.clocks.iter().filter_map(ClockEntry::next_fire_at);
-        clocks.chain(follow_up.map(|(at, _)| at)).min()
+        clocks.chain(follow_up.map(|(at, _)| at)).chain(self.handling.next_alarm()).min()
     }
 
     /// The promises of this cycle.
@@ -336,9 +339,13 @@ impl Ticket {
         self.clocks.iter().rfind(|clock| &*clock.rule == rule && clock.cycle == cycle)
     }
 
-    /// Whoever works on it, or else whoever took it.
+    /// Whoever has received it since, or works on it, or else whoever took it.
     #[must_use]
     pub fn answerable(&self) -> &Subject {
-        self.handler.as_ref().unwrap_or(&self.first_contact_owner)
+        self.handling
+            .receiver
+            .as_ref()
+            .or(self.handler.as_ref())
+            .unwrap_or(&self.first_contact_owner)
     }
 }

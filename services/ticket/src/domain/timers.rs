@@ -6,7 +6,9 @@ use super::{
     change::What,
     clock::{Alarm, ClockEffect, ClockEntry},
     escalation::{self, EscalationCause},
+    handling::Supervision,
     story::{Story, effect},
+    supervision,
     ticket::Ticket,
     violation,
     waiting::{FollowUp, FollowUpAlarm},
@@ -34,13 +36,16 @@ impl Until {
 /// Lets every alarm ring whose time has come, in order of time, each as of its own time. However
 /// late and however many at once, the outcome is the same as ringing each at its moment.
 pub(super) fn settle(story: &mut Story<'_>, until: Until) {
+    supervision::report(story);
     while let Some((at, ring)) = next(&story.ticket, until) {
         match ring {
             Ring::Clock(clock, Alarm::Warn) => warn(story, *clock, at),
             Ring::Clock(clock, Alarm::Breach) => breach(story, *clock, at),
             Ring::Clock(clock, Alarm::Step(place)) => step(story, *clock, place, at),
             Ring::FollowUp(alarm) => follow_up(story, alarm, at),
+            Ring::Answer => supervision::miss(story, at),
         }
+        supervision::report(story);
     }
 }
 
@@ -48,24 +53,23 @@ pub(super) fn settle(story: &mut Story<'_>, until: Until) {
 enum Ring {
     Clock(Box<ClockEntry>, Alarm),
     FollowUp(FollowUpAlarm),
+    /// Headquarters waits for its answer.
+    Answer,
 }
 
-/// The next alarm. At one instant, in the order of the ledger, and what waits last.
+/// The next alarm. At one instant, in the order of the ledger, then what waits, then headquarters.
 fn next(ticket: &Ticket, until: Until) -> Option<(Timestamp, Ring)> {
     let clocks = ticket.clocks.iter();
     let clock = clocks
         .filter_map(|clock| clock.next_alarm().map(|(at, alarm)| (at, clock, alarm)))
         .min_by_key(|(at, ..)| *at)
-        .filter(|(at, ..)| until.includes(*at));
+        .map(|(at, clock, alarm)| (at, Ring::Clock(Box::new(clock.clone()), alarm)));
     let waiting = ticket.state.follow_up().and_then(FollowUp::next_alarm);
-    let waiting = waiting.filter(|(at, _)| until.includes(*at));
-    match (clock, waiting) {
-        (Some((at, ..)), Some((sooner, alarm))) if sooner < at => {
-            Some((sooner, Ring::FollowUp(alarm)))
-        }
-        (Some((at, clock, alarm)), _) => Some((at, Ring::Clock(Box::new(clock.clone()), alarm))),
-        (None, waiting) => waiting.map(|(at, alarm)| (at, Ring::FollowUp(alarm))),
-    }
+    let waiting = waiting.map(|(at, alarm)| (at, Ring::FollowUp(alarm)));
+    let supervision = ticket.handling.supervision.as_ref();
+    let answer = supervision.and_then(Supervision::missing_from).map(|at| (at, Ring::Answer));
+    let rings = clock.into_iter().chain(waiting).chain(answer);
+    rings.min_by_key(|(at, _)| *at).filter(|(at, _)| until.includes(*at))
 }
 
 fn warn(story: &mut Story<'_>, clock: ClockEntry, at: Timestamp) {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
+    authority,
     clock::ClockEntry,
     policy::{Policy, ViolationRule},
     ticket::Ticket,
@@ -36,10 +37,14 @@ pub(super) fn for_breach(
     clock: &ClockEntry,
     due: Timestamp,
 ) -> Option<ProposedViolation> {
-    let code = policy.rule(&clock.rule)?.breach_violation.as_ref()?;
+    let own = policy.rule(&clock.rule)?.breach_violation.as_ref();
+    let asks = clock.kind == ClockKind::CallBack;
+    let code = own.or_else(|| authority::unasked(ticket, policy).filter(|_| asks))?;
     let ViolationRule { code, description, amount_cents, currency } =
         policy.violation(code)?.clone();
-    let staff = answerable(ticket, clock.kind).clone();
+    // Whoever had the customer on the line should have asked.
+    let reached = ticket.handling.reached_by.as_ref().filter(|_| asks);
+    let staff = reached.unwrap_or_else(|| answerable(ticket, clock.kind)).clone();
     let evidence = evidence(clock, due);
     Some(ProposedViolation { code, description, staff, evidence, amount_cents, currency, at: due })
 }

@@ -6,7 +6,7 @@ use kefu_journal::{PublicEvent, Recorded};
 use kefu_rpc::to_proto_timestamp;
 use prost::{DecodeError, Message as _, Name as _};
 
-use super::{clock, ticket as encode, violation};
+use super::{clock, handling, ticket as encode, violation};
 use crate::domain::{Change, Ticket, What};
 use crate::store::violation::RecordedViolation;
 
@@ -35,6 +35,7 @@ pub(crate) fn of(
         What::Closed(verdict) => PublicEvent::of(&pb::TicketClosed {
             ticket: summary,
             verdict: Some(encode::verdict(verdict)),
+            reason: String::new(),
         }),
         What::Reopened { verdict, .. } => PublicEvent::of(&pb::TicketReopened {
             ticket: summary,
@@ -81,6 +82,7 @@ pub(crate) fn of(
             ticket: summary,
             pause_reason: reason.to_string(),
         }),
+        What::Handling(what) => return handling::event(ticket, change, what, proposed),
         What::ClockBreached { rule, cycle, escalation, .. } => {
             PublicEvent::of(&pb::TicketClockBreached {
                 ticket: summary,
@@ -137,6 +139,20 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         TicketClockEscalated => ClockEscalated,
         TicketReminderDue => ReminderDue,
         TicketCloseProposed => CloseProposed,
+        TicketContactAttempted => ContactAttempted,
+        TicketTransferRequested => TransferRequested,
+        TicketTransferAccepted => TransferAccepted,
+        TicketTransferReturned => TransferReturned,
+        TicketTransferWithdrawn => TransferWithdrawn,
+        TicketHandlingFormCompleted => HandlingFormCompleted,
+        TicketExecutiveReviewDecided => ExecutiveReviewDecided,
+        TicketHandlingPlanChanged => HandlingPlanChanged,
+        TicketSupervised => Supervised,
+        TicketUrged => Urged,
+        TicketSupervisionAnswered => SupervisionAnswered,
+        TicketSupervisionAnswerMissed => SupervisionAnswerMissed,
+        TicketSupervisionEnded => SupervisionEnded,
+        TicketReportedToHeadquarters => ReportedToHeadquarters,
     };
     Ok(Some(pb::TicketEvent {
         id: event.event_id.to_string(),

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod event;
+pub mod handling;
 pub mod message;
 pub mod policy;
 pub mod report;

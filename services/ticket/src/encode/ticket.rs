@@ -4,7 +4,7 @@ use kefu_api::ticket::v1 as pb;
 use kefu_rpc::Etag;
 use uuid::Uuid;
 
-use super::{clock, number, optional_time, time};
+use super::{clock, handling, number, optional_time, time};
 use crate::domain::{
     Channel, Complainant, Escalation, EscalationCause, FollowUp, Priority, StateName, Ticket,
     TicketKind, Verdict, VerdictSource,
@@ -36,6 +36,7 @@ pub fn resource(ticket: &Ticket) -> pb::Ticket {
     };
     let details = ticket.details.clone();
     let solution = ticket.solution();
+    let handled = &ticket.handling;
     pb::Ticket {
         name: name(ticket.id),
         number: ticket.number.clone(),
@@ -71,6 +72,18 @@ pub fn resource(ticket: &Ticket) -> pb::Ticket {
         close_time: optional_time(ticket.closed_at()),
         etag: Etag::of_revision(ticket.revision).to_string(),
         follow_up: ticket.state.follow_up().map(follow_up),
+        transfer: handled
+            .transfer
+            .as_ref()
+            .map(|on_its_way| handling::pending(ticket.id, on_its_way)),
+        received_by_team: handled.team.clone().unwrap_or_default(),
+        receiver: handled.receiver.as_deref().unwrap_or_default().to_owned(),
+        supervision: handled
+            .supervision
+            .as_ref()
+            .map(|watched| handling::supervision(ticket.id, &ticket.org_unit, watched)),
+        report_time: optional_time(handled.reported_at),
+        close_reason: handled.close_reason.clone().unwrap_or_default(),
     }
 }
 
@@ -139,6 +152,7 @@ pub(crate) fn cause(cause: EscalationCause) -> pb::EscalationCause {
         EscalationCause::Verdict => pb::EscalationCause::Verdict,
         EscalationCause::Manager => pb::EscalationCause::Manager,
         EscalationCause::Step => pb::EscalationCause::Step,
+        EscalationCause::Authority => pb::EscalationCause::Authority,
     }
 }
 

@@ -1,7 +1,9 @@
 //! The wire: decode with all violations at once, one call of the app, encode.
 
+mod handling;
 mod message;
 mod policy;
+mod policy_handling;
 mod report;
 mod status;
 mod ticket;
@@ -12,6 +14,7 @@ mod work_order;
 
 use std::sync::Arc;
 
+use kefu_api::ticket::v1::handling_service_server::HandlingServiceServer;
 use kefu_api::ticket::v1::report_service_server::ReportServiceServer;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyServiceServer;
 use kefu_api::ticket::v1::ticket_service_server::TicketServiceServer;
@@ -34,6 +37,7 @@ impl Grpc {
         Routes::new(TicketServiceServer::new(grpc.clone()))
             .add_service(TicketPolicyServiceServer::new(grpc.clone()))
             .add_service(ReportServiceServer::new(grpc.clone()))
+            .add_service(HandlingServiceServer::new(grpc.clone()))
             .add_service(WorkOrderServiceServer::new(grpc))
     }
 }

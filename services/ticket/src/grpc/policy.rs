@@ -12,7 +12,7 @@ use kefu_rpc::{Fault, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
 
 use super::status::status;
-use super::{Grpc, values};
+use super::{Grpc, policy_handling, values};
 use crate::app::Call;
 use crate::domain::{
     ClockKind, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, IntakeHours, LevelDraft,
@@ -143,6 +143,7 @@ fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> boo
     let within =
         lists.iter().all(|(field, length)| violations.at_most(field, *length, MOST_ENTRIES));
     within
+        && policy_handling::within_limits(message, violations)
         && violations.at_most("forbidden_phrases", phrases, MAX_PHRASES)
         && violations.at_most("message_templates", templates, MAX_TEMPLATES)
         && message.clocks.iter().enumerate().all(|(index, clock)| {
@@ -226,6 +227,7 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
                 text: wording(found, "text", template.text.as_ref()),
             },
         ),
+        handling: policy_handling::draft(message, found),
     }
 }
 

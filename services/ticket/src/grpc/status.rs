@@ -65,11 +65,38 @@ fn refused(context: &RequestContext, refusal: Refusal) -> Status {
         Refusal::SeparationOfDuties { state, command, .. } => Failure::new(
             Code::PermissionDenied,
             Reason::SeparationOfDuties,
-            "whoever handled the ticket in this cycle may not enter its verdict",
+            "whoever handled the ticket in this cycle may not enter its verdict or close it without one",
         )
         .metadata("state", state.code().to_uppercase())
         .metadata("command", command)
         .into_status(),
+        Refusal::Authority { state, command, level, needed, missing } => {
+            let message = Refusal::Authority { state, command, level, needed, missing: Vec::new() };
+            let lack = format!(
+                "level {} may not resolve it: escalate it to level {}, which may",
+                level.number(),
+                needed.number()
+            );
+            let lack = Precondition::new("AUTHORITY", "ticket", lack);
+            Failure::new(Code::FailedPrecondition, Reason::IllegalState, message.to_string())
+                .metadata("state", state.code().to_uppercase())
+                .metadata("command", command)
+                .preconditions(missing.into_iter().map(precondition).chain([lack]))
+                .into_status()
+        }
+        Refusal::Attempts { state, command, more, next_from } => {
+            let message = Refusal::Attempts { state, command, more, next_from }.to_string();
+            let from = next_from.map(|at| format!("; the next counts from {at}"));
+            let from = from.unwrap_or_default();
+            let lack = format!(
+                "{more} more failed attempts to reach the customer must be on record{from}"
+            );
+            Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
+                .metadata("state", state.code().to_uppercase())
+                .metadata("command", command)
+                .preconditions([Precondition::new("CONTACT_ATTEMPTS", "ticket", lack)])
+                .into_status()
+        }
         Refusal::Fields(faults) => {
             let mut violations = context.violations();
             for fault in faults {

@@ -176,7 +176,11 @@ pub(crate) async fn due(
                  UNION ALL
                  (SELECT id, follow_up_at FROM ticket
                   WHERE follow_up_at <= $1 AND id <> ALL($2)
-                  ORDER BY follow_up_at LIMIT $3)) AS due
+                  ORDER BY follow_up_at LIMIT $3)
+                 UNION ALL
+                 (SELECT id, attend_at FROM ticket
+                  WHERE attend_at <= $1 AND id <> ALL($2)
+                  ORDER BY attend_at LIMIT $3)) AS due
            GROUP BY ticket_id
            ORDER BY 2, 1"#,
         now.to_sqlx() as _,
@@ -200,7 +204,10 @@ pub(crate) async fn next_due(
                 ORDER BY next_fire_at LIMIT 1),
                (SELECT follow_up_at FROM ticket
                 WHERE follow_up_at IS NOT NULL AND id <> ALL($1)
-                ORDER BY follow_up_at LIMIT 1)) AS "at: Timestamp""#,
+                ORDER BY follow_up_at LIMIT 1),
+               (SELECT attend_at FROM ticket
+                WHERE attend_at IS NOT NULL AND id <> ALL($1)
+                ORDER BY attend_at LIMIT 1)) AS "at: Timestamp""#,
         skip,
     )
     .fetch_one(pool)

@@ -18,13 +18,13 @@ WITH entry AS MATERIALIZED (
         $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::uuid[], $14::text[], $15::text[], $16::text[],
         $17::text[], $18::text[], $19::text[], $20::smallint[], $21::timestamptz[], $22::text[], $23::text[],
         $24::smallint[], $25::uuid[], $26::timestamptz[], $27::uuid[], $28::text[], $29::text[], $30::text[],
-        $31::text[], $32::bytea[])
+        $31::text[], $32::bytea[], $43::timestamptz[])
         WITH ORDINALITY AS entry (
         id, org_unit, year, policy_seq, customer_id, customer_stamp, caller, request_id,
         fingerprint, response, kind, channel, contact_id, complainant, subject, description,
         category, product, tags, severity, occurred_at, priority, customer_grade,
         receiver_level, policy_version_id, created_at, event_id, actor_org_unit, origin, traceparent,
-        after, event, place)
+        after, event, attend_at, place)
 ),
 ready AS (
     SELECT entry.caller, entry.request_id, entry.fingerprint, entry.response
@@ -70,10 +70,10 @@ ticketed AS (
     INSERT INTO ticket (
         id, number, revision, policy_version_id, org_unit, kind, channel, customer_id, contact_id, complainant, severity,
         occurred_at, subject, description, category, product, tags, customer_grade, priority, first_contact_owner,
-        receiver_level, cycle, cycle_started_at, state, created_at, updated_at)
+        receiver_level, cycle, cycle_started_at, state, created_at, updated_at, attend_at)
     SELECT id, number, 1, policy_version_id, org_unit, kind, channel, customer_id, contact_id, complainant, severity,
            occurred_at, subject, description, category, product, string_to_array(tags, E'\n'), customer_grade, priority, caller,
-           receiver_level, 1, created_at, 'registered', created_at, created_at
+           receiver_level, 1, created_at, 'registered', created_at, created_at, attend_at
     FROM numbered
 ),
 clocked AS (

@@ -109,6 +109,7 @@ pub(crate) async fn create(
         &column!(clocks, |(.., clock)| clock.next_fire_at().map(|at| at.to_sqlx())) as _,
         event_type,
         &column!(clocks, |(.., clock)| super::clock_note::steps_json(clock)) as _,
+        &column!(entries, |e| e.ticket.handling.next_alarm().map(|at| at.to_sqlx())) as _,
     )
     .fetch_all(pool)
     .await?;

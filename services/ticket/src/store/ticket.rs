@@ -9,6 +9,7 @@ use kefu_postgres::StoreError;
 use super::clock::{self, ClockRecord};
 use super::escalation::{self, EscalationRecord};
 use super::follow_up;
+use super::handling;
 use super::verdict::{self, VerdictRecord};
 use super::{column, known, read};
 use crate::domain::{
@@ -50,6 +51,7 @@ pub(crate) struct TicketRow {
     pub(crate) resume_to: Option<String>,
     pub(crate) resume_since: Option<Timestamp>,
     pub(crate) follow_up: Option<serde_json::Value>,
+    pub(crate) handling: Option<serde_json::Value>,
     pub(crate) solution: Option<String>,
     pub(crate) solved_by: Option<String>,
     pub(crate) solved_at: Option<Timestamp>,
@@ -63,6 +65,11 @@ pub(crate) struct TicketRow {
 }
 
 impl TicketRow {
+    /// The org unit to which it is on its way (T-11).
+    pub(crate) fn receiving_unit(&self) -> Option<&str> {
+        handling::receiving_unit(self.handling.as_ref())
+    }
+
     /// The ticket, judged by the policy version that it names.
     pub(crate) fn into_ticket(self, policy: &Policy) -> Result<Ticket, StoreError> {
         let solution = match (self.solution, self.solved_by, self.solved_at) {
@@ -148,6 +155,7 @@ impl TicketRow {
                 .into_iter()
                 .map(escalation::escalation)
                 .collect::<Result<_, _>>()?,
+            handling: handling::handling(self.handling)?,
             revision: self.revision,
             created_at: self.created_at.to_jiff(),
             updated_at: self.updated_at.to_jiff(),
@@ -205,16 +213,6 @@ pub(crate) async fn lock_free(
         ids
     );
     Ok(locked.fetch_all(conn).await?)
-}
-
-/// The org unit of a ticket.
-pub(crate) async fn org_unit(
-    conn: &mut PgConnection,
-    id: Uuid,
-) -> Result<Option<String>, StoreError> {
-    Ok(sqlx::query_scalar!("SELECT org_unit FROM ticket WHERE id = $1", id)
-        .fetch_optional(conn)
-        .await?)
 }
 
 /// The number of a ticket.

@@ -4,6 +4,7 @@
 mod breach;
 mod customer;
 mod errors;
+mod handling;
 mod intake;
 mod journal;
 mod ledger;
@@ -16,7 +17,9 @@ mod packs;
 mod policy;
 mod races;
 mod report;
+mod supervision;
 mod survey;
+mod transfer;
 mod watch;
 mod work_order;
 mod work_order_form;

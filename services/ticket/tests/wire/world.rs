@@ -7,6 +7,7 @@ use kefu_api::clock::v1::SetTimeRequest;
 use kefu_api::clock::v1::clock_service_client::ClockServiceClient;
 use kefu_api::customer::v1::{ContactChanged, CustomerChanged, OrgUnitChanged, StandingChanged};
 use kefu_api::ticket::v1 as pb;
+use kefu_api::ticket::v1::handling_service_client::HandlingServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
@@ -76,6 +77,7 @@ pub struct Desk {
     pub policies: TicketPolicyServiceClient<Signed>,
     pub reports: ReportServiceClient<Signed>,
     pub orders: WorkOrderServiceClient<Signed>,
+    pub handling: HandlingServiceClient<Signed>,
     pub clock: ClockServiceClient<Signed>,
 }
 
@@ -163,6 +165,7 @@ impl World {
             policies: TicketPolicyServiceClient::with_interceptor(transport.clone(), token.clone()),
             reports: ReportServiceClient::with_interceptor(transport.clone(), token.clone()),
             orders: WorkOrderServiceClient::with_interceptor(transport.clone(), token.clone()),
+            handling: HandlingServiceClient::with_interceptor(transport.clone(), token.clone()),
             clock: ClockServiceClient::with_interceptor(transport, token),
         }
     }

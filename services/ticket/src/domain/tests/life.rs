@@ -188,7 +188,8 @@ fn t12_severity_3_still_unsatisfactory_at_the_top_goes_to_the_executives() {
     desk.does("director", hours(5), pause());
     desk.does("director", hours(6), Command::Resume);
     assert_eq!(desk.state(), StateName::ExecutiveReview);
-    desk.does("director", hours(7), resolve());
+    assert_eq!(missing(desk.tries("director", hours(7), resolve())), [Missing::ExecutiveDecision]);
+    desk.does("director", hours(7), review(ExecutiveOutcome::Solution));
     desk.does("director", hours(8), feed_back());
     desk.does(QUALITY, hours(9), verdict(2));
     assert_eq!(desk.state(), StateName::Closed);

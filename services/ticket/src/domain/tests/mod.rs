@@ -1,6 +1,7 @@
 //! What the rules say, by example and as properties. This file has what the tests share.
 
 mod clocks;
+mod handling;
 mod ledger;
 mod life;
 mod message_template;
@@ -276,4 +277,8 @@ pub fn wrong_fields(refused: Result<Vec<Change>, Refusal>) -> Vec<String> {
         Err(Refusal::Fields(faults)) => faults.into_iter().map(|fault| fault.path).collect(),
         other => panic!("not refused for its fields: {other:?}"),
     }
+}
+
+pub fn review(outcome: ExecutiveOutcome) -> Command {
+    Command::Handle(HandlingCommand::DecideReview { decision: "全额退款".into(), outcome })
 }

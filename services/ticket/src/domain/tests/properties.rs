@@ -36,6 +36,23 @@ fn commands() -> impl Strategy<Value = Command> {
         }),
         1 => Just(Command::AddNote { note: "to be seen by nobody else".into() }),
         2 => Just(Command::FireTimers),
+        8 => handling_commands(),
+    ]
+}
+
+fn handling_commands() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        any::<bool>().prop_map(handling::attempt),
+        Just(handling::close()),
+        select(vec!["group/south", "group/north/riverside"]).prop_map(handling::send),
+        Just(handling::accept()),
+        Just(handling::give_back()),
+        Just(handling::withdraw()),
+        select(ExecutiveOutcome::ALL).prop_map(review),
+        (0..400_i64).prop_map(|hour| handling::plan(hours(hour))),
+        (0..400_i64).prop_map(|hour| handling::supervise(hours(hour))),
+        proptest::option::of(0..400_i64).prop_map(|hour| handling::urge(hour.map(hours))),
+        Just(handling::answer()),
     ]
 }
 
@@ -63,6 +80,8 @@ fn policies() -> impl Strategy<Value = Policy> {
             draft.clocks[1].on_reopen = None;
         }
         if reasons {
+            draft.handling.attempts = Some(AttemptDraft { failed: 1, ..handling::attempts() });
+            draft.handling.reporting = Some(handling::reporting());
             draft.pause_reasons.push(PauseReasonDraft {
                 code: "documents".into(),
                 title: Text::new("Documents", "资料"),
@@ -140,6 +159,21 @@ fn check_change(before: &Ticket, after: &Ticket, change: &Change) -> Result<(), 
     prop_assert_eq!(&after.first_contact_owner, &before.first_contact_owner);
     prop_assert!(after.updated_at >= before.updated_at && change.at >= before.updated_at);
     prop_assert!(change.effective_at <= change.at);
+    if let What::Handling(what) = &change.what {
+        let closes = matches!(**what, HandlingChange::ClosedUnreached { .. });
+        prop_assert!(closes || before.clocks == after.clocks, "no clock notices");
+        let moves = matches!(**what, HandlingChange::Accepted { .. });
+        prop_assert!(moves || before.org_unit == after.org_unit);
+    } else {
+        prop_assert_eq!(&before.org_unit, &after.org_unit);
+        let review = |ticket: &Ticket| ticket.state.name() == StateName::ExecutiveReview;
+        let leaves = review(before) && !review(after);
+        prop_assert!(!leaves || matches!(change.what, What::Paused { .. }), "undecided");
+    }
+    let (old, new) = (&before.handling, &after.handling);
+    prop_assert_eq!(&before.number, &after.number);
+    prop_assert_eq!(before.policy_version, after.policy_version);
+    prop_assert!(old.reported_at.is_none() || old.reported_at == new.reported_at);
     for (old, new) in before.clocks.iter().zip(&after.clocks) {
         prop_assert_eq!((&old.rule, old.cycle, old.round), (&new.rule, new.cycle, new.round));
         prop_assert!(new.announcements.starts_with(&old.announcements));
@@ -188,6 +222,23 @@ fn check_ticket(desk: &Desk, now: Timestamp) -> Result<(), TestCaseError> {
         prop_assert!(gapless);
     }
     prop_assert!(ticket.next_fire_at().is_none_or(|at| at > now), "nothing due is left");
+    if ticket.handling.transfer.is_some() {
+        let goes_on =
+            matches!(ticket.state, State::Open(_) | State::Waiting { .. } | State::Resolved(_));
+        prop_assert!(goes_on, "nothing ends on its way");
+    }
+    let unjudged =
+        ticket.state.name() == StateName::Closed && ticket.handling.close_reason.is_none();
+    prop_assert!(
+        !unjudged || ticket.verdicts.last().is_some_and(|last| last.cycle == ticket.cycle)
+    );
+    prop_assert_eq!(
+        policy.handling.criterion(ticket).is_some() && !ticket.state.is_final(),
+        policy.handling.criterion(ticket).is_some()
+            && !ticket.state.is_final()
+            && ticket.handling.reported_at.is_some(),
+        "what headquarters is to know, it knows"
+    );
     let judged: Vec<u32> = ticket.verdicts.iter().map(|verdict| verdict.cycle).collect();
     prop_assert!(judged.is_sorted_by(|a, b| a < b), "each cycle is judged once");
     Ok(())

@@ -400,6 +400,10 @@ proptest! {
             if let Ok(changes) = desk.tries(staff, minute(*number), command) {
                 desk.take(&changes);
             }
+            // The executives decide at once: no clock notices, and the review is another test's matter.
+            if desk.state() == StateName::ExecutiveReview {
+                desk.does("director", minute(*number), review(ExecutiveOutcome::Handle));
+            }
         }
         desk.fires(minute(end));
 

@@ -1,0 +1,569 @@
+//! How a ticket is handled between the first answer and the verdict: what is true of it now, and what can happen (T-10 to
+//! T-13, T-15). The texts that were put on record hang in tables of their own; here is only what decides.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use jiff::Timestamp;
+
+use super::{
+    ticket::{Open, State, Ticket},
+    violation::ProposedViolation,
+    word::{Actor, Channel, Subject, coded},
+};
+
+/// What is true of the handling of a ticket. Bounded, however long it is handled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Handling {
+    /// When it has to be looked at whether it goes to headquarters: set by the registration, until somebody has looked.
+    pub report_at: Option<Timestamp>,
+    /// When it was reported to headquarters by itself; at most once (T-15).
+    pub reported_at: Option<Timestamp>,
+    /// When it was tried in vain to ask for this cycle's verdict, oldest first; at most [`MOST_ATTEMPTS`] (T-13).
+    pub attempts: Vec<Timestamp>,
+    /// Whoever reached the customer in this cycle after the result was told, and has no verdict.
+    pub reached_by: Option<Subject>,
+    /// Why it was closed without a verdict (T-09).
+    pub close_reason: Option<String>,
+    /// While it waits for its receiver (T-11).
+    pub transfer: Option<Transfer>,
+    /// How many transfers there were.
+    pub transfers: u32,
+    /// The team that the last accepted transfer named.
+    pub team: Option<String>,
+    /// Whoever accepted it, until somebody handles it.
+    pub receiver: Option<Subject>,
+    /// The handling forms that are filled in, by their place from 1 (T-12).
+    pub forms: BTreeSet<u32>,
+    /// The present plan (T-10).
+    pub plan: Option<Plan>,
+    /// While headquarters watches it (T-15).
+    pub supervision: Option<Supervision>,
+    /// How many supervisions there were.
+    pub supervisions: u32,
+}
+
+/// More attempts of one cycle than this are not kept here: no policy asks for so many.
+pub const MOST_ATTEMPTS: usize = 64;
+
+/// A ticket on its way (T-11).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// Counts the transfers of the ticket from 1.
+    pub number: u32,
+    /// The org unit that answered for it before.
+    pub from: String,
+    /// The org unit that is to answer for it.
+    pub to: String,
+    /// The team that is to handle it.
+    pub team: Option<String>,
+    /// What the receiver has to know.
+    pub note: String,
+    /// Who sent it.
+    pub by: Subject,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A plan by what of it decides (T-10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Counts the plans of the ticket from 1.
+    pub version: u32,
+    /// How and when the customer agreed.
+    pub agreement: Option<Agreement>,
+    /// Of each item: when it was done.
+    pub done: Vec<Option<Timestamp>>,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanItem {
+    /// Who does it.
+    pub who: String,
+    /// What.
+    pub what: String,
+    /// By when.
+    pub due: Timestamp,
+}
+
+/// That the customer agreed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreement {
+    /// How.
+    pub how: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Headquarters watches (T-15).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Supervision {
+    /// Counts the supervisions of the ticket from 1.
+    pub number: u32,
+    /// What headquarters asks for.
+    pub instruction: String,
+    /// Who began it.
+    pub by: Subject,
+    /// Since when.
+    pub at: Timestamp,
+    /// By when the unit answers.
+    pub answer_by: Timestamp,
+    /// When it answered last.
+    pub answered_at: Option<Timestamp>,
+    /// When the present answer was due and did not come.
+    pub missed_at: Option<Timestamp>,
+    /// How often it was urged.
+    pub urgings: u32,
+}
+
+/// An attempt to reach the customer (T-09).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// How.
+    pub channel: Channel,
+    /// When.
+    pub at: Timestamp,
+    /// Whether the customer was reached.
+    pub reached: bool,
+    /// What came of it.
+    pub note: String,
+    /// Whether it is a documented failure to ask for the verdict.
+    pub counts: bool,
+}
+
+coded! {
+    /// How it goes on after an executive review (T-12).
+    ExecutiveOutcome {
+        /// It is handled again as decided.
+        Handle = "handle",
+        /// The decision is the solution.
+        Solution = "solution",
+    }
+}
+
+/// What can be asked of the handling of a ticket. Texts were checked for length by whoever decoded them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HandlingCommand {
+    /// Put an attempt to reach the customer on record.
+    RecordAttempt {
+        /// How.
+        channel: Channel,
+        /// When, if not now.
+        at: Option<Timestamp>,
+        /// Whether the customer was reached.
+        reached: bool,
+        /// What came of it.
+        note: String,
+    },
+    /// Close without a verdict.
+    Close {
+        /// Why.
+        reason: String,
+    },
+    /// Send to another team or org unit.
+    Transfer {
+        /// The org unit; none means the same.
+        to: Option<String>,
+        /// The team.
+        team: Option<String>,
+        /// What the receiver has to know.
+        note: String,
+    },
+    /// Accept what was sent.
+    AcceptTransfer {
+        /// What the customer is told; none takes the policy's wording.
+        message: Option<String>,
+    },
+    /// Give back what was sent.
+    ReturnTransfer {
+        /// Why.
+        reason: String,
+    },
+    /// Take back what was sent.
+    WithdrawTransfer {
+        /// Why.
+        reason: String,
+    },
+    /// Fill in a handling form.
+    CompleteForm {
+        /// Which, from 1; 0 means the latest.
+        form: u32,
+        /// The level's opinion.
+        opinion: String,
+        /// What it decided.
+        decision: String,
+    },
+    /// Put the executives' decision on record.
+    DecideReview {
+        /// The decision.
+        decision: String,
+        /// How it goes on.
+        outcome: ExecutiveOutcome,
+    },
+    /// Make the plan.
+    SetPlan {
+        /// What is to be done.
+        items: Vec<PlanItem>,
+        /// That the customer agreed: how, and when if not now.
+        agreement: Option<(String, Option<Timestamp>)>,
+    },
+    /// The customer agreed with the plan.
+    AgreePlan {
+        /// How.
+        how: String,
+        /// When, if not now.
+        at: Option<Timestamp>,
+    },
+    /// Mark an item as done.
+    CompleteItem {
+        /// Which, from 1.
+        item: u32,
+    },
+    /// Put a meeting on record.
+    RecordMeeting {
+        /// When it was held.
+        at: Timestamp,
+        /// Who took part.
+        participants: Vec<String>,
+        /// What was decided.
+        decisions: String,
+    },
+    /// Put a finding on record.
+    RecordFinding {
+        /// What was found.
+        finding: String,
+    },
+    /// Put it under supervision.
+    Supervise {
+        /// What is asked for.
+        instruction: String,
+        /// By when.
+        answer_by: Timestamp,
+    },
+    /// Urge.
+    Urge {
+        /// What.
+        text: String,
+        /// A new date for an answer.
+        answer_by: Option<Timestamp>,
+    },
+    /// Answer headquarters.
+    AnswerSupervision {
+        /// The answer.
+        answer: String,
+    },
+    /// End the supervision.
+    EndSupervision {
+        /// What headquarters concludes.
+        conclusion: String,
+    },
+}
+
+impl HandlingCommand {
+    /// The name of the method that asks for it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RecordAttempt { .. } => "RecordContactAttempt",
+            Self::Close { .. } => "CloseTicket",
+            Self::Transfer { .. } => "TransferTicket",
+            Self::AcceptTransfer { .. } => "AcceptTransfer",
+            Self::ReturnTransfer { .. } => "ReturnTransfer",
+            Self::WithdrawTransfer { .. } => "WithdrawTransfer",
+            Self::CompleteForm { .. } => "CompleteHandlingForm",
+            Self::DecideReview { .. } => "DecideExecutiveReview",
+            Self::SetPlan { .. } => "SetHandlingPlan",
+            Self::AgreePlan { .. } => "AgreeHandlingPlan",
+            Self::CompleteItem { .. } => "CompletePlanItem",
+            Self::RecordMeeting { .. } => "RecordMeeting",
+            Self::RecordFinding { .. } => "RecordFinding",
+            Self::Supervise { .. } => "SuperviseTicket",
+            Self::Urge { .. } => "UrgeTicket",
+            Self::AnswerSupervision { .. } => "AnswerSupervision",
+            Self::EndSupervision { .. } => "EndSupervision",
+        }
+    }
+}
+
+/// What happened to the handling of a ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HandlingChange {
+    /// Somebody tried to reach the customer.
+    Attempted(Attempt),
+    /// It was closed because the customer could not be reached.
+    ClosedUnreached {
+        /// Why.
+        reason: String,
+    },
+    /// It was sent.
+    Sent(Transfer),
+    /// The receiver has it.
+    Accepted {
+        /// What was accepted.
+        transfer: Transfer,
+        /// What the customer was told.
+        message: String,
+        /// The forbidden phrases that it was said in spite of (T-14).
+        overridden: Vec<Arc<str>>,
+    },
+    /// The receiver gave it back.
+    Returned {
+        /// What was given back.
+        transfer: Transfer,
+        /// Why.
+        reason: String,
+    },
+    /// The sender took it back.
+    Withdrawn {
+        /// What was taken back.
+        transfer: Transfer,
+        /// Why.
+        reason: String,
+    },
+    /// A handling form was filled in.
+    FormCompleted {
+        /// Which, from 1.
+        form: u32,
+        /// The level's opinion.
+        opinion: String,
+        /// What it decided.
+        decision: String,
+    },
+    /// The executives decided; the solution, where the decision is one, comes as a change of its own.
+    ExecutivesDecided {
+        /// The decision.
+        decision: String,
+        /// How it goes on.
+        outcome: ExecutiveOutcome,
+    },
+    /// The plan was made.
+    Planned {
+        /// Which version it is.
+        version: u32,
+        /// What is to be done.
+        items: Vec<PlanItem>,
+        /// That the customer agreed.
+        agreement: Option<Agreement>,
+    },
+    /// The customer agreed with the plan.
+    PlanAgreed(Agreement),
+    /// An item was done.
+    ItemDone {
+        /// Which, from 1.
+        item: u32,
+    },
+    /// There was a meeting.
+    Met {
+        /// When.
+        at: Timestamp,
+        /// Who took part.
+        participants: Vec<String>,
+        /// What was decided.
+        decisions: String,
+    },
+    /// Something was found.
+    Found {
+        /// What.
+        finding: String,
+    },
+    /// Headquarters watches.
+    Supervised(Supervision),
+    /// Headquarters urged.
+    Urged {
+        /// How often by now.
+        number: u32,
+        /// What.
+        text: String,
+        /// A new date for an answer.
+        answer_by: Option<Timestamp>,
+    },
+    /// The unit answered.
+    Answered {
+        /// The answer.
+        answer: String,
+    },
+    /// The unit did not answer by the date.
+    AnswerMissed {
+        /// The date.
+        due: Timestamp,
+        /// The violation that the policy proposes.
+        violation: Option<ProposedViolation>,
+    },
+    /// Headquarters watches no more.
+    SupervisionEnded {
+        /// What was supervised.
+        supervision: Supervision,
+        /// What headquarters concludes.
+        conclusion: String,
+    },
+    /// It met a criterion of the policy (T-15).
+    Reported {
+        /// Which, in English and Chinese.
+        criterion: String,
+        /// The supervision that begins with it.
+        supervision: Option<Supervision>,
+    },
+}
+
+impl HandlingChange {
+    /// What was done, as the journal names it.
+    #[must_use]
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::Attempted(_) => "RecordContactAttempt",
+            Self::ClosedUnreached { .. } => "CloseTicket",
+            Self::Sent(_) => "TransferTicket",
+            Self::Accepted { .. } => "AcceptTransfer",
+            Self::Returned { .. } => "ReturnTransfer",
+            Self::Withdrawn { .. } => "WithdrawTransfer",
+            Self::FormCompleted { .. } => "CompleteHandlingForm",
+            Self::ExecutivesDecided { .. } => "DecideExecutiveReview",
+            Self::Planned { .. } => "SetHandlingPlan",
+            Self::PlanAgreed(_) => "AgreeHandlingPlan",
+            Self::ItemDone { .. } => "CompletePlanItem",
+            Self::Met { .. } => "RecordMeeting",
+            Self::Found { .. } => "RecordFinding",
+            Self::Supervised(_) => "SuperviseTicket",
+            Self::Urged { .. } => "UrgeTicket",
+            Self::Answered { .. } => "AnswerSupervision",
+            Self::AnswerMissed { .. } => "MissSupervisionAnswer",
+            Self::SupervisionEnded { .. } => "EndSupervision",
+            Self::Reported { .. } => "ReportToHeadquarters",
+        }
+    }
+
+    /// The violation that it proposed.
+    #[must_use]
+    pub const fn violation(&self) -> Option<&ProposedViolation> {
+        match self {
+            Self::AnswerMissed { violation, .. } => violation.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl Handling {
+    /// When the timers have to look at it next.
+    #[must_use]
+    pub fn next_alarm(&self) -> Option<Timestamp> {
+        let answer = self.supervision.as_ref().and_then(Supervision::missing_from);
+        self.report_at.into_iter().chain(answer).min()
+    }
+
+    /// A new cycle asks for its own verdict.
+    pub(super) fn next_verdict(&mut self) {
+        self.attempts.clear();
+        self.reached_by = None;
+    }
+}
+
+impl Plan {
+    /// How many items are not done.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.done.iter().filter(|done| done.is_none()).count()
+    }
+}
+
+impl Supervision {
+    /// From when on the answer is missing, while that is not on record.
+    #[must_use]
+    pub fn missing_from(&self) -> Option<Timestamp> {
+        Some(self.answer_by).filter(|_| self.answered_at.is_none() && self.missed_at.is_none())
+    }
+}
+
+/// Takes a change. Total, like [`apply`](super::apply).
+pub(super) fn apply(
+    ticket: &mut Ticket,
+    change: &HandlingChange,
+    actor: &Actor,
+    effective_at: Timestamp,
+) {
+    let handling = &mut ticket.handling;
+    match change {
+        HandlingChange::Attempted(attempt) => {
+            let asked = matches!(ticket.state, State::ResultFedBack { .. });
+            if attempt.reached && asked {
+                handling.attempts.clear();
+                handling.reached_by = Some(actor.subject());
+            } else if attempt.counts && handling.attempts.len() < MOST_ATTEMPTS {
+                handling.attempts.push(attempt.at);
+                handling.attempts.sort_unstable();
+            }
+        }
+        HandlingChange::ClosedUnreached { reason } => {
+            handling.close_reason = Some(reason.clone());
+            if let Some(solution) = ticket.state.solution().cloned() {
+                ticket.state = State::Closed { solution, at: effective_at };
+            }
+        }
+        HandlingChange::Sent(transfer) => {
+            handling.transfers = transfer.number;
+            handling.transfer = Some(transfer.clone());
+        }
+        HandlingChange::Accepted { transfer, .. } => {
+            handling.transfer = None;
+            handling.team.clone_from(&transfer.team);
+            handling.receiver = Some(actor.subject());
+            ticket.org_unit.clone_from(&transfer.to);
+        }
+        HandlingChange::Returned { .. } | HandlingChange::Withdrawn { .. } => {
+            handling.transfer = None;
+        }
+        HandlingChange::FormCompleted { form, .. } => _ = handling.forms.insert(*form),
+        HandlingChange::ExecutivesDecided { .. } => {
+            ticket.state = State::Open(Open::InProgress { since: effective_at });
+        }
+        HandlingChange::Planned { version, items, agreement } => {
+            let (version, agreement) = (*version, agreement.clone());
+            handling.plan = Some(Plan { version, agreement, done: vec![None; items.len()] });
+        }
+        HandlingChange::PlanAgreed(agreement) => {
+            if let Some(plan) = &mut handling.plan {
+                plan.agreement = Some(agreement.clone());
+            }
+        }
+        HandlingChange::ItemDone { item } => {
+            let place = usize::try_from(*item).unwrap_or_default().wrapping_sub(1);
+            let plan = handling.plan.as_mut();
+            if let Some(done) = plan.and_then(|plan| plan.done.get_mut(place)) {
+                *done = done.or(Some(effective_at));
+            }
+        }
+        HandlingChange::Met { .. } | HandlingChange::Found { .. } => {}
+        HandlingChange::Supervised(supervision) => begin(handling, supervision),
+        HandlingChange::Urged { number, answer_by, .. } => {
+            if let Some(supervision) = &mut handling.supervision {
+                supervision.urgings = *number;
+                if let Some(answer_by) = answer_by {
+                    supervision.answer_by = *answer_by;
+                    (supervision.answered_at, supervision.missed_at) = (None, None);
+                }
+            }
+        }
+        HandlingChange::Answered { .. } => {
+            if let Some(supervision) = &mut handling.supervision {
+                supervision.answered_at = Some(effective_at);
+            }
+        }
+        HandlingChange::AnswerMissed { due, .. } => {
+            if let Some(supervision) = &mut handling.supervision {
+                supervision.missed_at = Some(*due);
+            }
+        }
+        HandlingChange::SupervisionEnded { .. } => handling.supervision = None,
+        HandlingChange::Reported { supervision, .. } => {
+            handling.report_at = None;
+            handling.reported_at = Some(effective_at);
+            if let Some(supervision) = supervision {
+                begin(handling, supervision);
+            }
+        }
+    }
+}
+
+fn begin(handling: &mut Handling, supervision: &Supervision) {
+    handling.supervisions = supervision.number;
+    handling.supervision = Some(supervision.clone());
+}

@@ -1,0 +1,358 @@
+//! What a policy says about the handling of tickets (T-09 to T-13, T-15), checked.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use kefu_calendar::{Calendar, Target};
+
+use super::{
+    phrase::ForbiddenPhrases,
+    policy::ViolationRule,
+    policy_check::{DAY, Faults, target},
+    policy_draft::ForbiddenPhraseDraft,
+    ticket::{Details, Ticket},
+    word::{ReceiverLevel, Severity, Text},
+};
+
+const MAX_ATTEMPTS: i32 = 20;
+const MAX_DAYS: u32 = 30;
+const MAX_ENTRIES: usize = 50;
+const MAX_KEYWORDS: usize = 200;
+const MAX_CATEGORY: usize = 200;
+const NO_SEVERITY: &str = "must be 1, 2 or 3";
+const NO_VIOLATION: &str = "is not in the table `violations`";
+
+/// As it is written down, with nothing checked yet. Paths of faults are made of the field names of the API message.
+#[derive(Clone, Debug, Default)]
+pub struct HandlingDraft {
+    /// `contact_attempts`.
+    pub attempts: Option<AttemptDraft>,
+    /// `handling_plan`: severities, agreement.
+    pub plan: Option<(Vec<i32>, bool)>,
+    /// `authorities`: level, severities, categories.
+    pub authorities: Vec<(i32, Vec<i32>, Vec<String>)>,
+    /// `handling_form_required`.
+    pub form_required: bool,
+    /// `supervision.missed_answer_violation`; empty means none.
+    pub missed_answer_violation: String,
+    /// `headquarters_reporting`.
+    pub reporting: Option<ReportingDraft>,
+}
+
+/// When a ticket may be closed without a verdict.
+#[derive(Clone, Debug, Default)]
+pub struct AttemptDraft {
+    /// `failed_attempts`.
+    pub failed: i32,
+    /// `min_interval`.
+    pub min_interval: Duration,
+    /// `distinct_days`.
+    pub distinct_days: bool,
+    /// `unasked_violation`; empty means none.
+    pub unasked_violation: String,
+}
+
+/// What is reported to headquarters.
+#[derive(Clone, Debug, Default)]
+pub struct ReportingDraft {
+    /// `criteria`.
+    pub criteria: Vec<CriterionDraft>,
+    /// `supervise_within`.
+    pub supervise_within: Option<Target>,
+}
+
+/// What makes a ticket a matter for headquarters.
+#[derive(Clone, Debug, Default)]
+pub struct CriterionDraft {
+    /// `title`.
+    pub title: Text,
+    /// `severities`.
+    pub severities: Vec<i32>,
+    /// `categories`.
+    pub categories: Vec<String>,
+    /// `keywords`.
+    pub keywords: Vec<String>,
+    /// `min_level`; 0 means whichever.
+    pub min_level: i32,
+}
+
+/// The rules of a policy about handling.
+#[derive(Clone, Debug, Default)]
+pub struct HandlingRules {
+    /// When a ticket may be closed without a verdict; none means never.
+    pub attempts: Option<AttemptRule>,
+    /// When a plan is needed; none means never.
+    pub plan: Option<PlanRule>,
+    /// What a level may resolve; a level that is not named may resolve everything.
+    pub authorities: BTreeMap<ReceiverLevel, Vec<Authority>>,
+    /// Whether the latest handling form must be filled in before a resolution.
+    pub form_required: bool,
+    /// Code of the violation that a missed answer proposes.
+    pub missed_answer_violation: Option<String>,
+    /// What is reported to headquarters; empty means nothing.
+    pub criteria: Vec<Criterion>,
+    /// How soon the unit answers for a reported ticket; none means that it is only reported.
+    pub supervise_within: Option<Target>,
+}
+
+/// When a ticket may be closed without a verdict (T-09).
+#[derive(Clone, Debug)]
+pub struct AttemptRule {
+    /// So many failed attempts.
+    pub failed: u32,
+    /// Each so long after the one before.
+    pub min_interval: Duration,
+    /// Each on another day.
+    pub distinct_days: bool,
+    /// Code of the violation that an unasked verdict proposes.
+    pub unasked_violation: Option<String>,
+}
+
+/// When a plan is needed before a resolution (T-10).
+#[derive(Clone, Debug)]
+pub struct PlanRule {
+    severities: BTreeSet<Severity>,
+    /// Whether the customer must have agreed.
+    pub agreement: bool,
+}
+
+/// What a level may resolve (T-12).
+#[derive(Clone, Debug)]
+pub struct Authority {
+    severities: BTreeSet<Severity>,
+    categories: Vec<String>,
+}
+
+/// What makes a ticket a matter for headquarters (T-15).
+#[derive(Clone, Debug)]
+pub struct Criterion {
+    title: Text,
+    severities: BTreeSet<Severity>,
+    categories: Vec<String>,
+    keywords: Option<ForbiddenPhrases>,
+    min_level: Option<ReceiverLevel>,
+}
+
+impl PlanRule {
+    /// Whether such a ticket needs one.
+    #[must_use]
+    pub fn covers(&self, severity: Severity) -> bool {
+        self.severities.is_empty() || self.severities.contains(&severity)
+    }
+}
+
+impl HandlingRules {
+    /// Whether a level may resolve such a ticket.
+    #[must_use]
+    pub fn may_resolve(&self, level: ReceiverLevel, ticket: &Ticket) -> bool {
+        let covers = |authority: &Authority| {
+            (authority.severities.is_empty() || authority.severities.contains(&ticket.severity))
+                && within(&authority.categories, &ticket.details.category)
+        };
+        self.authorities.get(&level).is_none_or(|entries| entries.iter().any(covers))
+    }
+
+    /// The first criterion that a ticket meets, by its name in English and Chinese.
+    #[must_use]
+    pub fn criterion(&self, ticket: &Ticket) -> Option<String> {
+        let met = |criterion: &&Criterion| {
+            (criterion.severities.is_empty() || criterion.severities.contains(&ticket.severity))
+                && within(&criterion.categories, &ticket.details.category)
+                && criterion.min_level.is_none_or(|level| ticket.receiver_level >= level)
+                && criterion.keywords.as_ref().is_none_or(|words| mentions(words, &ticket.details))
+        };
+        self.criteria.iter().find(met).map(|criterion| both(&criterion.title))
+    }
+}
+
+fn both(Text { en, zh }: &Text) -> String {
+    match (&**en, &**zh) {
+        ("", only) | (only, "") => only.to_owned(),
+        (en, zh) => format!("{en} / {zh}"),
+    }
+}
+
+fn mentions(words: &ForbiddenPhrases, details: &Details) -> bool {
+    [&details.subject, &details.description].iter().any(|text| !words.found_in(text).is_empty())
+}
+
+/// At or below one of the categories; none means all.
+fn within(categories: &[String], category: &str) -> bool {
+    let at = |top: &String| {
+        category
+            .strip_prefix(top.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    categories.is_empty() || categories.iter().any(at)
+}
+
+pub(super) fn check(
+    draft: HandlingDraft,
+    calendar: Option<&Calendar>,
+    violations: &BTreeMap<String, ViolationRule>,
+    levels: usize,
+    faults: &mut Faults,
+) -> HandlingRules {
+    let violation = |code: String, path: &str, faults: &mut Faults| {
+        let code = Some(code).filter(|code| !code.is_empty());
+        if code.as_ref().is_some_and(|code| !violations.contains_key(code)) {
+            faults.add(path, NO_VIOLATION);
+        }
+        code
+    };
+    let attempts = draft.attempts.map(|draft| {
+        if !(1..=MAX_ATTEMPTS).contains(&draft.failed) {
+            faults.add("contact_attempts.failed_attempts", "must be 1 to 20");
+        }
+        if draft.min_interval > DAY * MAX_DAYS {
+            faults.add("contact_attempts.min_interval", "must be up to 30 days");
+        }
+        let path = "contact_attempts.unasked_violation";
+        AttemptRule {
+            failed: u32::try_from(draft.failed).unwrap_or(1),
+            min_interval: draft.min_interval,
+            distinct_days: draft.distinct_days,
+            unasked_violation: violation(draft.unasked_violation, path, faults),
+        }
+    });
+    let path = "supervision.missed_answer_violation";
+    let missed_answer_violation = violation(draft.missed_answer_violation, path, faults);
+    let plan = draft.plan.map(|(numbers, agreement)| PlanRule {
+        severities: severities(&numbers, "handling_plan", faults),
+        agreement,
+    });
+    let authorities = authorities(draft.authorities, levels, faults);
+    let reporting = draft.reporting.map(|draft| reporting(draft, calendar, levels, faults));
+    let (criteria, supervise_within) = reporting.unwrap_or_default();
+    HandlingRules {
+        attempts,
+        plan,
+        authorities,
+        form_required: draft.form_required,
+        missed_answer_violation,
+        criteria,
+        supervise_within,
+    }
+}
+
+fn severities(numbers: &[i32], path: &str, faults: &mut Faults) -> BTreeSet<Severity> {
+    let mut set = BTreeSet::new();
+    for (index, number) in numbers.iter().enumerate() {
+        match Severity::from_number(*number) {
+            None => faults.add(format_args!("{path}.severities[{index}]"), NO_SEVERITY),
+            Some(severity) if !set.insert(severity) => {
+                faults.add(format_args!("{path}.severities[{index}]"), "is given twice");
+            }
+            Some(_) => {}
+        }
+    }
+    set
+}
+
+fn categories(categories: Vec<String>, path: &str, faults: &mut Faults) -> Vec<String> {
+    faults.at_most(categories.len(), MAX_ENTRIES, &format!("{path}.categories"));
+    for (index, category) in categories.iter().enumerate() {
+        let length = category.chars().count();
+        let sound = (1..=MAX_CATEGORY).contains(&length)
+            && category.split('/').all(|part| !part.trim().is_empty());
+        if !sound {
+            let description = "must be a category of 1 to 200 characters, without an empty part";
+            faults.add(format_args!("{path}.categories[{index}]"), description);
+        }
+    }
+    categories
+}
+
+fn authorities(
+    drafts: Vec<(i32, Vec<i32>, Vec<String>)>,
+    levels: usize,
+    faults: &mut Faults,
+) -> BTreeMap<ReceiverLevel, Vec<Authority>> {
+    faults.at_most(drafts.len(), MAX_ENTRIES, "authorities");
+    let mut authorities: BTreeMap<_, Vec<Authority>> = BTreeMap::new();
+    for (index, (number, numbers, names)) in drafts.into_iter().enumerate() {
+        let path = format!("authorities[{index}]");
+        let severities = severities(&numbers, &path, faults);
+        let categories = categories(names, &path, faults);
+        let below = usize::try_from(number).is_ok_and(|number| number < levels);
+        match ReceiverLevel::from_number(number).filter(|_| below) {
+            Some(level) => {
+                authorities.entry(level).or_default().push(Authority { severities, categories });
+            }
+            // Else some tickets could be resolved by nobody.
+            None => faults.add(
+                format_args!("{path}.level"),
+                "must be a level of `levels` below the top, which may resolve everything",
+            ),
+        }
+    }
+    authorities
+}
+
+fn reporting(
+    draft: ReportingDraft,
+    calendar: Option<&Calendar>,
+    levels: usize,
+    faults: &mut Faults,
+) -> (Vec<Criterion>, Option<Target>) {
+    const PATH: &str = "headquarters_reporting";
+    if draft.criteria.is_empty() {
+        faults.add(format_args!("{PATH}.criteria"), "must have at least one entry");
+    }
+    faults.at_most(draft.criteria.len(), MAX_ENTRIES, "headquarters_reporting.criteria");
+    let within = draft.supervise_within.and_then(|time| {
+        target(Some(time), calendar, "headquarters_reporting.supervise_within", faults)
+    });
+    let criteria = draft.criteria.into_iter().enumerate();
+    let criteria = criteria.map(|(index, draft)| {
+        criterion(draft, &format!("{PATH}.criteria[{index}]"), levels, faults)
+    });
+    (criteria.collect(), within)
+}
+
+fn criterion(draft: CriterionDraft, path: &str, levels: usize, faults: &mut Faults) -> Criterion {
+    let none = draft.severities.is_empty() && draft.categories.is_empty();
+    if none && draft.keywords.is_empty() && draft.min_level == 0 {
+        faults.add(path, "must set at least one of severities, categories, keywords, min_level");
+    }
+    if draft.title == Text::default() {
+        faults.add(format_args!("{path}.title"), "must have a text in English or Chinese");
+    }
+    let known = draft.min_level == 0
+        || usize::try_from(draft.min_level).is_ok_and(|level| (1..=levels).contains(&level));
+    if !known {
+        faults.add(format_args!("{path}.min_level"), "is not a level of `levels`");
+    }
+    Criterion {
+        title: draft.title,
+        severities: severities(&draft.severities, path, faults),
+        categories: categories(draft.categories, path, faults),
+        keywords: keywords(draft.keywords, path, faults),
+        min_level: ReceiverLevel::from_number(draft.min_level),
+    }
+}
+
+/// Found in a text as forbidden phrases are: whatever its width, letter case and characters.
+fn keywords(words: Vec<String>, path: &str, faults: &mut Faults) -> Option<ForbiddenPhrases> {
+    if words.is_empty() {
+        return None;
+    }
+    faults.at_most(words.len(), MAX_KEYWORDS, &format!("{path}.keywords"));
+    let draft = |phrase: String| {
+        let suggestion = Text::new(phrase.clone(), phrase.clone());
+        ForbiddenPhraseDraft { phrase, suggestion }
+    };
+    match ForbiddenPhrases::check(words.into_iter().map(draft).collect()) {
+        Ok(words) => Some(words),
+        Err(found) => {
+            for fault in found {
+                let at = fault.path.trim_end_matches(".phrase").trim_end_matches(".suggestion");
+                let description = fault.description.replace("forbidden_phrases", "keywords");
+                faults.add(format_args!("{path}.keywords{at}"), description);
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Supervision by headquarters (督办), and what is reported to it by itself (T-15).
+
+use jiff::Timestamp;
+
+use super::{
+    change::What,
+    decide::{allow, refuse, text_faults},
+    handling::{HandlingChange, HandlingCommand, Supervision},
+    handling_decide::MOST,
+    policy::ViolationRule,
+    refusal::{Missing, Refusal},
+    story::Story,
+    timers::{Until, settle},
+    violation::ProposedViolation,
+    word::{Actor, Fault, Text},
+};
+
+/// Supervision goes on after the ticket has ended, until headquarters ends it.
+pub(super) fn decide(
+    story: &mut Story<'_>,
+    name: &'static str,
+    command: HandlingCommand,
+) -> Result<(), Refusal> {
+    match command {
+        HandlingCommand::Supervise { instruction, answer_by } => {
+            supervise(story, name, instruction, answer_by)
+        }
+        HandlingCommand::Urge { text, answer_by } => urge(story, name, text, answer_by),
+        HandlingCommand::AnswerSupervision { answer } => {
+            // What is answered at the date is in time; and the policy may have asked just before.
+            settle(story, Until::Before(story.now));
+            let supervision = present(story, name)?;
+            let answered = supervision.answered_at.is_some();
+            allow(story, name, if answered { &[Missing::OwedAnswer] } else { &[] })?;
+            refuse(text_faults("answer", &answer))?;
+            record(story, HandlingChange::Answered { answer });
+            Ok(())
+        }
+        HandlingCommand::EndSupervision { conclusion } => {
+            settle(story, Until::At(story.now));
+            refuse(text_faults("conclusion", &conclusion))?;
+            let supervision = present(story, name)?;
+            record(story, HandlingChange::SupervisionEnded { supervision, conclusion });
+            Ok(())
+        }
+        // Decided by its own module.
+        _ => Ok(()),
+    }
+}
+
+fn record(story: &mut Story<'_>, change: HandlingChange) {
+    story.record(What::Handling(Box::new(change)), Vec::new());
+}
+
+fn present(story: &Story<'_>, command: &'static str) -> Result<Supervision, Refusal> {
+    let supervision = story.ticket.handling.supervision.clone();
+    supervision.ok_or(Refusal::IllegalState {
+        state: story.ticket.state.name(),
+        command,
+        missing: vec![Missing::Supervision],
+    })
+}
+
+fn supervise(
+    story: &mut Story<'_>,
+    command: &'static str,
+    instruction: String,
+    answer_by: Timestamp,
+) -> Result<(), Refusal> {
+    let ended = story.ticket.state.is_final();
+    allow(story, command, if ended { &[Missing::NotEnded] } else { &[] })?;
+    // The policy may have begun one just before.
+    settle(story, Until::At(story.now));
+    let watched = story.ticket.handling.supervision.is_some();
+    allow(story, command, if watched { &[Missing::NoSupervision] } else { &[] })?;
+    let mut faults = text_faults("instruction", &instruction);
+    future(story, answer_by, &mut faults);
+    if story.ticket.handling.supervisions >= MOST {
+        faults.push(Fault::new("name", format!("was supervised {MOST} times already")));
+    }
+    refuse(faults)?;
+    let by = story.actor.clone();
+    let supervision = begun(story, &by, story.now, instruction, answer_by);
+    record(story, HandlingChange::Supervised(supervision));
+    Ok(())
+}
+
+fn future(story: &Story<'_>, at: Timestamp, faults: &mut Vec<Fault>) {
+    let now = story.now;
+    if at <= now {
+        let description = format!("must be after {now}, which is now");
+        faults.push(Fault::new("answer_due_time", description));
+    }
+}
+
+fn begun(
+    story: &Story<'_>,
+    by: &Actor,
+    at: Timestamp,
+    instruction: String,
+    answer_by: Timestamp,
+) -> Supervision {
+    Supervision {
+        number: story.ticket.handling.supervisions + 1,
+        instruction,
+        by: by.subject(),
+        at,
+        answer_by,
+        answered_at: None,
+        missed_at: None,
+        urgings: 0,
+    }
+}
+
+fn urge(
+    story: &mut Story<'_>,
+    command: &'static str,
+    text: String,
+    answer_by: Option<Timestamp>,
+) -> Result<(), Refusal> {
+    settle(story, Until::At(story.now));
+    let supervision = present(story, command)?;
+    let mut faults = text_faults("text", &text);
+    if let Some(at) = answer_by {
+        future(story, at, &mut faults);
+    }
+    if supervision.urgings >= MOST {
+        faults.push(Fault::new("name", format!("was urged {MOST} times already")));
+    }
+    refuse(faults)?;
+    let number = supervision.urgings + 1;
+    record(story, HandlingChange::Urged { number, text, answer_by });
+    Ok(())
+}
+
+/// The answer did not come: on record once, as of its date, with the violation that the policy proposes.
+pub(super) fn miss(story: &mut Story<'_>, due: Timestamp) {
+    let code = story.policy.handling.missed_answer_violation.as_ref();
+    let rule = code.and_then(|code| story.policy.violation(code)).cloned();
+    let supervision = story.ticket.handling.supervision.as_ref();
+    let violation = rule.zip(supervision).map(|(rule, supervision)| {
+        let ViolationRule { code, description, amount_cents, currency } = rule;
+        let evidence = evidence(supervision, due);
+        let staff = story.ticket.answerable().clone();
+        ProposedViolation { code, description, staff, evidence, amount_cents, currency, at: due }
+    });
+    let change = HandlingChange::AnswerMissed { due, violation };
+    story.record_as(Actor::TIMERS, due, What::Handling(Box::new(change)), Vec::new());
+}
+
+fn evidence(supervision: &Supervision, due: Timestamp) -> String {
+    let Supervision { number, by, at, urgings, .. } = supervision;
+    format!(
+        "Supervision {number} by {by} since {at}, urged {urgings} times: no answer by {due}. / \
+         第 {number} 次督办（{by}，自 {at} 起，已催办 {urgings} 次）：至 {due} 未答复。"
+    )
+}
+
+/// Reports the ticket to headquarters if it meets a criterion and was not reported before. What made it meet the criterion
+/// was the last change, and that is as of when it is reported.
+pub(super) fn report(story: &mut Story<'_>) {
+    let Story { ticket, policy, .. } = &*story;
+    if ticket.handling.reported_at.is_some() || ticket.state.is_final() {
+        return;
+    }
+    let Some(criterion) = policy.handling.criterion(ticket) else { return };
+    let at = story.changes.last().map_or(ticket.created_at, |change| change.effective_at);
+    let watched = ticket.handling.supervision.is_some();
+    let within = policy.handling.supervise_within.filter(|_| !watched);
+    // A calendar that does not reach so far supervises nothing, and the report goes out all the same.
+    let answer_by = within.and_then(|within| policy.calendar().due_at(at, within).ok());
+    let supervision = answer_by.map(|answer_by| {
+        let Text { en, zh } = instruction(&criterion);
+        begun(story, &Actor::TIMERS, at, format!("{en} / {zh}"), answer_by)
+    });
+    let change = HandlingChange::Reported { criterion, supervision };
+    story.record_as(Actor::TIMERS, at, What::Handling(Box::new(change)), Vec::new());
+}
+
+fn instruction(criterion: &str) -> Text {
+    Text::new(
+        format!("Reported by the policy ({criterion}): say what is being done."),
+        format!("按制度自动上报（{criterion}），请答复处理情况。"),
+    )
+}
