@@ -10,6 +10,7 @@ use crate::domain::{Actor, Change, Complainant, Details, MessagePurpose, Ticket,
 use crate::encode::event;
 use crate::store;
 use crate::store::message::Message;
+use crate::store::routing::NewStep;
 use crate::store::violation::RecordedViolation;
 
 /// Applies `changes` to a ticket that this transaction has locked and writes down all that comes of it. `by` stands for
@@ -56,6 +57,10 @@ pub(crate) async fn record(
     if before.severity != now.severity {
         store::follow_up::save_severity(conn, &now).await?;
     }
+    if (before.team, &before.owner, before.distribution) != (now.team, &now.owner, now.distribution)
+    {
+        store::routing::save(conn, &now).await?;
+    }
     save_clocks(conn, &before, &now, customer).await?;
     for step in &steps {
         save_step(conn, ids, step, customer).await?;
@@ -63,6 +68,10 @@ pub(crate) async fn record(
     let entries: Vec<Entry<'_>> =
         steps.iter().map(|step| step.entry(ids, by, &timers, customer)).collect();
     kefu_journal::append(conn, &entries).await?;
+    // Last of all, so that others who have to do with the same people wait as short as can be.
+    if before.burden() != now.burden() {
+        store::routing::shift_load(conn, before.burden(), now.burden()).await?;
+    }
     Ok(now)
 }
 
@@ -96,6 +105,7 @@ impl Step<'_> {
             What::Updated(_) => {
                 Some(event::updated(later, different(&earlier.details, &later.details)))
             }
+            What::Assigned(assignment) => Some(event::assigned(later, assignment.cause, earlier)),
             _ => event::of(later, change, violation.as_ref()),
         };
         Entry {
@@ -161,6 +171,10 @@ async fn save_step(
     if let Some(escalation) = change.escalation() {
         let position = earlier.escalations.len();
         store::escalation::insert(conn, later.id, customer, position, escalation).await?;
+    }
+    if let What::Assigned(assignment) = &change.what {
+        let step = NewStep::of(later, customer, change, assignment);
+        store::routing::add_step(conn, &step).await?;
     }
     if let Some(violation) = violation {
         store::violation::insert(conn, customer, violation).await?;

@@ -5,13 +5,16 @@
 mod audit;
 pub(crate) mod change;
 pub mod customer;
+pub mod duty;
 pub mod error;
 pub mod intake;
 pub mod message;
 pub mod policy;
 pub mod registration;
 pub mod report;
+pub mod routing;
 pub mod survey;
+pub mod team;
 pub mod ticket;
 pub mod timer;
 pub mod violation;

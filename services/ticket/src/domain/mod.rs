@@ -21,10 +21,14 @@
 //!   reply that it owes and does not get is missed once, as of when it was due (T-16).
 //! * Nothing that the policy forbids is said to the customer unless a supervisor overrides it, and then that is on record;
 //!   what is noted internally changes nothing else (T-14).
+//! * Who owns an open ticket has it counted to his load, and nobody else does; criteria and rules raise severity and
+//!   priority and never lower them (T-03).
 //! * The ticket is judged by the policy version that was in force when it was registered.
 
 mod announce;
 mod assess;
+mod assign;
+mod category;
 mod change;
 mod clock;
 mod clock_note;
@@ -32,6 +36,7 @@ mod command;
 mod decide;
 mod escalation;
 mod explain;
+mod keyword;
 mod message_template;
 mod phrase;
 mod policy;
@@ -40,6 +45,9 @@ mod policy_check_clock;
 mod policy_draft;
 mod refusal;
 mod register;
+mod routing;
+mod routing_check;
+mod routing_draft;
 mod story;
 mod ticket;
 mod timers;
@@ -53,9 +61,16 @@ mod work_order_decide;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::{message_template::MAX_TEMPLATES, phrase::MAX_PHRASES};
+pub(crate) use self::{
+    category::MAX_CATEGORIES,
+    message_template::MAX_TEMPLATES,
+    phrase::MAX_PHRASES,
+    routing_check::{MAX_RULES, MAX_STAFF, MAX_VALUES, is_currency},
+};
 
 pub use self::{
+    assign::Assignment,
+    category::CategoryTree,
     change::{Change, What, apply},
     clock::{Alarm, ClockChange, ClockEffect, ClockEntry, ClockState, Fulfilment},
     clock_note::{Announcement, Revision, Step, StepRule, StepTime},
@@ -73,6 +88,11 @@ pub use self::{
     },
     refusal::{Missing, Refusal},
     register::{Identity, Intake, Registration, register},
+    routing::{Amount, AssignCause, Candidate, Distribution, Look, Routed, Routing, rank},
+    routing_draft::{
+        CategoryDraft, ComplainantTypeDraft, ConditionsDraft, CriterionDraft, RoutingDraft,
+        RuleDraft,
+    },
     ticket::{Complainant, Details, Open, Solution, State, StateName, Ticket},
     verdict::{Verdict, VerdictSource},
     violation::ProposedViolation,

@@ -10,6 +10,7 @@ use kefu_calendar::{Calendar, Target};
 use super::clock_note::StepRule;
 use super::message_template::MessageTemplate;
 use super::phrase::ForbiddenPhrases;
+use super::routing::Routing;
 use super::word::{
     Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Text, TicketKind, coded,
 };
@@ -35,6 +36,7 @@ pub struct Policy {
     pub(super) pause_reasons: BTreeMap<Arc<str>, PauseReason>,
     pub(super) phrases: ForbiddenPhrases,
     pub(super) templates: BTreeMap<String, MessageTemplate>,
+    pub(super) routing: Routing,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
@@ -228,6 +230,12 @@ impl Policy {
     #[must_use]
     pub fn message_template(&self, situation: &str) -> Option<&MessageTemplate> {
         self.templates.get(situation)
+    }
+
+    /// What decides who handles what (T-03).
+    #[must_use]
+    pub fn routing(&self) -> &Routing {
+        &self.routing
     }
 
     /// A row of the violation table.

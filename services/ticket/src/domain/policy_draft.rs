@@ -9,6 +9,7 @@ use kefu_calendar::{Calendar, Target};
 use super::{
     clock_note::StepTime,
     policy::{ReopenMode, VerdictOutcome},
+    routing_draft::RoutingDraft,
     word::{Channel, ClockKind, Priority, Text, TicketKind},
 };
 
@@ -39,6 +40,8 @@ pub struct PolicyDraft {
     pub forbidden_phrases: Vec<ForbiddenPhraseDraft>,
     /// `message_templates`.
     pub message_templates: Vec<MessageTemplateDraft>,
+    /// `categories`, `complainant_types`, `severity_criteria` and `routing_rules`.
+    pub routing: RoutingDraft,
 }
 
 /// Why a ticket may wait.

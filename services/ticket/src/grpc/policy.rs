@@ -12,7 +12,7 @@ use kefu_rpc::{Fault, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
 
 use super::status::status;
-use super::{Grpc, call, values};
+use super::{Grpc, call, routing_policy, values};
 use crate::domain::{
     ClockKind, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, LevelDraft, MAX_PHRASES,
     MAX_TEMPLATES, MessageTemplateDraft, PauseReasonDraft, Policy, PolicyDraft, Priority,
@@ -146,6 +146,7 @@ fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> boo
     let within =
         lists.iter().all(|(field, length)| violations.at_most(field, *length, MOST_ENTRIES));
     within
+        && routing_policy::within_limits(message, violations)
         && violations.at_most("forbidden_phrases", phrases, MAX_PHRASES)
         && violations.at_most("message_templates", templates, MAX_TEMPLATES)
         && message.clocks.iter().enumerate().all(|(index, clock)| {
@@ -163,6 +164,7 @@ fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> boo
 fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
     let options = message.verdict_scale.as_ref().map(|scale| scale.options.as_slice());
     PolicyDraft {
+        routing: routing_policy::draft(message, found),
         code: message.code.clone(),
         title: text(found, "title", message.title.as_ref()),
         calendar: decode::calendar(found, "calendar", message.calendar.as_ref()),
@@ -257,7 +259,7 @@ fn wording(
     })
 }
 
-fn each<M, D>(
+pub(super) fn each<M, D>(
     found: &mut Violations,
     field: &str,
     messages: &[M],
@@ -334,7 +336,7 @@ fn step(found: &mut Violations, step: &pb::EscalationStep) -> StepDraft {
     }
 }
 
-fn text(
+pub(super) fn text(
     found: &mut Violations,
     field: &str,
     text: Option<&kefu_api::policy::v1::LocalizedText>,
@@ -361,7 +363,7 @@ fn outcome(outcome: pb::VerdictOutcome) -> Option<VerdictOutcome> {
     })
 }
 
-fn priority(priority: pb::TicketPriority) -> Option<Priority> {
+pub(super) fn priority(priority: pb::TicketPriority) -> Option<Priority> {
     Some(match priority {
         pb::TicketPriority::Unspecified => return None,
         pb::TicketPriority::Low => Priority::Low,

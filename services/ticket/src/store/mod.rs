@@ -6,6 +6,7 @@
 pub(crate) mod clock;
 pub(crate) mod clock_note;
 pub(crate) mod customer;
+pub(crate) mod duty;
 pub(crate) mod escalation;
 pub(crate) mod follow_up;
 pub(crate) mod history;
@@ -13,6 +14,8 @@ pub(crate) mod message;
 pub(crate) mod number;
 pub(crate) mod registration;
 pub(crate) mod report;
+pub(crate) mod routing;
+pub(crate) mod team;
 pub(crate) mod ticket;
 pub(crate) mod ticket_list;
 pub(crate) mod verdict;

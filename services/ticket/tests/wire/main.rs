@@ -3,6 +3,7 @@
 
 mod breach;
 mod customer;
+mod duty;
 mod errors;
 mod intake;
 mod journal;
@@ -15,6 +16,7 @@ mod pack;
 mod policy;
 mod races;
 mod report;
+mod routing;
 mod survey;
 mod watch;
 mod work_order;

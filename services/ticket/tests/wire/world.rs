@@ -7,7 +7,10 @@ use kefu_api::clock::v1::SetTimeRequest;
 use kefu_api::clock::v1::clock_service_client::ClockServiceClient;
 use kefu_api::customer::v1::{ContactChanged, CustomerChanged, OrgUnitChanged, StandingChanged};
 use kefu_api::ticket::v1 as pb;
+use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
+use kefu_api::ticket::v1::routing_service_client::RoutingServiceClient;
+use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
 use kefu_api::ticket::v1::work_order_service_client::WorkOrderServiceClient;
@@ -76,6 +79,9 @@ pub struct Desk {
     pub policies: TicketPolicyServiceClient<Signed>,
     pub reports: ReportServiceClient<Signed>,
     pub orders: WorkOrderServiceClient<Signed>,
+    pub routing: RoutingServiceClient<Signed>,
+    pub teams: TeamServiceClient<Signed>,
+    pub duty: DutyServiceClient<Signed>,
     pub clock: ClockServiceClient<Signed>,
 }
 
@@ -163,6 +169,9 @@ impl World {
             policies: TicketPolicyServiceClient::with_interceptor(transport.clone(), token.clone()),
             reports: ReportServiceClient::with_interceptor(transport.clone(), token.clone()),
             orders: WorkOrderServiceClient::with_interceptor(transport.clone(), token.clone()),
+            routing: RoutingServiceClient::with_interceptor(transport.clone(), token.clone()),
+            teams: TeamServiceClient::with_interceptor(transport.clone(), token.clone()),
+            duty: DutyServiceClient::with_interceptor(transport.clone(), token.clone()),
             clock: ClockServiceClient::with_interceptor(transport, token),
         }
     }

@@ -7,6 +7,7 @@ mod message_template;
 mod phrase;
 mod policy;
 mod properties;
+mod routing;
 mod simulation;
 mod work_order;
 
@@ -140,6 +141,9 @@ pub fn intake(severity: Severity) -> Intake {
         occurred_at: None,
         details: Details { subject: "门窗漏水 💧".into(), ..Details::default() },
         grade: None,
+        amount: None,
+        complainant_type: None,
+        last_complaint_at: None,
     }
 }
 
