@@ -150,7 +150,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     FROM (
         SELECT team_member.staff AS member, stand_in(team_member.staff, moment) AS staff
         FROM team_member JOIN team AS of ON of.id = team_member.team_id
-        WHERE of.id = on_duty.team AND NOT of.retired
+        WHERE of.id = on_duty.team
           AND (NOT of.rostered OR EXISTS (
               SELECT FROM shift
               WHERE shift.team_id = of.id AND shift.staff = team_member.staff

@@ -46,6 +46,10 @@ impl Faults {
         self.0.push(Fault::new(path.to_string(), description));
     }
 
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Takes the faults of a list whose paths begin with the index.
     fn below<T: Default>(&mut self, list: &str, checked: Result<T, Vec<Fault>>) -> T {
         checked.unwrap_or_else(|faults| {

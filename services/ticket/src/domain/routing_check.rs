@@ -60,17 +60,19 @@ pub(super) fn check(
         }
     }
     let within = |word: usize| within.get(&word).cloned().unwrap_or_else(|| [word].into());
-    for (index, rule) in rules.iter().enumerate() {
-        let earlier =
-            rules[..index].iter().find(|first| first.conditions.cover(&rule.conditions, within));
-        if let Some(earlier) = earlier {
-            let description = format!(
-                "is never reached: the rule {:?} before it leaves nothing to it",
-                earlier.name
-            );
+    for (index, (rule, sound)) in rules.iter().enumerate() {
+        // What a faulty condition was meant to leave to others, nobody knows.
+        let covers = |(first, of_it): &&(Rule, bool)| {
+            *sound && *of_it && first.conditions.cover(&rule.conditions, within)
+        };
+        if let Some((earlier, _)) = rules[..index].iter().find(covers) {
+            let name = &earlier.name;
+            let description =
+                format!("is never reached: the rule {name:?} before it leaves nothing to it");
             faults.add(format_args!("routing_rules[{index}]"), description);
         }
     }
+    let rules = rules.into_iter().map(|(rule, _)| rule).collect();
     Routing { categories, complainant_types, criteria, rules, keywords }
 }
 
@@ -120,12 +122,13 @@ fn criteria(
     criteria
 }
 
+/// The rules, and whether the conditions of each are what was written down.
 fn rules(
     drafts: Vec<RuleDraft>,
     known: &Known<'_>,
     words: &mut Collector,
     faults: &mut Faults,
-) -> Vec<Rule> {
+) -> Vec<(Rule, bool)> {
     faults.at_most(drafts.len(), MAX_RULES, "routing_rules");
     let mut names = BTreeMap::new();
     let mut rules = Vec::new();
@@ -154,15 +157,18 @@ fn rules(
             faults
                 .add(format_args!("{path}.owner"), format!("must have at most {MAX_STAFF} bytes"));
         }
+        let before = faults.len();
         let conditions = conditions(draft.conditions, known, words, &path, faults);
-        rules.push(Rule {
+        let sound = faults.len() == before;
+        let rule = Rule {
             name: draft.name.into(),
             conditions,
             team: team.map(Into::into),
             priority: draft.priority,
             owner: Some(draft.owner).filter(|owner| !owner.is_empty()).map(Into::into),
             distribution: draft.distribution,
-        });
+        };
+        rules.push((rule, sound));
     }
     rules
 }

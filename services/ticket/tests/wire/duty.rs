@@ -197,7 +197,7 @@ async fn t25_on_duty_is_who_has_a_shift_and_is_there() {
         ..Default::default()
     };
     let first = clerk.duty.list_shifts(request.clone()).await.unwrap().into_inner();
-    assert_eq!(first.shifts, [early.clone()]);
+    assert_eq!(first.shifts, std::slice::from_ref(&early));
     let next = pb::ListShiftsRequest { page_token: first.next_page_token, ..request };
     assert_eq!(clerk.duty.list_shifts(next).await.unwrap().into_inner().shifts, [late]);
     // Overlaps, strangers and what lies elsewhere are refused, also against what stays.

@@ -234,7 +234,7 @@ async fn t01_a_category_and_a_type_that_the_policy_does_not_have_are_wrong_field
     let penniless = pb::Ticket { currency: String::new(), ..known };
     let error = clerk.try_create(penniless, String::new()).await.unwrap_err();
     assert_eq!(violations(&error), ["ticket.currency"]);
-    let mut update = |name: &str, category: &str| {
+    let update = |name: &str, category: &str| {
         let ticket =
             pb::Ticket { name: name.into(), category: category.into(), ..Default::default() };
         let request = pb::UpdateTicketRequest { ticket: Some(ticket), ..Default::default() };
@@ -280,7 +280,9 @@ async fn t03_a_policy_that_cannot_route_is_refused_with_every_fault() {
             },
             pb::RoutingRule { categories: vec!["zz".into()], ..rule("unknown") },
             pb::RoutingRule { min_amount_cents: 5, below_amount_cents: 5, ..rule("broad") },
-            pb::RoutingRule { owner: "an".into(), team: String::new(), ..rule("teamless") },
+            pb::RoutingRule { owner: "an".into(), team: String::new(), kinds: vec![2], ..rule("teamless") },
+            pb::RoutingRule { categories: vec!["d".into()], kinds: vec![1], ..rule("kinds") },
+            pb::RoutingRule { categories: vec!["d".into()], kinds: vec![1], ..rule("again") },
         ],
         ..policy()
     };
@@ -299,7 +301,8 @@ async fn t03_a_policy_that_cannot_route_is_refused_with_every_fault() {
             "policy.routing_rules[3].currency",
             "policy.routing_rules[4].owner",
             "policy.routing_rules[4].team",
-            "policy.routing_rules[1]",
+            "policy.routing_rules[5]",
+            "policy.routing_rules[6]",
         ]
     );
     let strangers = pb::TicketPolicy {

@@ -132,7 +132,7 @@ fn t03_the_order_among_candidates() {
     assert_eq!(names(&candidates), ["dai", "bo", "an", "chen"]);
 }
 
-fn some<T: Clone + std::fmt::Debug + 'static>(of: &[T]) -> impl Strategy<Value = Vec<T>> {
+fn some<T: Clone + std::fmt::Debug + 'static>(of: &[T]) -> impl Strategy<Value = Vec<T>> + use<T> {
     proptest::sample::subsequence(of.to_vec(), 0..=2.min(of.len()))
 }
 
