@@ -112,31 +112,58 @@ loaded AS MATERIALIZED (
     ORDER BY load.team_id, load.staff
     FOR NO KEY UPDATE OF load
 ),
-seeking AS (
+able AS MATERIALIZED (
+    SELECT candidate.team_id, candidate.staff, candidate.stands_for, loaded.open_tickets, loaded.turn,
+           turning.turn AS team_turn
+    FROM candidate JOIN loaded USING (team_id, staff) JOIN turning ON turning.id = candidate.team_id
+),
+seeking AS MATERIALIZED (
     SELECT id, team_id, distribution, row_number() OVER (PARTITION BY team_id, distribution ORDER BY place) AS slot
     FROM routed WHERE distribution IS NOT NULL AND fixed_owner IS NULL
 ),
-slots AS (
-    SELECT asked.team_id, asked.distribution, loaded.staff,
-           row_number() OVER (
-               PARTITION BY asked.team_id, asked.distribution
-               ORDER BY CASE asked.distribution WHEN 'least_load' THEN loaded.open_tickets + step ELSE step END,
-                        step, loaded.turn, loaded.staff) AS slot
-    FROM (SELECT team_id, distribution, count(*) AS amount FROM seeking GROUP BY team_id, distribution) AS asked
-    JOIN candidate USING (team_id)
-    JOIN loaded USING (team_id, staff)
-    CROSS JOIN LATERAL generate_series(0, asked.amount - 1) AS step
+slots AS MATERIALIZED (
+    SELECT team_id, distribution, staff, slot
+    FROM (
+        SELECT asked.team_id, asked.distribution, asked.amount, able.staff,
+               row_number() OVER (
+                   PARTITION BY asked.team_id, asked.distribution
+                   ORDER BY CASE asked.distribution WHEN 'least_load' THEN able.open_tickets + step ELSE step END,
+                            step, able.turn, able.staff) AS slot
+        FROM (SELECT team_id, distribution, count(*) AS amount FROM seeking GROUP BY team_id, distribution) AS asked
+        JOIN able USING (team_id)
+        CROSS JOIN LATERAL generate_series(0, asked.amount - 1) AS step
+    ) AS every
+    WHERE slot <= amount
+),
+found AS MATERIALIZED (
+    SELECT seeking.id, slots.staff FROM seeking JOIN slots USING (team_id, distribution, slot)
+    UNION ALL
+    SELECT routed.id, loaded.staff
+    FROM routed JOIN loaded ON loaded.team_id = routed.team_id AND loaded.staff = routed.fixed_owner
 ),
 chosen AS MATERIALIZED (
-    SELECT routed.id, routed.team_id, found.staff,
+    SELECT routed.id, routed.team_id, routed.distribution, found.staff,
            row_number() OVER (PARTITION BY routed.team_id ORDER BY routed.place) AS nth
-    FROM routed
-    JOIN (
-        SELECT seeking.id, slots.staff FROM seeking JOIN slots USING (team_id, distribution, slot)
-        UNION ALL
-        SELECT routed.id, loaded.staff
-        FROM routed JOIN loaded ON loaded.team_id = routed.team_id AND loaded.staff = routed.fixed_owner
-    ) AS found USING (id)
+    FROM found JOIN routed USING (id)
+),
+could AS (
+    SELECT chosen.id, chosen.distribution, able.staff, able.stands_for,
+           able.open_tickets + count(*) FILTER (WHERE chosen.staff = able.staff) OVER before AS open,
+           coalesce(max(able.team_turn + chosen.nth) FILTER (WHERE chosen.staff = able.staff) OVER before, able.turn) AS turn
+    FROM chosen JOIN able USING (team_id)
+    WINDOW before AS (
+        PARTITION BY chosen.team_id, able.staff ORDER BY chosen.nth ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+),
+ranked AS (
+    SELECT *, row_number() OVER (
+               PARTITION BY id ORDER BY CASE distribution WHEN 'least_load' THEN open ELSE 0 END, turn, staff) AS rank
+    FROM could WHERE distribution IS NOT NULL
+),
+compared AS MATERIALIZED (
+    SELECT id, jsonb_agg(
+               jsonb_build_object('staff', staff, 'for', nullif(stands_for, ''), 'open', open, 'turn', turn)
+               ORDER BY rank) AS candidates
+    FROM ranked WHERE rank <= 50 GROUP BY id
 ),
 turned AS (
     UPDATE team SET turn = team.turn + given.amount
@@ -153,7 +180,7 @@ burdened AS (
     WHERE load.team_id = given.team_id AND load.staff = given.staff
 ),
 placed AS MATERIALIZED (
-    SELECT numbered.*, routed.team_id, chosen.staff AS owner, chosen.nth
+    SELECT numbered.*, routed.team_id, chosen.staff AS owner
     FROM numbered LEFT JOIN routed USING (id) LEFT JOIN chosen USING (id)
 ),
 explained AS (
@@ -161,23 +188,9 @@ explained AS (
         ticket_id, position, customer_id, cause, actor, looks, rule, team_code, team_id, distribution, candidates, owner,
         decided_at)
     SELECT placed.id, 0, placed.customer_id, 'intake', placed.caller, placed.looks::jsonb, placed.rule, placed.team_code,
-           placed.team_id, placed.distribution,
-           (SELECT jsonb_agg(
-                       jsonb_build_object('staff', staff, 'for', nullif(stands_for, ''), 'open', open, 'turn', turn)
-                       ORDER BY CASE placed.distribution WHEN 'least_load' THEN open ELSE 0 END, turn, staff)
-            FROM (
-                SELECT candidate.staff, candidate.stands_for, loaded.open_tickets + count(earlier.id) AS open,
-                       coalesce(max(turning.turn + earlier.nth), loaded.turn) AS turn
-                FROM candidate
-                JOIN loaded USING (team_id, staff)
-                JOIN turning ON turning.id = candidate.team_id
-                LEFT JOIN chosen AS earlier ON earlier.team_id = candidate.team_id AND earlier.staff = candidate.staff
-                    AND earlier.nth < placed.nth
-                WHERE candidate.team_id = placed.team_id AND placed.distribution IS NOT NULL
-                GROUP BY candidate.staff, candidate.stands_for, loaded.open_tickets, loaded.turn
-            ) AS could),
+           placed.team_id, placed.distribution, compared.candidates,
            placed.owner, placed.created_at
-    FROM placed
+    FROM placed LEFT JOIN compared USING (id)
     WHERE placed.looks IS NOT NULL
 ),
 ticketed AS (

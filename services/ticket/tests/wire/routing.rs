@@ -280,7 +280,12 @@ async fn t03_a_policy_that_cannot_route_is_refused_with_every_fault() {
             },
             pb::RoutingRule { categories: vec!["zz".into()], ..rule("unknown") },
             pb::RoutingRule { min_amount_cents: 5, below_amount_cents: 5, ..rule("broad") },
-            pb::RoutingRule { owner: "an".into(), team: String::new(), kinds: vec![2], ..rule("teamless") },
+            pb::RoutingRule {
+                owner: "an".into(),
+                team: String::new(),
+                kinds: vec![2],
+                ..rule("teamless")
+            },
             pb::RoutingRule { categories: vec!["d".into()], kinds: vec![1], ..rule("kinds") },
             pb::RoutingRule { categories: vec!["d".into()], kinds: vec![1], ..rule("again") },
         ],
