@@ -94,15 +94,15 @@ impl App {
         found.updated_at = work.now().max(found.updated_at);
         store::team::update(work.conn(), &found).await?;
         let mut entry = self.team_entry(call, &found, "UpdateRoster", None);
-        entry.after = Some(json!({
-            "from": period.0.to_string(), "to": period.1.to_string(), "removed": removed,
-            "shifts": shifts.iter().map(|shift| {
-                json!({ "staff": shift.staff, "from": shift.from.to_string(), "to": shift.to.to_string() })
-            }).collect::<Value>(),
-        }));
+        let roster = |shifts: &[Shift]| {
+            let shift = |shift: &Shift| json!({ "staff": shift.staff, "from": shift.from.to_string(), "to": shift.to.to_string() });
+            let shifts: Value = shifts.iter().map(shift).collect();
+            json!({ "from": period.0.to_string(), "to": period.1.to_string(), "shifts": shifts })
+        };
+        (entry.before, entry.after) = (Some(roster(&removed)), Some(roster(&shifts)));
         kefu_journal::append(work.conn(), &[entry]).await?;
         let answer = pb::UpdateRosterResponse {
-            removed: i32::try_from(removed).unwrap_or(i32::MAX),
+            removed: i32::try_from(removed.len()).unwrap_or(i32::MAX),
             added: i32::try_from(shifts.len()).unwrap_or(i32::MAX),
             etag: Etag::of_revision(found.revision).to_string(),
         };
@@ -133,12 +133,17 @@ impl App {
             let fault = Fault::new("IN_THE_PAST", "must be in the future", "必须晚于当前时间");
             return Err(Error::Invalid("until", fault));
         }
+        store::duty::lock_presence(work.conn(), &staff).await?;
+        let before = store::duty::presence(work.conn(), &staff).await?;
         let presence =
             Presence { id: self.ids.uuid(), revision: 1, staff, present, since: now, until };
         let (id, revision) = store::duty::set_presence(work.conn(), &presence).await?;
-        let after = json!({
-            "staff": presence.staff, "present": present, "until": until.map(|until| until.to_string()),
-        });
+        let fields = |presence: &Presence| {
+            json!({
+                "staff": presence.staff, "present": presence.present,
+                "until": presence.until.map(|until| until.to_string()),
+            })
+        };
         let entry = Entry {
             by: &call.by,
             event_id: self.ids.uuid(),
@@ -149,8 +154,8 @@ impl App {
             action: "SetPresence",
             org_unit: unit.as_str(),
             customer_id: None,
-            before: None,
-            after: Some(after),
+            before: before.as_ref().map(fields),
+            after: Some(fields(&presence)),
             event: None,
         };
         kefu_journal::append(work.conn(), &[entry]).await?;
@@ -268,10 +273,12 @@ impl App {
         check_etag(etag, absence.revision)?;
         let now = work.now();
         if absence.to > now {
+            let until = absence.to;
             absence.to = now.max(absence.from);
             absence.revision += 1;
             store::duty::end_absence(work.conn(), &absence).await?;
-            let entry = self.absence_entry(call, &absence, "CloseAbsence", &unit, now);
+            let mut entry = self.absence_entry(call, &absence, "CloseAbsence", &unit, now);
+            entry.before = Some(json!({ "to": until.to_string() }));
             kefu_journal::append(work.conn(), &[entry]).await?;
         }
         work.commit(encode::absence(&absence)).await

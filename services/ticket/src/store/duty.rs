@@ -103,22 +103,29 @@ pub(crate) async fn shifts(
     Ok(shifts.collect())
 }
 
-/// Replaces the shifts of a team, which this transaction has locked, that begin within a period; tells how many there were.
+/// Replaces the shifts of a team, which this transaction has locked, that begin within a period; tells what they were.
 pub(crate) async fn replace_shifts(
     conn: &mut PgConnection,
     team: Uuid,
     (from, to): (Timestamp, Timestamp),
     shifts: &[Shift],
-) -> Result<u64, StoreError> {
+) -> Result<Vec<Shift>, StoreError> {
     let removed = sqlx::query!(
-        "DELETE FROM shift WHERE team_id = $1 AND starts_at >= $2 AND starts_at < $3",
+        r#"DELETE FROM shift WHERE team_id = $1 AND starts_at >= $2 AND starts_at < $3
+           RETURNING staff, starts_at AS "starts_at: jiff_sqlx::Timestamp", ends_at AS "ends_at: jiff_sqlx::Timestamp""#,
         team,
         from.to_sqlx() as _,
         to.to_sqlx() as _,
     )
-    .execute(&mut *conn)
-    .await?
-    .rows_affected();
+    .fetch_all(&mut *conn)
+    .await?;
+    let removed = removed.into_iter().map(|row| Shift {
+        staff: row.staff,
+        from: row.starts_at.to_jiff(),
+        to: row.ends_at.to_jiff(),
+    });
+    let mut removed: Vec<Shift> = removed.collect();
+    removed.sort_unstable();
     sqlx::query!(
         "INSERT INTO shift (team_id, staff, starts_at, ends_at)
          SELECT $1, * FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[])",
@@ -172,6 +179,14 @@ pub(crate) async fn presence(
         since: row.since.to_jiff(),
         until: row.until.map(jiff_sqlx::Timestamp::to_jiff),
     }))
+}
+
+/// Keeps others from saying whether somebody is there until the end of the transaction, if anybody ever did.
+pub(crate) async fn lock_presence(conn: &mut PgConnection, staff: &str) -> Result<(), StoreError> {
+    sqlx::query!("SELECT staff FROM presence WHERE staff = $1 FOR NO KEY UPDATE", staff)
+        .fetch_optional(conn)
+        .await?;
+    Ok(())
 }
 
 /// Says whether somebody is there. Whoever says it later wins; the id of the first stays. Tells the revision.

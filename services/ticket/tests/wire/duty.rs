@@ -350,3 +350,50 @@ async fn t03_teams_are_listed_and_their_codes_are_unique() {
     assert_eq!(violations(&manager.teams.create_team(request).await.unwrap_err()), ["team.code"]);
     team(&mut manager, "group/south", "desk", &[]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t25_people_come_go_and_leave_while_tickets_come() {
+    let mut world = World::new().await;
+    world.start_replica().await;
+    let [lifts, ..] = company(&world, pb::Distribution::LeastLoad).await;
+    let mut calls = Vec::new();
+    for index in 0..60_usize {
+        let mut clerk = world.desk_at(index % 2, "manager", "group", role::MANAGER);
+        calls.push(tokio::spawn(async move {
+            let ticket = clerk.create(complaint("group/south", "电梯坏了")).await;
+            if index % 3 == 0 {
+                clerk.resolve(&ticket.name).await.unwrap();
+            }
+        }));
+    }
+    for index in 0..8_usize {
+        let mut staff = world.desk_at(index % 2, "an", "group", role::HANDLER);
+        let mut manager = world.desk_at((index + 1) % 2, "manager", "group", role::MANAGER);
+        let team = pb::Team { etag: String::new(), ..lifts.clone() };
+        calls.push(tokio::spawn(async move {
+            let request = pb::SetPresenceRequest { present: index % 2 == 1, ..Default::default() };
+            staff.duty.set_presence(request).await.unwrap();
+            let members = ["an", "bo", "chen", "dai"].iter().skip(index % 2);
+            let members = members.map(ToString::to_string).collect();
+            update(&mut manager, pb::Team { members, ..team }, &["members"]).await.unwrap();
+            let day = ("2026-03-02T01:00:00Z", "2026-03-04T00:00:00Z");
+            // One is refused while another is open.
+            if let Ok(absence) = absent(&mut manager, "bo", day, "chen").await {
+                close(&mut manager, &absence).await;
+            }
+        }));
+    }
+    for call in calls {
+        call.await.unwrap();
+    }
+    present(&world, &["an", "bo", "chen", "dai"], true).await;
+    world.settle().await;
+    assert_eq!(world.count(RECOUNT).await, 0);
+    let open = "SELECT count(*) FROM ticket WHERE state = 'registered'";
+    assert_eq!(world.count(open).await, 40);
+    let unowned = "SELECT count(*) FROM ticket WHERE owner IS NULL AND state = 'registered'";
+    assert_eq!(world.count(unowned).await, 0, "somebody is there");
+    let strangers = "SELECT count(*) FROM ticket WHERE state = 'registered' AND NOT EXISTS (
+        SELECT FROM team_member WHERE team_member.team_id = ticket.team_id AND team_member.staff = ticket.owner)";
+    assert_eq!(world.count(strangers).await, 0, "and nobody else has any");
+}
