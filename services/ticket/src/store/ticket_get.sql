@@ -1,7 +1,7 @@
 -- A ticket with all that belongs to it, as one row. Children come as arrays of records, in their order.
 SELECT id, number, revision, policy_version_id, org_unit, kind, channel, customer_id, contact_id, complainant, severity,
        occurred_at AS "occurred_at: Timestamp", subject, description, category, product, tags, customer_grade, priority,
-       first_contact_owner, team_id, owner, distribution, amount_cents, currency, complainant_type, handler, cycle_handlers, receiver_level, cycle,
+       first_contact_owner, handler, cycle_handlers, receiver_level, cycle,
        cycle_started_at AS "cycle_started_at: Timestamp", state, state_since AS "state_since: Timestamp", state_by,
        state_reason, resume_to, resume_since AS "resume_since: Timestamp", follow_up, solution, solved_by,
        solved_at AS "solved_at: Timestamp", first_responded_at AS "first_responded_at: Timestamp",
@@ -20,6 +20,7 @@ SELECT id, number, revision, policy_version_id, org_unit, kind, channel, custome
        ARRAY(
            SELECT ROW(cause, from_level, to_level, cycle, reason, escalated_at)
            FROM escalation WHERE escalation.ticket_id = ticket.id ORDER BY position
-       ) AS "escalations!: Vec<EscalationRecord>"
+       ) AS "escalations!: Vec<EscalationRecord>",
+       team_id, owner, distribution, amount_cents, currency, complainant_type
 FROM ticket
 WHERE id = $1
