@@ -10,7 +10,10 @@ use kefu_api::customer::v1::org_unit_service_client::OrgUnitServiceClient;
 use kefu_api::gateway::v1::gateway_service_client::GatewayServiceClient;
 use kefu_api::survey::v1::survey_policy_service_client::SurveyPolicyServiceClient;
 use kefu_api::survey::v1::survey_service_client::SurveyServiceClient;
+use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
+use kefu_api::ticket::v1::routing_service_client::RoutingServiceClient;
+use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
 use kefu_api::ticket::v1::work_order_service_client::WorkOrderServiceClient;
@@ -104,6 +107,21 @@ impl Client {
     /// Reports.
     pub fn reports(&self) -> ReportServiceClient<Signed> {
         ReportServiceClient::new(self.signed())
+    }
+
+    /// Who handles what, and why.
+    pub fn routing(&self) -> RoutingServiceClient<Signed> {
+        RoutingServiceClient::new(self.signed())
+    }
+
+    /// Teams.
+    pub fn teams(&self) -> TeamServiceClient<Signed> {
+        TeamServiceClient::new(self.signed())
+    }
+
+    /// Rosters, presence and absence.
+    pub fn duty(&self) -> DutyServiceClient<Signed> {
+        DutyServiceClient::new(self.signed())
     }
 
     /// Work orders.

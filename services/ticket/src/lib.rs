@@ -24,6 +24,11 @@
 //!   schema enforces; an ended cycle's rows are not changed.
 //! - **No call onward while a registration can do without (T-03).** Org units, customers, contacts and standings are copies
 //!   kept from the customer context's feed; only what the copy does not know yet is asked for.
+//! - **A load is a count (T-03).** How many open tickets of a team somebody owns changes in the transaction that changes
+//!   such a ticket, the registration's included, and distributions in one team come one after the other under its lock. So
+//!   least load and turns are fair whatever happens at the same time, in any number of replicas.
+//! - **Nothing waits for somebody who is away (T-25).** Who works on what is compared with who is there, again and again, by
+//!   how things are and not by what has happened; so nothing is missed that came in between or while the process was down.
 //! - **A survey's answer counts once (T-13, S-08).** It takes effect in the transaction that moves the feed's cursor, and
 //!   the journal has every answer, also one that came too late to count.
 //! - **Lists are bounded (X-08)** and cost by the number of org units and the size of the page, not of the table.
@@ -46,7 +51,8 @@ use sqlx::migrate::Migrator;
 use crate::app::{App, Customers, Intake, TimerSignal};
 use crate::grpc::Grpc;
 use crate::workers::{
-    customer_feed::CustomerFeed, survey_feed::SurveyFeed, timers::Timers, work_orders::OrderTimers,
+    customer_feed::CustomerFeed, duty::DutyKeeper, survey_feed::SurveyFeed, timers::Timers,
+    work_orders::OrderTimers,
 };
 
 /// The migrations of the context's own tables, after those of journal and policy.
@@ -80,6 +86,7 @@ impl Context for TicketContext {
         ));
         let timers = Timers::new(Arc::clone(&app));
         let order_timers = OrderTimers::new(Arc::clone(&app));
+        let duty = DutyKeeper::new(Arc::clone(&app));
         let mut assembled = Assembled::new(Grpc::routes(Arc::clone(&app)))
             .journal(app.tail.clone())
             // What causes before what is caused.
@@ -87,6 +94,8 @@ impl Context for TicketContext {
             .settles(Arc::clone(&survey_feed) as Arc<dyn Settle>)
             .settles(Arc::new(timers.clone()))
             .settles(Arc::new(order_timers.clone()))
+            .settles(Arc::new(duty.clone()))
+            .worker(worker("duty", duty, DutyKeeper::run))
             .worker(worker("customer-feed", customer_feed, |feed, shutdown| async move {
                 feed.run(shutdown).await;
                 Ok(())

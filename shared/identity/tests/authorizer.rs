@@ -167,6 +167,27 @@ fn x07_the_steps_of_a_work_order_are_for_the_desk_the_work_and_those_above() {
 }
 
 #[test]
+fn t25_everybody_speaks_for_himself_and_supervisors_for_their_teams() {
+    let authorizer = Authorizer::with_defaults().unwrap();
+    for role in role::ALL {
+        let supervises = matches!(role, role::MANAGER | role::DIRECTOR | role::HEADQUARTERS);
+        let works = supervises || matches!(role, role::CLERK | role::HANDLER | role::QUALITY);
+        let table = [
+            (["SetPresence", "CreateAbsence", "CloseAbsence"], works),
+            (["CreateTeam", "UpdateTeam", "UpdateRoster"], supervises || role == role::ADMIN),
+            (["SuperviseTeam"; 3], supervises),
+        ];
+        for (methods, expected) in table {
+            for method in methods {
+                let action = format!("ticket.{method}");
+                let allowed = allows(&authorizer, &caller(role, "group"), &action, "group/north");
+                assert_eq!(allowed, expected, "{role} {method}");
+            }
+        }
+    }
+}
+
+#[test]
 fn t14_only_supervisors_override_forbidden_phrases() {
     let authorizer = Authorizer::with_defaults().unwrap();
     for role in role::ALL {

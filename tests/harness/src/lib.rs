@@ -27,7 +27,10 @@ use kefu_api::customer::v1::org_unit_service_client::OrgUnitServiceClient;
 use kefu_api::gateway::v1::gateway_service_client::GatewayServiceClient;
 use kefu_api::survey::v1::survey_policy_service_client::SurveyPolicyServiceClient;
 use kefu_api::survey::v1::survey_service_client::SurveyServiceClient;
+use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
+use kefu_api::ticket::v1::routing_service_client::RoutingServiceClient;
+use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
 use kefu_api::ticket::v1::work_order_service_client::WorkOrderServiceClient;
@@ -189,6 +192,21 @@ impl Mesh {
     /// Reports.
     pub fn reports(&self, token: &str) -> ReportServiceClient<Signed> {
         self.client(token).reports()
+    }
+
+    /// Who handles what, and why.
+    pub fn routing(&self, token: &str) -> RoutingServiceClient<Signed> {
+        self.client(token).routing()
+    }
+
+    /// Teams.
+    pub fn teams(&self, token: &str) -> TeamServiceClient<Signed> {
+        self.client(token).teams()
+    }
+
+    /// Rosters, presence and absence.
+    pub fn duty(&self, token: &str) -> DutyServiceClient<Signed> {
+        self.client(token).duty()
     }
 
     /// Work orders.

@@ -322,6 +322,15 @@ fn create_script() -> anyhow::Result<String> {
         ":event_type::text".to_owned(),
         // No steps of escalation.
         "array_fill(NULL::jsonb, ARRAY[:clocks::int])".to_owned(),
+        // Nobody is routed: neither team, owner and distribution, nor an amount, a complainant's type, a rule and its trace.
+        "ARRAY[NULL]::text[]".to_owned(),
+        "ARRAY[NULL]::text[]".to_owned(),
+        "ARRAY[NULL]::text[]".to_owned(),
+        "ARRAY[NULL]::bigint[]".to_owned(),
+        "ARRAY[NULL]::text[]".to_owned(),
+        "ARRAY[NULL]::text[]".to_owned(),
+        "ARRAY[NULL]::text[]".to_owned(),
+        "ARRAY[NULL]::text[]".to_owned(),
         // Nothing for headquarters.
         "ARRAY[NULL]::timestamptz[]".to_owned(),
     ];
@@ -412,7 +421,7 @@ mod tests {
         let parameters = CREATE_TICKETS.split('$').skip(1).filter_map(|part| {
             part.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()
         });
-        assert_eq!(parameters.max(), Some(42));
+        assert_eq!(parameters.max(), Some(50));
     }
 
     #[test]

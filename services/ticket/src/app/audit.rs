@@ -31,6 +31,12 @@ struct Registered<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     occurred_at: Option<jiff::Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    amount_cents: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    complainant_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     customer_grade: Option<&'a str>,
     priority: &'a str,
     first_contact_owner: &'a str,
@@ -62,6 +68,9 @@ pub(crate) fn registered(ticket: &Ticket) -> Result<String, serde_json::Error> {
         tags: &ticket.details.tags,
         severity: ticket.severity.number(),
         occurred_at: ticket.occurred_at,
+        amount_cents: ticket.amount.as_ref().map(|amount| amount.cents),
+        currency: ticket.amount.as_ref().map(|amount| amount.currency.as_str()),
+        complainant_type: ticket.complainant_type.as_deref(),
         customer_grade: ticket.customer_grade.as_deref(),
         priority: ticket.priority.code(),
         first_contact_owner: &ticket.first_contact_owner,
@@ -94,6 +103,12 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
         }
         What::Noted { note } => {
             after.insert("note".to_owned(), note.as_str().into());
+        }
+        What::Assigned(assignment) => {
+            after.insert("assign_cause".to_owned(), assignment.cause.code().into());
+            if !assignment.reason.is_empty() {
+                after.insert("assign_reason".to_owned(), assignment.reason.as_str().into());
+            }
         }
         _ => {}
     }
@@ -164,6 +179,9 @@ fn fields(ticket: &Ticket) -> Map<String, Value> {
         ("severity", ticket.severity.number().into()),
         ("handling", handling_json(&ticket.handling).ok().flatten().unwrap_or_default()),
         ("follow_up", ticket.state.follow_up().map(follow_up_json).into()),
+        ("team", ticket.team.map(|team| team.to_string()).into()),
+        ("owner", ticket.owner.as_deref().into()),
+        ("distribution", ticket.distribution.map(|by| by.code()).into()),
         ("handler", ticket.handler.as_deref().into()),
         ("receiver_level", ticket.receiver_level.number().into()),
         ("cycle", ticket.cycle.into()),

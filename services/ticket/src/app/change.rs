@@ -12,6 +12,7 @@ use crate::domain::{
 use crate::encode::event;
 use crate::store;
 use crate::store::message::Message;
+use crate::store::routing::NewStep;
 use crate::store::violation::RecordedViolation;
 
 /// Applies `changes` to a ticket that this transaction has locked and writes down all that comes of it. `by` stands for
@@ -58,6 +59,12 @@ pub(crate) async fn record_all(
         }
     }
     kefu_journal::append(conn, &entries).await?;
+    // Last of all, so that others who have to do with the same people wait as short as can be.
+    for Recorded { before, now, .. } in &recorded {
+        if before.burden() != now.burden() {
+            store::routing::shift_load(conn, before.burden(), now.burden()).await?;
+        }
+    }
     Ok(recorded.into_iter().map(|recorded| recorded.now).collect())
 }
 
@@ -147,6 +154,10 @@ async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Res
         if before.severity != now.severity {
             store::follow_up::save_severity(conn, now).await?;
         }
+        let assigned = |ticket: &Ticket| (ticket.team, ticket.owner.clone(), ticket.distribution);
+        if assigned(before) != assigned(now) {
+            store::routing::save(conn, now).await?;
+        }
         if before.handling != now.handling || before.org_unit != now.org_unit {
             store::handling::save(conn, now).await?;
         }
@@ -187,6 +198,7 @@ impl Step<'_> {
             What::Updated(_) => {
                 Some(event::updated(later, different(&earlier.details, &later.details)))
             }
+            What::Assigned(assignment) => Some(event::assigned(later, assignment.cause, earlier)),
             _ => event::of(later, change, violation.as_ref()),
         };
         Entry {
@@ -245,6 +257,10 @@ async fn save_step(
     }
     if let What::Handling(what) = &change.what {
         handling_record::save(conn, ids, later, change, what).await?;
+    }
+    if let What::Assigned(assignment) = &change.what {
+        let step = NewStep::of(later, customer, change, assignment);
+        store::routing::add_step(conn, &step).await?;
     }
     if let Some(violation) = violation {
         store::violation::insert(conn, customer, violation).await?;

@@ -20,7 +20,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{Error, TimerSignal};
-use crate::store::registration::{self, NewTicket};
+use crate::store::registration::{self, Given, NewTicket};
 
 /// How many write at once.
 pub const WRITERS: usize = 2;
@@ -37,9 +37,9 @@ const WRITE_LIMIT: Duration = Duration::from_secs(35);
 pub(crate) const METHOD: &str = "kefu.ticket.v1.TicketService/CreateTicket";
 const EVENT_TYPE: &str = "kefu.ticket.v1.TicketRegistered";
 
-/// The number of a registered ticket; `None` if it was not registered, because something was stale or missing or the
+/// What a registered ticket was given; `None` if it was not registered, because something was stale or missing or the
 /// request id was used before.
-type Outcome = Result<Option<String>, Error>;
+type Outcome = Result<Option<Given>, Error>;
 
 struct Waiting {
     entry: Box<NewTicket>,
@@ -123,7 +123,7 @@ impl Intake {
         }
     }
 
-    async fn create(&self, entries: &[&NewTicket]) -> Result<HashMap<Uuid, String>, StoreError> {
+    async fn create(&self, entries: &[&NewTicket]) -> Result<HashMap<Uuid, Given>, StoreError> {
         let Some(first) = entries.first() else { return Ok(HashMap::new()) };
         // The writer runs outside of all calls. What it does for many is shown in the trace of the first.
         let span = kefu_telemetry::effect_span("intake.write", Some(&first.by.traceparent));

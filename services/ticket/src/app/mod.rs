@@ -5,6 +5,7 @@
 mod audit;
 pub(crate) mod change;
 pub mod customer;
+pub mod duty;
 pub mod error;
 pub mod handling;
 mod handling_record;
@@ -13,7 +14,9 @@ pub mod message;
 pub mod policy;
 pub mod registration;
 pub mod report;
+pub mod routing;
 pub mod survey;
+pub mod team;
 pub mod ticket;
 pub mod timer;
 pub mod violation;

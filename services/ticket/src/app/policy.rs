@@ -8,7 +8,9 @@ use kefu_policy::{NewVersion, effective_time, to_json};
 use uuid::Uuid;
 
 use super::{App, Call, Error};
+use crate::domain::{Fault, Refusal};
 use crate::encode::policy as encode;
+use crate::store;
 
 impl App {
     /// Attaches a new version to an org unit from `effective_at` on, which the caller of this has checked not to be in
@@ -29,6 +31,7 @@ impl App {
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
+        self.require_teams(work.conn(), &org_unit, policy).await?;
         let place = self.policies.place(work.conn()).await?;
         let now = work.now();
         let effective_at = effective_time(effective_at, now)
@@ -60,6 +63,33 @@ impl App {
         };
         kefu_journal::append(work.conn(), &[entry]).await?;
         work.commit(answer).await
+    }
+
+    /// Passes if each team that a rule names exists where the policy is for; names every rule of which it does not.
+    async fn require_teams(
+        &self,
+        conn: &mut sqlx::PgConnection,
+        org_unit: &OrgUnit,
+        policy: &pb::TicketPolicy,
+    ) -> Result<(), Error> {
+        let codes: Vec<&str> = policy.routing_rules.iter().map(|rule| rule.team.as_str()).collect();
+        let codes: Vec<&str> = codes.into_iter().filter(|code| !code.is_empty()).collect();
+        if codes.is_empty() {
+            return Ok(());
+        }
+        let unknown = store::team::unknown_codes(conn, &codes, org_unit.as_str()).await?;
+        let rules = policy.routing_rules.iter().enumerate();
+        let faults: Vec<Fault> = rules
+            .filter(|(_, rule)| unknown.contains(&rule.team))
+            .map(|(index, _)| {
+                let path = format!("policy.routing_rules[{index}].team");
+                let description =
+                    format!("is the code of no team in use above, at or below {org_unit}");
+                let chinese = format!("{org_unit} 及其上下级没有此代码的团队");
+                Fault { chinese, reason: "UNKNOWN_TEAM", ..Fault::new(path, description) }
+            })
+            .collect();
+        if faults.is_empty() { Ok(()) } else { Err(Refusal::Fields(faults).into()) }
     }
 
     /// One version.

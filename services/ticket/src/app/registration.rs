@@ -14,11 +14,12 @@ use uuid::Uuid;
 use super::work::decode_answer;
 use super::{App, Call, Error, audit};
 use crate::domain::{
-    Actor, Channel, Complainant, Details, Identity, Intake, Policy, Severity, TicketKind, register,
+    Actor, Amount, Channel, Complainant, Details, Identity, Intake, Policy, Severity, TicketKind,
+    register,
 };
 use crate::encode::{event, ticket as encode};
 use crate::store;
-use crate::store::registration::NewTicket;
+use crate::store::registration::{Given, NewTicket};
 
 /// How often a registration is tried before its caller is asked to try again.
 const ATTEMPTS: usize = 8;
@@ -40,6 +41,10 @@ pub struct NewRegistration {
     pub occurred_at: Option<Timestamp>,
     /// What was noted down.
     pub details: Details,
+    /// What it is about in money.
+    pub amount: Option<Amount>,
+    /// What whoever complains is to the company.
+    pub complainant_type: Option<String>,
 }
 
 impl App {
@@ -62,11 +67,10 @@ impl App {
         for _ in 0..ATTEMPTS {
             let now = self.now();
             let (policy_seq, version) = self.policy_in_force(&new.org_unit, now).await?;
-            let (entry, mut answer) = self.prepare(call, &new, policy_seq, &version, now).await?;
+            let (entry, answer) = self.prepare(call, &new, policy_seq, &version, now).await?;
             let year = entry.year;
-            if let Some(number) = self.intake.register(entry).await? {
-                answer.number = number;
-                return Ok(answer);
+            if let Some(given) = self.intake.register(entry).await? {
+                return Ok(with(answer, given));
             }
             if let Some(answer) = self.first_answer(call).await? {
                 return Ok(answer);
@@ -121,6 +125,9 @@ impl App {
             occurred_at: new.occurred_at,
             details: new.details.clone(),
             grade: grade.map(ToOwned::to_owned),
+            amount: new.amount.clone(),
+            complainant_type: new.complainant_type.clone(),
+            last_complaint_at: self.last_complaint(new, &version.policy, now).await?,
         };
         let identity =
             Identity { id: self.ids.uuid(), number: String::new(), policy_version: version.id };
@@ -131,6 +138,7 @@ impl App {
         let after =
             audit::registered(&ticket).map_err(|error| Error::Defect(format!("audit: {error}")))?;
         let mut entry = NewTicket {
+            routed: registered.routed,
             year: now.to_zoned(version.policy.calendar().time_zone().clone()).year(),
             policy_seq,
             customer_stamp: customer.map(|customer| customer.stamp),
@@ -153,7 +161,7 @@ impl App {
         Ok((entry, answer))
     }
 
-    /// The answer that this request got before. It was stored without the number, which the ticket has.
+    /// The answer that this request got before. It was stored without what the statement gave, which is on record.
     async fn first_answer(&self, call: &Call) -> Result<Option<pb::Ticket>, Error> {
         let Some(key) = call.key() else { return Ok(None) };
         let mut conn = self.read().await?;
@@ -163,15 +171,35 @@ impl App {
                 Err(Error::RequestIdReused { request_id: key.request_id.to_owned() })
             }
             Claim::Replay(answer) => {
-                let mut answer: pb::Ticket = decode_answer(&answer)?;
+                let answer: pb::Ticket = decode_answer(&answer)?;
                 let id =
                     answer.name.strip_prefix("tickets/").and_then(|id| Uuid::try_parse(id).ok());
                 let id =
                     id.ok_or_else(|| Error::Defect("a stored answer without a name".into()))?;
-                answer.number = store::ticket::number(&mut conn, id).await?.unwrap_or_default();
-                Ok(Some(answer))
+                let given = store::routing::given(&mut conn, id).await?;
+                Ok(Some(given.map_or(answer.clone(), |given| with(answer, given))))
             }
         }
+    }
+
+    /// When the customer last complained of the same matter, where the policy asks.
+    async fn last_complaint(
+        &self,
+        new: &NewRegistration,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        let Complainant::Customer { customer, .. } = new.complainant else { return Ok(None) };
+        let Some(days) = policy.routing().repeat_days() else { return Ok(None) };
+        let details = &new.details;
+        if details.category.is_empty() && details.product.is_empty() {
+            return Ok(None);
+        }
+        let since = now.checked_sub(jiff::SignedDuration::from_hours(days.saturating_mul(24)));
+        let since = since.unwrap_or(Timestamp::MIN);
+        let matter = (details.category.as_str(), details.product.as_str());
+        let mut conn = self.read().await?;
+        Ok(store::routing::last_complaint(&mut conn, customer, matter, since).await?)
     }
 
     /// Finds out what was stale or missing.
@@ -182,6 +210,14 @@ impl App {
         self.policies.refresh().await?;
         Ok(store::number::ensure_counter(&self.pool, &new.org_unit, year).await?)
     }
+}
+
+/// The answer with what the statement gave.
+fn with(mut answer: pb::Ticket, given: Given) -> pb::Ticket {
+    answer.number = given.number;
+    answer.team = given.team.map(crate::encode::team::name).unwrap_or_default();
+    answer.owner = given.owner.unwrap_or_default();
+    answer
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
+    assign::{self, Assignment},
     clock::{ClockChange, ClockEffect, ClockEntry},
     escalation::Escalation,
     handling::{self, HandlingChange},
@@ -85,6 +86,8 @@ pub enum What {
         /// The note.
         note: String,
     },
+    /// It was given to a team or a person.
+    Assigned(Assignment),
     /// What was noted at intake was corrected.
     Updated(Details),
     /// A deadline comes near.
@@ -167,6 +170,7 @@ impl Change {
             What::Escalated(_) => "EscalateTicket",
             What::Cancelled { .. } => "CancelTicket",
             What::Noted { .. } => "AddTicketNote",
+            What::Assigned(_) => "AssignTicket",
             What::Updated(_) => "UpdateTicket",
             What::ClockWarned { .. } => "WarnClock",
             What::ClockBreached { .. } => "BreachClock",
@@ -326,6 +330,7 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
                 at: change.effective_at,
             };
         }
+        What::Assigned(assignment) => assign::apply(ticket, assignment),
         What::Updated(details) => ticket.details = details.clone(),
         What::Handling(what) => {
             handling::apply(ticket, what, &change.actor, change.effective_at);

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{handling::HandlingCommand, ticket::Details, word::Severity};
+use super::{assign::Assignment, handling::HandlingCommand, ticket::Details, word::Severity};
 
 /// What is asked for. Texts were checked for length and characters by whoever decoded them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +90,8 @@ pub enum Command {
         /// The note.
         note: String,
     },
+    /// Give it to a team and a person (T-03). Possible while open or waiting.
+    Assign(Assignment),
     /// Say something to the customer in spite of the policy's forbidden phrases (T-14). Whoever hands this in has made
     /// sure that the actor may.
     OverridePhrases(Box<Command>),
@@ -117,6 +119,7 @@ impl Command {
             Self::Assess { .. } => "AssessTicket",
             Self::AddNote { .. } => "AddTicketNote",
             Self::Handle(command) => command.name(),
+            Self::Assign(_) => "AssignTicket",
             Self::OverridePhrases(command) => command.name(),
             Self::FireTimers => "FireTimers",
         }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    announce, assess, authority,
+    announce, assess, assign, authority,
     change::{Change, What},
     command::Command,
     escalation::{self, EscalationCause},
     handling_decide,
     policy::Policy,
     refusal::{Missing, Refusal},
+    register,
     story::Story,
     ticket::{Details, Solution, State, Ticket},
     timers::{Until, settle},
@@ -67,6 +68,7 @@ pub fn decide(
         }
         Command::AddNote { note } => add_note(&mut story, note)?,
         Command::Handle(command) => handling_decide::decide(&mut story, command, overriding)?,
+        Command::Assign(assignment) => assign::assign(&mut story, name, assignment)?,
         // Unwrapped above; and whoever only fires timers has nothing to override.
         Command::OverridePhrases(_) | Command::FireTimers => {}
     }
@@ -283,7 +285,12 @@ fn cancel(story: &mut Story<'_>, command: &'static str, reason: String) -> Resul
 fn update(story: &mut Story<'_>, command: &'static str, details: Details) -> Result<(), Refusal> {
     let ended = story.ticket.state.is_final();
     allow(story, command, if ended { &[Missing::NotEnded] } else { &[] })?;
-    refuse(text_faults("ticket.subject", &details.subject))?;
+    let mut faults = text_faults("ticket.subject", &details.subject);
+    let changes = details.category != story.ticket.details.category;
+    if changes && !story.policy.routing().categories().allows(&details.category) {
+        faults.push(register::unknown_category());
+    }
+    refuse(faults)?;
     settle(story, Until::At(story.now));
     if details != story.ticket.details {
         story.record(What::Updated(details), Vec::new());

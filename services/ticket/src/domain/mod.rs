@@ -29,11 +29,15 @@
 //!   the policy asks (T-09).
 //! * A ticket is reported to headquarters at most once, as of when it met the criterion; an answer that headquarters does not
 //!   get is missed once, as of its date (T-15).
+//! * Who owns an open ticket has it counted to his load, and nobody else does; criteria and rules raise severity and
+//!   priority and never lower them (T-03).
 //! * The ticket is judged by the policy version that was in force when it was registered.
 
 mod announce;
 mod assess;
 mod authority;
+mod assign;
+mod category;
 mod change;
 mod clock;
 mod clock_note;
@@ -44,6 +48,7 @@ mod explain;
 mod handling;
 mod handling_decide;
 mod handling_rules;
+mod keyword;
 mod message_template;
 mod phrase;
 mod policy;
@@ -52,6 +57,9 @@ mod policy_check_clock;
 mod policy_draft;
 mod refusal;
 mod register;
+mod routing;
+mod routing_check;
+mod routing_draft;
 mod story;
 mod supervision;
 mod ticket;
@@ -66,9 +74,16 @@ mod work_order_decide;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::{message_template::MAX_TEMPLATES, phrase::MAX_PHRASES};
+pub(crate) use self::{
+    category::MAX_CATEGORIES,
+    message_template::MAX_TEMPLATES,
+    phrase::MAX_PHRASES,
+    routing_check::{MAX_RULES, MAX_STAFF, MAX_VALUES, is_currency},
+};
 
 pub use self::{
+    assign::Assignment,
+    category::CategoryTree,
     change::{Change, What, apply},
     clock::{Alarm, ClockChange, ClockEffect, ClockEntry, ClockState, Fulfilment},
     clock_note::{Announcement, Revision, Step, StepRule, StepTime},
@@ -91,6 +106,11 @@ pub use self::{
     },
     refusal::{Missing, Refusal},
     register::{Identity, Intake, Registration, register},
+    routing::{Amount, AssignCause, Candidate, Distribution, Look, Routed, Routing, rank},
+    routing_draft::{
+        CategoryDraft, ComplainantTypeDraft, ConditionsDraft, CriterionDraft, RoutingDraft,
+        RuleDraft,
+    },
     ticket::{Complainant, Details, Open, Solution, State, StateName, Ticket},
     verdict::{Verdict, VerdictSource},
     violation::ProposedViolation,

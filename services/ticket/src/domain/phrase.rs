@@ -177,14 +177,14 @@ fn unsound(phrase: &str, folded: &str) -> Option<String> {
 }
 
 /// A text as it is compared.
-struct Folded {
-    text: String,
+pub(super) struct Folded {
+    pub(super) text: String,
     /// For each byte of `text` and its end: whether something between letters stood before it.
     apart: Vec<bool>,
 }
 
 impl Folded {
-    fn of(text: &str) -> Self {
+    pub(super) fn of(text: &str) -> Self {
         let mut folded = Self { text: String::with_capacity(text.len()), apart: Vec::new() };
         let mut apart = true;
         for c in text.nfc().filter(|c| !is_unseen(*c)).nfkc().filter(|c| !is_unseen(*c)) {

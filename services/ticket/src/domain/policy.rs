@@ -11,6 +11,7 @@ use super::clock_note::StepRule;
 use super::handling_rules::HandlingRules;
 use super::message_template::MessageTemplate;
 use super::phrase::ForbiddenPhrases;
+use super::routing::Routing;
 use super::ticket::Ticket;
 use super::word::{
     Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Text, TicketKind, coded,
@@ -38,6 +39,7 @@ pub struct Policy {
     pub(super) phrases: ForbiddenPhrases,
     pub(super) templates: BTreeMap<String, MessageTemplate>,
     pub(super) handling: HandlingRules,
+    pub(super) routing: Routing,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
@@ -246,6 +248,12 @@ impl Policy {
     #[must_use]
     pub fn message_template(&self, situation: &str) -> Option<&MessageTemplate> {
         self.templates.get(situation)
+    }
+
+    /// What decides who handles what (T-03).
+    #[must_use]
+    pub fn routing(&self) -> &Routing {
+        &self.routing
     }
 
     /// A row of the violation table.

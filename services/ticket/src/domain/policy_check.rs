@@ -18,6 +18,7 @@ use super::{
         ClockRuleDraft, GradePriorityDraft, LevelDraft, PolicyDraft, SeverityDraft,
         VerdictOptionDraft, ViolationDraft,
     },
+    routing_check,
     word::{Fault, Priority, ReceiverLevel, Severity, Text},
 };
 
@@ -33,8 +34,8 @@ pub(super) const MAX_DAYS: u32 = 366;
 /// A promise that the ordinary week cannot keep within so many years is a slip of the pen.
 const LONGEST_PROMISE_YEARS: i64 = 10;
 
-const UNKNOWN: &str = "must be set to a known value";
-const NO_SEVERITY: &str = "must be 1, 2 or 3";
+pub(super) const UNKNOWN: &str = "must be set to a known value";
+pub(super) const NO_SEVERITY: &str = "must be 1, 2 or 3";
 
 /// Collects faults.
 #[derive(Default)]
@@ -43,6 +44,10 @@ pub(super) struct Faults(Vec<Fault>);
 impl Faults {
     pub fn add(&mut self, path: impl fmt::Display, description: impl Into<String>) {
         self.0.push(Fault::new(path.to_string(), description));
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Takes the faults of a list whose paths begin with the index.
@@ -88,7 +93,7 @@ impl Faults {
         }
     }
 
-    fn set<T: Copy + Ord>(
+    pub fn set<T: Copy + Ord>(
         &mut self,
         items: impl IntoIterator<Item = Option<T>>,
         path: impl fmt::Display,
@@ -121,6 +126,7 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     let starts = starts(&draft.severities, levels.len(), &mut faults);
     let verdicts = verdicts(draft.verdict_options, &mut faults);
     let priorities = priorities(draft.grade_priorities, &mut faults);
+    let routing = routing_check::check(draft.routing, &priorities, &mut faults);
     let phrases = ForbiddenPhrases::check(draft.forbidden_phrases);
     let phrases = faults.below("forbidden_phrases", phrases);
     let templates = message_template::check(draft.message_templates, &phrases);
@@ -147,6 +153,7 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
             phrases,
             templates,
             handling,
+            routing,
         }),
         _ => Err(faults.0),
     }

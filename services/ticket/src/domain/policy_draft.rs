@@ -10,6 +10,7 @@ use super::{
     clock_note::StepTime,
     handling_rules::HandlingDraft,
     policy::{IntakeHours, ReopenMode, VerdictOutcome},
+    routing_draft::RoutingDraft,
     word::{Channel, ClockKind, Priority, Text, TicketKind},
 };
 
@@ -42,6 +43,8 @@ pub struct PolicyDraft {
     pub message_templates: Vec<MessageTemplateDraft>,
     /// What it says about handling.
     pub handling: HandlingDraft,
+    /// `categories`, `complainant_types`, `severity_criteria` and `routing_rules`.
+    pub routing: RoutingDraft,
 }
 
 /// Why a ticket may wait.

@@ -9,6 +9,7 @@ use super::{
     handling::Handling,
     policy::Policy,
     refusal::Refusal,
+    routing::{Amount, Routed},
     story::started,
     ticket::{Complainant, Details, Open, State, Ticket},
     word::{Actor, Channel, ClockKind, Fault, Severity, TicketKind},
@@ -33,6 +34,12 @@ pub struct Intake {
     pub details: Details,
     /// The customer's grade as far as known, for the priority (T-03).
     pub grade: Option<String>,
+    /// What it is about in money.
+    pub amount: Option<Amount>,
+    /// What whoever complains is to the company.
+    pub complainant_type: Option<String>,
+    /// When the same customer last complained of the same category and product, as far as the policy asks for it.
+    pub last_complaint_at: Option<Timestamp>,
 }
 
 /// What makes it this ticket and no other.
@@ -54,13 +61,17 @@ pub struct Registration {
     pub ticket: Ticket,
     /// That it was registered; exactly one.
     pub changes: Vec<Change>,
+    /// Who is to handle it, by the policy's rules; none where it has none. The ticket itself has neither team nor owner
+    /// yet: who is on duty is known only where it is stored.
+    pub routed: Option<Routed>,
 }
 
-/// Registers a ticket: priority by the customer's grade, receiver level by severity, clocks by the
-/// policy, the first-contact owner once and for all.
+/// Registers a ticket: severity by the policy's criteria but not below what was stated, priority by the customer's grade and
+/// the routing rule that decides, whichever is higher, receiver level by severity, clocks by the policy, the first-contact
+/// owner once and for all.
 ///
 /// # Errors
-/// [`Refusal::Fields`] for a time in the future, [`Refusal::NoDeadline`] for a promise that cannot
+/// [`Refusal::Fields`] for a time in the future and what the policy does not know, [`Refusal::NoDeadline`] for a promise that cannot
 /// be computed.
 pub fn register(
     intake: Intake,
@@ -69,10 +80,25 @@ pub fn register(
     actor: &Actor,
     now: Timestamp,
 ) -> Result<Registration, Refusal> {
+    let mut faults = Vec::new();
     if intake.occurred_at.is_some_and(|at| at > now) {
-        let fault = Fault::new("occur_time", format!("must not be after {now}, which is now"));
-        return Err(Refusal::Fields(vec![fault]));
+        faults.push(Fault::new("occur_time", format!("must not be after {now}, which is now")));
     }
+    if !policy.routing().categories().allows(&intake.details.category) {
+        faults.push(unknown_category());
+    }
+    if !policy.routing().allows_complainant_type(intake.complainant_type.as_deref()) {
+        let description = "must be one of the policy's types of complainants, or empty";
+        let chinese = "投诉人类型不在制度规定的范围内".to_owned();
+        faults.push(Fault { chinese, ..Fault::new("ticket.complainant_type", description) });
+    }
+    if !faults.is_empty() {
+        return Err(Refusal::Fields(faults));
+    }
+    let routed = policy.routing().route(&intake, now);
+    let severity = routed.as_ref().map_or(intake.severity, |routed| routed.severity);
+    let asked = routed.as_ref().and_then(|routed| routed.priority);
+    let priority = policy.priority(intake.grade.as_deref());
     let mut ticket = Ticket {
         id: identity.id,
         number: identity.number,
@@ -81,15 +107,20 @@ pub fn register(
         kind: intake.kind,
         channel: intake.channel,
         complainant: intake.complainant,
-        severity: intake.severity,
+        severity,
         occurred_at: intake.occurred_at,
         details: intake.details,
-        priority: policy.priority(intake.grade.as_deref()),
+        priority: asked.map_or(priority, |asked| asked.max(priority)),
         customer_grade: intake.grade,
         first_contact_owner: actor.subject(),
+        team: None,
+        owner: None,
+        distribution: None,
+        amount: intake.amount,
+        complainant_type: intake.complainant_type,
         handler: None,
         cycle_handlers: Vec::new(),
-        receiver_level: policy.starting_level(intake.severity),
+        receiver_level: policy.starting_level(severity),
         cycle: 1,
         cycle_started_at: now,
         state: State::Open(Open::Registered),
@@ -116,5 +147,12 @@ pub fn register(
     ticket.handling.report_at = policy.handling.criterion(&ticket).map(|_| now);
     let change =
         Change { actor: actor.clone(), at: now, effective_at: now, what: What::Registered, clocks };
-    Ok(Registration { ticket, changes: vec![change] })
+    Ok(Registration { ticket, changes: vec![change], routed })
+}
+
+pub(super) fn unknown_category() -> Fault {
+    let description =
+        "must be a category of the policy's tree, by the codes from the top, or empty";
+    let chinese = "类别不在制度的类别树中".to_owned();
+    Fault { chinese, ..Fault::new("ticket.category", description) }
 }

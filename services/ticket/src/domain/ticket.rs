@@ -7,6 +7,7 @@ use super::{
     clock::ClockEntry,
     escalation::Escalation,
     handling::Handling,
+    routing::{Amount, Distribution},
     verdict::Verdict,
     waiting::FollowUp,
     word::{Channel, Priority, ReceiverLevel, Severity, Subject, TicketKind, coded},
@@ -42,6 +43,16 @@ pub struct Ticket {
     pub priority: Priority,
     /// Whoever took it; never changes (首问负责人, T-02).
     pub first_contact_owner: Subject,
+    /// The team that handles it.
+    pub team: Option<Uuid>,
+    /// Who of the team handles it now; none while it waits in the team's queue.
+    pub owner: Option<Subject>,
+    /// How an owner is found while there is none.
+    pub distribution: Option<Distribution>,
+    /// What it is about in money.
+    pub amount: Option<Amount>,
+    /// What whoever complains is to the company.
+    pub complainant_type: Option<String>,
     /// Whoever gave the last answer or solution.
     pub handler: Option<Subject>,
     /// Everybody who gave an answer or a solution in this cycle, each once: they may not enter its
@@ -339,13 +350,14 @@ impl Ticket {
         self.clocks.iter().rfind(|clock| &*clock.rule == rule && clock.cycle == cycle)
     }
 
-    /// Whoever has received it since, or works on it, or else whoever took it.
+    /// Whoever has received it since, or works on it, or else whoever is to, or else whoever took it.
     #[must_use]
     pub fn answerable(&self) -> &Subject {
         self.handling
             .receiver
             .as_ref()
             .or(self.handler.as_ref())
+            .or(self.owner.as_ref())
             .unwrap_or(&self.first_contact_owner)
     }
 }

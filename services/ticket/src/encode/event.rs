@@ -7,7 +7,7 @@ use kefu_rpc::to_proto_timestamp;
 use prost::{DecodeError, Message as _, Name as _};
 
 use super::{clock, handling, ticket as encode, violation};
-use crate::domain::{Change, Ticket, What};
+use crate::domain::{AssignCause, Change, Ticket, What};
 use crate::store::violation::RecordedViolation;
 
 /// What others learn of a change that made `ticket` what it is; `None` where it is none of their business.
@@ -52,6 +52,12 @@ pub(crate) fn of(
             ticket: summary,
             // Which ones is known where the change was made, see `app::change`.
             fields: Vec::new(),
+        }),
+        What::Assigned(assignment) => PublicEvent::of(&pb::TicketAssigned {
+            ticket: summary,
+            cause: super::routing::cause(assignment.cause).into(),
+            // Whose it was is known where the change was made, see `app::change`.
+            previous_owner: String::new(),
         }),
         What::ClockWarned { rule, cycle } => {
             PublicEvent::of(&pb::TicketClockWarned { ticket: summary, clock: named(rule, *cycle) })
@@ -104,6 +110,15 @@ pub(crate) fn updated(ticket: &Ticket, fields: Vec<String>) -> PublicEvent {
     PublicEvent::of(&pb::TicketUpdated { ticket: Some(encode::summary(ticket)), fields })
 }
 
+/// That it was given to somebody.
+pub(crate) fn assigned(ticket: &Ticket, cause: AssignCause, before: &Ticket) -> PublicEvent {
+    PublicEvent::of(&pb::TicketAssigned {
+        ticket: Some(encode::summary(ticket)),
+        cause: super::routing::cause(cause).into(),
+        previous_owner: before.owner.as_deref().unwrap_or_default().to_owned(),
+    })
+}
+
 /// An event of the journal for the live stream; `None` for one that is no ticket's.
 ///
 /// # Errors
@@ -153,6 +168,7 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         TicketSupervisionAnswerMissed => SupervisionAnswerMissed,
         TicketSupervisionEnded => SupervisionEnded,
         TicketReportedToHeadquarters => ReportedToHeadquarters,
+        TicketAssigned => Assigned,
     };
     Ok(Some(pb::TicketEvent {
         id: event.event_id.to_string(),

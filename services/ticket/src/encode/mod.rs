@@ -6,6 +6,8 @@ pub mod handling;
 pub mod message;
 pub mod policy;
 pub mod report;
+pub mod routing;
+pub mod team;
 pub mod ticket;
 pub mod violation;
 pub mod work_order;

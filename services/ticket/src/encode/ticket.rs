@@ -4,7 +4,7 @@ use kefu_api::ticket::v1 as pb;
 use kefu_rpc::Etag;
 use uuid::Uuid;
 
-use super::{clock, handling, number, optional_time, time};
+use super::{clock, handling, number, optional_time, team, time};
 use crate::domain::{
     Channel, Complainant, Escalation, EscalationCause, FollowUp, Priority, StateName, Ticket,
     TicketKind, Verdict, VerdictSource,
@@ -84,6 +84,11 @@ pub fn resource(ticket: &Ticket) -> pb::Ticket {
             .map(|watched| handling::supervision(ticket.id, &ticket.org_unit, watched)),
         report_time: optional_time(handled.reported_at),
         close_reason: handled.close_reason.clone().unwrap_or_default(),
+        team: ticket.team.map(team::name).unwrap_or_default(),
+        owner: ticket.owner.as_deref().unwrap_or_default().to_owned(),
+        amount_cents: ticket.amount.as_ref().map_or(0, |amount| amount.cents),
+        currency: ticket.amount.as_ref().map(|amount| amount.currency.clone()).unwrap_or_default(),
+        complainant_type: ticket.complainant_type.clone().unwrap_or_default(),
     }
 }
 
@@ -115,6 +120,8 @@ pub fn summary(ticket: &Ticket) -> pb::TicketSummary {
         handler: ticket.handler.as_deref().unwrap_or_default().to_owned(),
         first_contact_owner: ticket.first_contact_owner.to_string(),
         cycle_handlers: ticket.cycle_handlers.iter().map(ToString::to_string).collect(),
+        team: ticket.team.map(team::name).unwrap_or_default(),
+        owner: ticket.owner.as_deref().unwrap_or_default().to_owned(),
     }
 }
 

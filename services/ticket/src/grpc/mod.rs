@@ -1,11 +1,15 @@
 //! The wire: decode with all violations at once, one call of the app, encode.
 
 mod handling;
+mod duty;
 mod message;
 mod policy;
 mod policy_handling;
 mod report;
+mod routing;
+mod routing_policy;
 mod status;
+mod team;
 mod ticket;
 mod values;
 mod violation;
@@ -15,7 +19,10 @@ mod work_order;
 use std::sync::Arc;
 
 use kefu_api::ticket::v1::handling_service_server::HandlingServiceServer;
+use kefu_api::ticket::v1::duty_service_server::DutyServiceServer;
 use kefu_api::ticket::v1::report_service_server::ReportServiceServer;
+use kefu_api::ticket::v1::routing_service_server::RoutingServiceServer;
+use kefu_api::ticket::v1::team_service_server::TeamServiceServer;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyServiceServer;
 use kefu_api::ticket::v1::ticket_service_server::TicketServiceServer;
 use kefu_api::ticket::v1::work_order_service_server::WorkOrderServiceServer;
@@ -38,6 +45,9 @@ impl Grpc {
             .add_service(TicketPolicyServiceServer::new(grpc.clone()))
             .add_service(ReportServiceServer::new(grpc.clone()))
             .add_service(HandlingServiceServer::new(grpc.clone()))
+            .add_service(RoutingServiceServer::new(grpc.clone()))
+            .add_service(TeamServiceServer::new(grpc.clone()))
+            .add_service(DutyServiceServer::new(grpc.clone()))
             .add_service(WorkOrderServiceServer::new(grpc))
     }
 }

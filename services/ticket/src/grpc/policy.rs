@@ -12,7 +12,7 @@ use kefu_rpc::{Fault, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
 
 use super::status::status;
-use super::{Grpc, policy_handling, values};
+use super::{Grpc, policy_handling, routing_policy, values};
 use crate::app::Call;
 use crate::domain::{
     ClockKind, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, IntakeHours, LevelDraft,
@@ -144,6 +144,7 @@ fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> boo
         lists.iter().all(|(field, length)| violations.at_most(field, *length, MOST_ENTRIES));
     within
         && policy_handling::within_limits(message, violations)
+        && routing_policy::within_limits(message, violations)
         && violations.at_most("forbidden_phrases", phrases, MAX_PHRASES)
         && violations.at_most("message_templates", templates, MAX_TEMPLATES)
         && message.clocks.iter().enumerate().all(|(index, clock)| {
@@ -161,6 +162,7 @@ fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> boo
 fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
     let options = message.verdict_scale.as_ref().map(|scale| scale.options.as_slice());
     PolicyDraft {
+        routing: routing_policy::draft(message, found),
         code: message.code.clone(),
         title: text(found, "title", message.title.as_ref()),
         calendar: decode::calendar(found, "calendar", message.calendar.as_ref()),
@@ -256,7 +258,7 @@ fn wording(
     })
 }
 
-fn each<M, D>(
+pub(super) fn each<M, D>(
     found: &mut Violations,
     field: &str,
     messages: &[M],
@@ -345,7 +347,7 @@ fn step(found: &mut Violations, step: &pb::EscalationStep) -> StepDraft {
     }
 }
 
-fn text(
+pub(super) fn text(
     found: &mut Violations,
     field: &str,
     text: Option<&kefu_api::policy::v1::LocalizedText>,
@@ -372,7 +374,7 @@ fn outcome(outcome: pb::VerdictOutcome) -> Option<VerdictOutcome> {
     })
 }
 
-fn priority(priority: pb::TicketPriority) -> Option<Priority> {
+pub(super) fn priority(priority: pb::TicketPriority) -> Option<Priority> {
     Some(match priority {
         pb::TicketPriority::Unspecified => return None,
         pb::TicketPriority::Low => Priority::Low,

@@ -391,7 +391,12 @@ fn registration(
         let severity = values::severity(violations, "severity", ticket.severity);
         let occurred_at = values::past_time(violations, "occur_time", ticket.occur_time, now);
         let details = values::details(violations, ticket);
+        let amount = values::amount(violations, ticket);
+        let complainant_type =
+            violations.text("complainant_type", &ticket.complainant_type, values::CODE);
         Some(NewRegistration {
+            amount: amount?,
+            complainant_type: Some(complainant_type).filter(|code| !code.is_empty()),
             org_unit: org_unit?,
             kind: kind?,
             channel: channel?,

@@ -6,7 +6,9 @@ use kefu_identity::OrgUnit;
 use kefu_rpc::{Fault, Mask, TextRule, Violations};
 use uuid::Uuid;
 
-use crate::domain::{Channel, Complainant, Details, Severity, StateName, TicketKind};
+use crate::domain::{
+    Amount, Channel, Complainant, Details, Severity, StateName, TicketKind, is_currency,
+};
 
 const SUBJECT: TextRule = TextRule::line(500).required();
 const DESCRIPTION: TextRule = TextRule::paragraphs(20_000);
@@ -15,6 +17,8 @@ const COMPLAINANT: TextRule = TextRule::line(100);
 const TAG: TextRule = TextRule::line(50).required();
 const MAX_TAGS: usize = 50;
 
+/// A code of the policy, or free where the policy has none.
+pub(super) const CODE: TextRule = TextRule::line(63);
 /// What is said to or about a customer at length.
 pub(super) const LONG_TEXT: TextRule = TextRule::paragraphs(20_000).required();
 /// A reason.
@@ -134,6 +138,24 @@ fn tags(violations: &mut Violations, tags: &[String]) -> Vec<String> {
     }
     let tag = |(index, tag): (usize, &String)| violations.text(&format!("tags[{index}]"), tag, TAG);
     tags.iter().enumerate().map(tag).collect()
+}
+
+/// What it is about in money; a currency goes with an amount, also of nothing.
+#[allow(clippy::option_option, reason = "absent and wrong are different answers")]
+pub(super) fn amount(violations: &mut Violations, ticket: &pb::Ticket) -> Option<Option<Amount>> {
+    let pb::Ticket { amount_cents: cents, currency, .. } = ticket;
+    if *cents == 0 && currency.is_empty() {
+        return Some(None);
+    }
+    let cents = violations.range("amount_cents", *cents, 0, i64::MAX);
+    if !is_currency(currency) {
+        let description = "must be three capital letters as in ISO 4217, set with an amount";
+        let fault =
+            Fault::new("MALFORMED", description, "必须为 ISO 4217 的三个大写字母，与金额一并填写");
+        violations.add("currency", fault);
+        return None;
+    }
+    cents.map(|cents| Some(Amount { cents, currency: currency.clone() }))
 }
 
 /// Who complains: a customer, somebody by name, or nobody knows.

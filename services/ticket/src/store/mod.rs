@@ -6,6 +6,7 @@
 pub(crate) mod clock;
 pub(crate) mod clock_note;
 pub(crate) mod customer;
+pub(crate) mod duty;
 pub(crate) mod escalation;
 pub(crate) mod follow_up;
 pub(crate) mod handling;
@@ -17,6 +18,8 @@ pub(crate) mod plan;
 pub(crate) mod registration;
 pub(crate) mod report;
 pub(crate) mod supervision;
+pub(crate) mod routing;
+pub(crate) mod team;
 pub(crate) mod ticket;
 pub(crate) mod ticket_list;
 pub(crate) mod transfer;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use kefu_postgres::StoreError;
 
 use super::{column, read};
-use crate::domain::{Complainant, Ticket};
+use crate::domain::{Complainant, Routed, Ticket};
 
 /// One registration as it is handed to the statement: a ticket without its number, and what goes with it.
 #[derive(Clone, Debug)]
@@ -32,11 +32,24 @@ pub(crate) struct NewTicket {
     pub(crate) event: Vec<u8>,
     /// The ticket as JSON, without the number, for the audit trail.
     pub(crate) after: String,
+    /// Who is to handle it, by the policy's rules.
+    pub(crate) routed: Option<Routed>,
     /// Who, from where, on which request.
     pub(crate) by: kefu_journal::Provenance,
 }
 
-/// Registers all of them that can be registered, in one commit; tells the numbers by ticket. One that is not told has
+/// What the statement gave to a ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// The number.
+    pub(crate) number: String,
+    /// The team that handles it.
+    pub(crate) team: Option<Uuid>,
+    /// Who of the team.
+    pub(crate) owner: Option<String>,
+}
+
+/// Registers all of them that can be registered, in one commit; tells by ticket what it was given. One that is not told has
 /// not happened: something was stale, a counter is missing, or its request id was used before. No two entries may have
 /// the same caller and request id.
 ///
@@ -47,7 +60,7 @@ pub(crate) async fn create(
     method: &str,
     event_type: &str,
     entries: &[&NewTicket],
-) -> Result<HashMap<Uuid, String>, StoreError> {
+) -> Result<HashMap<Uuid, Given>, StoreError> {
     let customer = |entry: &NewTicket| match entry.ticket.complainant {
         Complainant::Customer { customer, contact } => (Some(customer), contact),
         _ => (None, None),
@@ -65,6 +78,11 @@ pub(crate) async fn create(
         .collect();
     let positions = clocks.iter().map(|(_, position, _)| i16::try_from(*position));
     let positions = read("ticket_clock.position", positions.collect::<Result<Vec<_>, _>>())?;
+    let routed = |entry: &&NewTicket| entry.routed.clone();
+    let routed: Vec<Option<Routed>> = entries.iter().map(routed).collect();
+    let routed = |value: fn(&Routed) -> Option<String>| -> Vec<Option<String>> {
+        routed.iter().map(|routed| value(routed.as_ref()?)).collect()
+    };
     let rows = sqlx::query_file!(
         "src/store/create_tickets.sql",
         &column!(entries, |e| e.ticket.id),
@@ -109,9 +127,20 @@ pub(crate) async fn create(
         &column!(clocks, |(.., clock)| clock.next_fire_at().map(|at| at.to_sqlx())) as _,
         event_type,
         &column!(clocks, |(.., clock)| super::clock_note::steps_json(clock)) as _,
+        &routed(|routed| routed.team.as_deref().map(ToOwned::to_owned)) as _,
+        &routed(|routed| routed.owner.as_deref().map(ToOwned::to_owned)) as _,
+        &routed(|routed| routed.distribution.map(|by| by.code().to_owned())) as _,
+        &column!(entries, |e| e.ticket.amount.as_ref().map(|amount| amount.cents)) as _,
+        &column!(entries, |e| e.ticket.amount.as_ref().map(|amount| amount.currency.as_str())) as _,
+        &column!(entries, |e| e.ticket.complainant_type.as_deref()) as _,
+        &routed(|routed| routed.rule.as_deref().map(ToOwned::to_owned)) as _,
+        &routed(|routed| Some(super::routing::looks_json(&routed.looks).to_string())) as _,
         &column!(entries, |e| e.ticket.handling.next_alarm().map(|at| at.to_sqlx())) as _,
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.number)).collect())
+    let given = rows
+        .into_iter()
+        .map(|row| (row.id, Given { number: row.number, team: row.team_id, owner: row.owner }));
+    Ok(given.collect())
 }

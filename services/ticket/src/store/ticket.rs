@@ -8,12 +8,12 @@ use kefu_postgres::StoreError;
 
 use super::clock::{self, ClockRecord};
 use super::escalation::{self, EscalationRecord};
-use super::follow_up;
-use super::handling;
 use super::verdict::{self, VerdictRecord};
 use super::{column, known, read};
+use super::{follow_up, handling, routing};
 use crate::domain::{
-    Complainant, Details, Open, Policy, ReceiverLevel, Severity, Solution, State, StateName, Ticket,
+    Amount, Complainant, Details, Open, Policy, ReceiverLevel, Severity, Solution, State,
+    StateName, Ticket,
 };
 
 /// A ticket as it is stored. How long its promises are stands in the policy version that it names.
@@ -39,6 +39,12 @@ pub(crate) struct TicketRow {
     pub(crate) customer_grade: Option<String>,
     pub(crate) priority: String,
     pub(crate) first_contact_owner: String,
+    pub(crate) team_id: Option<Uuid>,
+    pub(crate) owner: Option<String>,
+    pub(crate) distribution: Option<String>,
+    pub(crate) amount_cents: Option<i64>,
+    pub(crate) currency: Option<String>,
+    pub(crate) complainant_type: Option<String>,
     pub(crate) handler: Option<String>,
     pub(crate) cycle_handlers: Vec<String>,
     pub(crate) receiver_level: i16,
@@ -135,6 +141,17 @@ impl TicketRow {
             customer_grade: self.customer_grade,
             priority: read("ticket.priority", self.priority.parse())?,
             first_contact_owner: self.first_contact_owner.into(),
+            team: self.team_id,
+            owner: self.owner.map(Into::into),
+            distribution: routing::distribution(
+                "ticket.distribution",
+                self.distribution.as_deref(),
+            )?,
+            amount: self
+                .amount_cents
+                .zip(self.currency)
+                .map(|(cents, currency)| Amount { cents, currency }),
+            complainant_type: self.complainant_type,
             handler: self.handler.map(Into::into),
             cycle_handlers: self.cycle_handlers.into_iter().map(Into::into).collect(),
             receiver_level: level("ticket.receiver_level", self.receiver_level)?,
@@ -213,16 +230,6 @@ pub(crate) async fn lock_free(
         ids
     );
     Ok(locked.fetch_all(conn).await?)
-}
-
-/// The number of a ticket.
-pub(crate) async fn number(
-    conn: &mut PgConnection,
-    id: Uuid,
-) -> Result<Option<String>, StoreError> {
-    Ok(sqlx::query_scalar!("SELECT number FROM ticket WHERE id = $1", id)
-        .fetch_optional(conn)
-        .await?)
 }
 
 /// Writes what may have changed of the ticket's own row, which must still be at `revision`.

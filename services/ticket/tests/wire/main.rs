@@ -3,6 +3,7 @@
 
 mod breach;
 mod customer;
+mod duty;
 mod errors;
 mod handling;
 mod intake;
@@ -18,6 +19,7 @@ mod policy;
 mod races;
 mod report;
 mod supervision;
+mod routing;
 mod survey;
 mod transfer;
 mod watch;

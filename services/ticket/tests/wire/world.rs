@@ -8,7 +8,10 @@ use kefu_api::clock::v1::clock_service_client::ClockServiceClient;
 use kefu_api::customer::v1::{ContactChanged, CustomerChanged, OrgUnitChanged, StandingChanged};
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::handling_service_client::HandlingServiceClient;
+use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
+use kefu_api::ticket::v1::routing_service_client::RoutingServiceClient;
+use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
 use kefu_api::ticket::v1::work_order_service_client::WorkOrderServiceClient;
@@ -78,6 +81,9 @@ pub struct Desk {
     pub reports: ReportServiceClient<Signed>,
     pub orders: WorkOrderServiceClient<Signed>,
     pub handling: HandlingServiceClient<Signed>,
+    pub routing: RoutingServiceClient<Signed>,
+    pub teams: TeamServiceClient<Signed>,
+    pub duty: DutyServiceClient<Signed>,
     pub clock: ClockServiceClient<Signed>,
 }
 
@@ -166,6 +172,9 @@ impl World {
             reports: ReportServiceClient::with_interceptor(transport.clone(), token.clone()),
             orders: WorkOrderServiceClient::with_interceptor(transport.clone(), token.clone()),
             handling: HandlingServiceClient::with_interceptor(transport.clone(), token.clone()),
+            routing: RoutingServiceClient::with_interceptor(transport.clone(), token.clone()),
+            teams: TeamServiceClient::with_interceptor(transport.clone(), token.clone()),
+            duty: DutyServiceClient::with_interceptor(transport.clone(), token.clone()),
             clock: ClockServiceClient::with_interceptor(transport, token),
         }
     }

@@ -55,7 +55,16 @@ impl Group {
             "Apply" | "Rollback" => Group::Administer,
             _ => return None,
         };
-        let rules = ["OrgUnit", "OrgUnits", "Policy", "Calendar", "Questionnaire", "Campaign"];
+        let rules = [
+            "OrgUnit",
+            "OrgUnits",
+            "Policy",
+            "Calendar",
+            "Questionnaire",
+            "Campaign",
+            "Team",
+            "Roster",
+        ];
         if by_verb != Group::Read && rules.iter().any(|rule| noun.ends_with(rule)) {
             return Some(Group::Administer);
         }
@@ -65,9 +74,11 @@ impl Group {
 
 /// What permissions speak of beside methods: something that a field of a request asks for and that not everybody may
 /// have who may call the method.
-pub const BESIDE_METHODS: [&str; 1] = [
+pub const BESIDE_METHODS: [&str; 2] = [
     // Saying to a customer what the policy forbids (T-14).
     "ticket.OverrideForbiddenPhrases",
+    // Deciding for the people of a team: whose turn it is, who is absent, who stands in (T-03, T-25).
+    "ticket.SuperviseTeam",
 ];
 
 /// A method as permissions name it: `ticket.CreateTicket`, the context and the method.
@@ -139,6 +150,11 @@ mod tests {
             ("ticket.AddTicketNote", Some(Group::Register)),
             ("ticket.RenderMessageTemplate", Some(Group::Read)),
             ("ticket.OverrideForbiddenPhrases", None),
+            ("ticket.SuperviseTeam", None),
+            ("ticket.CreateTeam", Some(Group::Administer)),
+            ("ticket.GetTeam", Some(Group::Read)),
+            ("ticket.UpdateRoster", Some(Group::Administer)),
+            ("ticket.AssignTicket", Some(Group::Handle)),
             ("ticket.FeedBackTicket", Some(Group::Handle)),
             ("ticket.AssessTicket", Some(Group::Handle)),
             ("ticket.AnnounceDelay", Some(Group::Handle)),

@@ -91,6 +91,8 @@ struct Things {
     order: String,
     invitation: String,
     policy: String,
+    team: String,
+    absence: String,
 }
 
 impl Things {
@@ -138,12 +140,39 @@ impl Things {
         let invitations = world.quality().surveys().list_invitations(request).await.unwrap();
         let invitation = invitations.into_inner().invitations[0].name.clone();
         let (ticket, policy) = (made.name, made.policy_version);
-        Self { customer, contact, ticket, order, invitation, policy }
+        let (team, absence) = Self::make_team(world).await;
+        Self { customer, contact, ticket, order, invitation, policy, team, absence }
+    }
+
+    /// A team and the absence of one of it.
+    async fn make_team(world: &World) -> (String, String) {
+        let team = pb::Team {
+            org_unit: RIVERSIDE.into(),
+            code: "repairs".into(),
+            title: Some(kefu_api::policy::v1::LocalizedText {
+                en: "Repairs".into(),
+                zh: "维修班".into(),
+            }),
+            members: vec!["wang".into(), "zhao".into()],
+            ..Default::default()
+        };
+        let request = pb::CreateTeamRequest { team: Some(team), ..Default::default() };
+        let team = world.manager().teams().create_team(request).await.unwrap().into_inner().name;
+        let absence = pb::Absence {
+            staff: "wang".into(),
+            start_time: Some(prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 }),
+            end_time: Some(prost_types::Timestamp { seconds: 4_000_100_000, nanos: 0 }),
+            substitute: "zhao".into(),
+            ..Default::default()
+        };
+        let request = pb::CreateAbsenceRequest { absence: Some(absence), ..Default::default() };
+        let absence = world.manager().duty().create_absence(request).await.unwrap();
+        (team, absence.into_inner().name)
     }
 
     /// By the method's full name without `kefu.` and `v1.`.
     fn requests(&self) -> BTreeMap<&'static str, Value> {
-        let Self { customer, contact, ticket, order, invitation, policy } = self;
+        let Self { customer, contact, ticket, order, invitation, policy, team, absence } = self;
         let unit = json!({"orgUnit": RIVERSIDE});
         let title = json!({"en": "Riverside"});
         let of_customer = json!({"name": customer});
@@ -279,6 +308,42 @@ impl Things {
             ("ticket.WorkOrderService.ArchiveWorkOrder", of_order.clone()),
             ("ticket.WorkOrderService.VoidWorkOrder", about_order("reason")),
             ("ticket.WorkOrderService.RenderWorkOrder", of_order),
+            (
+                "ticket.RoutingService.AssignTicket",
+                json!({"name": ticket, "team": team, "reason": "好的"}),
+            ),
+            ("ticket.RoutingService.ExplainRouting", json!({"name": ticket})),
+            (
+                "ticket.TeamService.CreateTeam",
+                json!({"team": {"orgUnit": RIVERSIDE, "code": "garden", "title": title}}),
+            ),
+            ("ticket.TeamService.GetTeam", json!({"name": team})),
+            ("ticket.TeamService.ListTeams", unit.clone()),
+            ("ticket.TeamService.UpdateTeam", json!({"team": {"name": team, "title": title}})),
+            (
+                "ticket.DutyService.ListShifts",
+                json!({"team": team, "startTime": "2026-09-28T00:00:00Z",
+                "endTime": "2026-09-29T00:00:00Z"}),
+            ),
+            (
+                "ticket.DutyService.UpdateRoster",
+                json!({"team": team, "startTime": "2026-09-28T00:00:00Z",
+                "endTime": "2026-09-29T00:00:00Z", "shifts": [{"staff": "wang",
+                "startTime": "2026-09-28T01:00:00Z", "endTime": "2026-09-28T09:00:00Z"}]}),
+            ),
+            ("ticket.DutyService.SetPresence", json!({"staff": "wang", "present": true})),
+            ("ticket.DutyService.GetPresence", json!({"staff": "wang"})),
+            (
+                "ticket.DutyService.CreateAbsence",
+                json!({"absence": {"staff": "wang", "startTime": "2099-01-01T00:00:00Z",
+                "endTime": "2099-01-02T00:00:00Z", "substitute": "zhao"}}),
+            ),
+            ("ticket.DutyService.CloseAbsence", json!({"name": absence})),
+            (
+                "ticket.DutyService.ListAbsences",
+                json!({"orgUnit": RIVERSIDE, "startTime": "2026-09-28T00:00:00Z",
+                "endTime": "2026-09-29T00:00:00Z"}),
+            ),
             (
                 "survey.SurveyPolicyService.ApplySurveyPolicy",
                 json!({"orgUnit": RIVERSIDE, "policy": {"code": "x", "title": title}}),

@@ -26,7 +26,7 @@ fn t03_severity_decides_the_level_and_the_grade_decides_the_priority() {
     ] {
         let intake = Intake { grade: grade.map(Into::into), ..intake(Severity::Serious) };
         let made = register(intake, identity(), &policy(), &Actor::staff(CLERK), hours(0));
-        let Registration { ticket, changes } = made.expect("registered");
+        let Registration { ticket, changes, .. } = made.expect("registered");
         assert_eq!((ticket.priority, ticket.customer_grade.as_deref()), (priority, grade));
         assert_eq!((actions(&changes), ticket.revision), (vec!["CreateTicket"], 1));
     }

@@ -8,6 +8,7 @@ mod message_template;
 mod phrase;
 mod policy;
 mod properties;
+mod routing;
 mod simulation;
 mod work_order;
 
@@ -141,6 +142,9 @@ pub fn intake(severity: Severity) -> Intake {
         occurred_at: None,
         details: Details { subject: "门窗漏水 💧".into(), ..Details::default() },
         grade: None,
+        amount: None,
+        complainant_type: None,
+        last_complaint_at: None,
     }
 }
 

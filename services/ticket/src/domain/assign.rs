@@ -1,0 +1,73 @@
+//! Giving a ticket to a team and a person (T-03, T-25).
+
+use uuid::Uuid;
+
+use super::{
+    change::What,
+    decide::{allow, refuse, text_faults},
+    refusal::{Missing, Refusal},
+    routing::{AssignCause, Candidate, Distribution},
+    story::Story,
+    ticket::{State, Ticket},
+    timers::{Until, settle},
+    word::Subject,
+};
+
+/// Who is to handle a ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The team.
+    pub team: Uuid,
+    /// The person; none puts it into the team's queue.
+    pub owner: Option<Subject>,
+    /// Why.
+    pub cause: AssignCause,
+    /// Why, in words; only where a person decided it.
+    pub reason: String,
+    /// Who could have got it, best first; only where it was distributed.
+    pub candidates: Vec<Candidate>,
+}
+
+/// Without a difference nothing changes. Whoever hands it in has made sure that the owner may own it.
+pub(super) fn assign(
+    story: &mut Story<'_>,
+    command: &'static str,
+    assignment: Assignment,
+) -> Result<(), Refusal> {
+    allow(
+        story,
+        command,
+        match story.ticket.state {
+            State::Open(_) | State::Waiting { .. } => &[],
+            State::Resolved(_) | State::ResultFedBack { .. } => &[Missing::NoSolutionYet],
+            State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
+        },
+    )?;
+    if assignment.cause == AssignCause::Manual {
+        refuse(text_faults("reason", &assignment.reason))?;
+    }
+    settle(story, Until::At(story.now));
+    let Ticket { team, owner, .. } = &story.ticket;
+    if (*team, owner) != (Some(assignment.team), &assignment.owner) {
+        story.record(What::Assigned(assignment), Vec::new());
+    }
+    Ok(())
+}
+
+pub(super) fn apply(ticket: &mut Ticket, assignment: &Assignment) {
+    ticket.team = Some(assignment.team);
+    ticket.owner.clone_from(&assignment.owner);
+    if assignment.cause == AssignCause::Left {
+        // Nobody chose that it lies there.
+        ticket.distribution = ticket.distribution.or(Some(Distribution::LeastLoad));
+    }
+}
+
+impl Ticket {
+    /// Whose load it is: the owner's while there is something to do.
+    #[must_use]
+    pub fn burden(&self) -> Option<(Uuid, &Subject)> {
+        let open = matches!(self.state, State::Open(_) | State::Waiting { .. });
+        self.team.zip(self.owner.as_ref()).filter(|_| open)
+    }
+}

@@ -1,0 +1,268 @@
+//! From the drafts of categories, criteria and rules to what decides (T-03): every fault at once, with its path.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    category::CategoryTree,
+    keyword::{Collector, folded},
+    policy_check::{Faults, NO_SEVERITY, UNKNOWN},
+    routing::{AmountRange, Conditions, Criterion, Routing, Rule},
+    routing_draft::{
+        ComplainantTypeDraft, ConditionsDraft, CriterionDraft, RoutingDraft, RuleDraft,
+    },
+    word::{Priority, Severity, Text},
+};
+
+/// The most types of complainants.
+const MAX_TYPES: usize = 50;
+/// The most criteria.
+const MAX_CRITERIA: usize = 100;
+/// The most rules.
+pub(crate) const MAX_RULES: usize = 200;
+/// The most values of one condition.
+pub(crate) const MAX_VALUES: usize = 50;
+/// The longest subject of a person, in bytes, so that it has room in an event.
+pub(crate) const MAX_STAFF: usize = 120;
+const MAX_REPEAT_DAYS: i32 = 3_660;
+const NO_TEXT: &str = "must have a text in English or Chinese";
+
+/// What the conditions may name.
+struct Known<'a> {
+    categories: &'a CategoryTree,
+    types: &'a BTreeMap<String, Text>,
+    grades: &'a BTreeMap<String, Priority>,
+}
+
+pub(super) fn check(
+    draft: RoutingDraft,
+    grades: &BTreeMap<String, Priority>,
+    faults: &mut Faults,
+) -> Routing {
+    let categories = CategoryTree::check(draft.categories, faults);
+    let complainant_types = types(draft.complainant_types, faults);
+    let known = Known { categories: &categories, types: &complainant_types, grades };
+    let mut words = Collector::default();
+    let criteria = criteria(draft.criteria, &known, &mut words, faults);
+    let texts: Vec<Vec<String>> =
+        draft.rules.iter().map(|rule| rule.conditions.keywords.clone()).collect();
+    let rules = rules(draft.rules, &known, &mut words, faults);
+    let keywords = words.finish(faults);
+    // Which words are in a word, by its id.
+    let mut within: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    for text in texts.iter().flatten() {
+        let found = keywords.found_in(&[text]);
+        let own = folded(text);
+        for id in &found {
+            within.entry(*id).or_default();
+        }
+        if let Some(id) = keywords.id(&own) {
+            within.insert(id, found);
+        }
+    }
+    let within = |word: usize| within.get(&word).cloned().unwrap_or_else(|| [word].into());
+    for (index, (rule, sound)) in rules.iter().enumerate() {
+        // What a faulty condition was meant to leave to others, nobody knows.
+        let covers = |(first, of_it): &&(Rule, bool)| {
+            *sound && *of_it && first.conditions.cover(&rule.conditions, within)
+        };
+        if let Some((earlier, _)) = rules[..index].iter().find(covers) {
+            let name = &earlier.name;
+            let description =
+                format!("is never reached: the rule {name:?} before it leaves nothing to it");
+            faults.add(format_args!("routing_rules[{index}]"), description);
+        }
+    }
+    let rules = rules.into_iter().map(|(rule, _)| rule).collect();
+    Routing { categories, complainant_types, criteria, rules, keywords }
+}
+
+fn types(drafts: Vec<ComplainantTypeDraft>, faults: &mut Faults) -> BTreeMap<String, Text> {
+    faults.at_most(drafts.len(), MAX_TYPES, "complainant_types");
+    let mut types = BTreeMap::new();
+    for (index, draft) in drafts.into_iter().enumerate() {
+        let path = format!("complainant_types[{index}]");
+        faults.name(&draft.code, format_args!("{path}.code"));
+        if draft.title == Text::default() {
+            faults.add(format_args!("{path}.title"), NO_TEXT);
+        }
+        faults.unique(&mut types, draft.code, draft.title, format_args!("{path}.code"));
+    }
+    types
+}
+
+fn criteria(
+    drafts: Vec<CriterionDraft>,
+    known: &Known<'_>,
+    words: &mut Collector,
+    faults: &mut Faults,
+) -> Vec<Criterion> {
+    faults.at_most(drafts.len(), MAX_CRITERIA, "severity_criteria");
+    let mut criteria = Vec::new();
+    for (index, draft) in drafts.into_iter().enumerate() {
+        let path = format!("severity_criteria[{index}]");
+        let severity = Severity::from_number(draft.severity);
+        if severity.is_none() {
+            faults.add(format_args!("{path}.severity"), NO_SEVERITY);
+        }
+        if draft.text == Text::default() {
+            faults.add(format_args!("{path}.text"), NO_TEXT);
+        }
+        if !(0..=MAX_REPEAT_DAYS).contains(&draft.repeat_within_days) {
+            let description = format!("must be 0 (no matter) to {MAX_REPEAT_DAYS}");
+            faults.add(format_args!("{path}.repeat_within_days"), description);
+        }
+        let conditions = conditions(draft.conditions, known, words, &path, faults);
+        criteria.push(Criterion {
+            severity: severity.unwrap_or(Severity::Ordinary),
+            conditions,
+            repeat_within_days: (draft.repeat_within_days > 0)
+                .then_some(draft.repeat_within_days.into()),
+        });
+    }
+    criteria
+}
+
+/// The rules, and whether the conditions of each are what was written down.
+fn rules(
+    drafts: Vec<RuleDraft>,
+    known: &Known<'_>,
+    words: &mut Collector,
+    faults: &mut Faults,
+) -> Vec<(Rule, bool)> {
+    faults.at_most(drafts.len(), MAX_RULES, "routing_rules");
+    let mut names = BTreeMap::new();
+    let mut rules = Vec::new();
+    for (index, draft) in drafts.into_iter().enumerate() {
+        let path = format!("routing_rules[{index}]");
+        faults.name(&draft.name, format_args!("{path}.name"));
+        faults.unique(&mut names, draft.name.clone(), (), format_args!("{path}.name"));
+        let team = Some(draft.team).filter(|team| !team.is_empty());
+        if let Some(team) = &team {
+            faults.name(team, format_args!("{path}.team"));
+        } else {
+            if !draft.owner.is_empty() {
+                faults.add(format_args!("{path}.owner"), "needs a team");
+            }
+            if draft.distribution.is_some() {
+                faults.add(format_args!("{path}.distribution"), "needs a team");
+            }
+            if draft.priority.is_none() {
+                faults.add(
+                    format_args!("{path}.team"),
+                    "must be set where the rule sets no priority",
+                );
+            }
+        }
+        if draft.owner.len() > MAX_STAFF {
+            faults
+                .add(format_args!("{path}.owner"), format!("must have at most {MAX_STAFF} bytes"));
+        }
+        let before = faults.len();
+        let conditions = conditions(draft.conditions, known, words, &path, faults);
+        let sound = faults.len() == before;
+        let rule = Rule {
+            name: draft.name.into(),
+            conditions,
+            team: team.map(Into::into),
+            priority: draft.priority,
+            owner: Some(draft.owner).filter(|owner| !owner.is_empty()).map(Into::into),
+            distribution: draft.distribution,
+        };
+        rules.push((rule, sound));
+    }
+    rules
+}
+
+fn conditions(
+    draft: ConditionsDraft,
+    known: &Known<'_>,
+    words: &mut Collector,
+    path: &str,
+    faults: &mut Faults,
+) -> Conditions {
+    let mut names = |field: &str, values: Vec<String>, unknown: &dyn Fn(&str) -> Option<String>| {
+        faults.at_most(values.len(), MAX_VALUES, &format!("{path}.{field}"));
+        let mut set = BTreeSet::new();
+        for (index, value) in values.into_iter().enumerate() {
+            let place = format!("{path}.{field}[{index}]");
+            if let Some(description) = unknown(&value) {
+                faults.add(&place, description);
+            } else if !set.insert(value) {
+                faults.add(&place, "is given twice");
+            }
+        }
+        set
+    };
+    let categories = names("categories", draft.categories, &|path| {
+        (!known.categories.contains(path)).then(|| "is no category of the tree".to_owned())
+    });
+    let products = draft.products.iter().map(|product| folded(product)).collect();
+    let products = names("products", products, &|product| {
+        product.is_empty().then(|| "must have at least one letter or digit".to_owned())
+    });
+    let org_units = names("org_units", draft.org_units, &|unit| {
+        unit.parse::<kefu_identity::OrgUnit>().err().map(|error| error.to_string())
+    });
+    let grades = names("customer_grades", draft.grades, &|grade| {
+        (!known.grades.contains_key(grade)).then(|| "is not in `grade_priorities`".to_owned())
+    });
+    let complainant_types = names("complainant_types", draft.complainant_types, &|code| {
+        (!known.types.contains_key(code)).then(|| "is not in `complainant_types`".to_owned())
+    });
+    faults.at_most(draft.keywords.len(), MAX_VALUES, &format!("{path}.keywords"));
+    let mut keywords = BTreeSet::new();
+    for (index, word) in draft.keywords.iter().enumerate() {
+        let place = format!("{path}.keywords[{index}]");
+        if !keywords.insert(words.add(word, &place, faults)) {
+            faults.add(&place, "is given twice");
+        }
+    }
+    let amount = (draft.min_amount_cents, draft.below_amount_cents, draft.currency.as_str());
+    let amount = amount_range(amount, path, faults);
+    let severities = draft.severities.into_iter().map(Severity::from_number);
+    Conditions {
+        categories,
+        products,
+        org_units,
+        grades,
+        amount,
+        keywords,
+        kinds: faults.set(draft.kinds, format_args!("{path}.kinds"), UNKNOWN),
+        channels: faults.set(draft.channels, format_args!("{path}.channels"), UNKNOWN),
+        severities: faults.set(severities, format_args!("{path}.severities"), NO_SEVERITY),
+        complainant_types,
+    }
+}
+
+fn amount_range(
+    (min, below, currency): (i64, i64, &str),
+    path: &str,
+    faults: &mut Faults,
+) -> Option<AmountRange> {
+    let bounded = min != 0 || below != 0;
+    if min < 0 {
+        faults.add(format_args!("{path}.min_amount_cents"), "must not be negative");
+    }
+    if below < 0 || (below != 0 && below <= min) {
+        let description = "must be 0 (no bound) or more than `min_amount_cents`";
+        faults.add(format_args!("{path}.below_amount_cents"), description);
+    }
+    if bounded && !is_currency(currency) {
+        let description =
+            "must be three capital letters as in ISO 4217, with a bound on the amount";
+        faults.add(format_args!("{path}.currency"), description);
+    }
+    if !bounded && !currency.is_empty() {
+        faults.add(format_args!("{path}.currency"), "must be empty without a bound on the amount");
+    }
+    bounded.then(|| AmountRange {
+        currency: currency.to_owned(),
+        min,
+        below: (below > 0).then_some(below),
+    })
+}
+
+/// Whether a text is a code as in ISO 4217.
+pub(crate) fn is_currency(code: &str) -> bool {
+    code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase())
+}
