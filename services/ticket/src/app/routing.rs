@@ -97,9 +97,7 @@ impl App {
         id: Uuid,
     ) -> Result<Vec<pb::RoutingStep>, Error> {
         let mut conn = self.read().await?;
-        let org_unit = store::ticket::org_unit(&mut conn, id).await?;
-        let org_unit = org_unit.ok_or_else(|| not_found(id))?;
-        self.allow_at(caller, "ticket.ExplainRouting", &org_unit)?;
+        self.allow_ticket(&mut conn, caller, "ticket.ExplainRouting", id).await?;
         let steps = store::routing::steps(&mut conn, id).await?;
         Ok(steps.iter().map(encode::step).collect::<Result<_, _>>()?)
     }
@@ -182,7 +180,7 @@ async fn lock_free(
     conn: &mut PgConnection,
     id: Uuid,
 ) -> Result<Option<store::ticket::TicketRow>, StoreError> {
-    if !store::ticket::try_lock(conn, id).await? {
+    if store::ticket::lock_free(conn, &[id]).await?.is_empty() {
         return Ok(None);
     }
     store::ticket::find(conn, id).await

@@ -58,14 +58,14 @@ pub struct AttemptDraft {
 #[derive(Clone, Debug, Default)]
 pub struct ReportingDraft {
     /// `criteria`.
-    pub criteria: Vec<CriterionDraft>,
+    pub criteria: Vec<ReportingCriterionDraft>,
     /// `supervise_within`.
     pub supervise_within: Option<Target>,
 }
 
 /// What makes a ticket a matter for headquarters.
 #[derive(Clone, Debug, Default)]
-pub struct CriterionDraft {
+pub struct ReportingCriterionDraft {
     /// `title`.
     pub title: Text,
     /// `severities`.
@@ -312,7 +312,12 @@ fn reporting(
     (criteria.collect(), within)
 }
 
-fn criterion(draft: CriterionDraft, path: &str, levels: usize, faults: &mut Faults) -> Criterion {
+fn criterion(
+    draft: ReportingCriterionDraft,
+    path: &str,
+    levels: usize,
+    faults: &mut Faults,
+) -> Criterion {
     let none = draft.severities.is_empty() && draft.categories.is_empty();
     if none && draft.keywords.is_empty() && draft.min_level == 0 {
         faults.add(path, "must set at least one of severities, categories, keywords, min_level");

@@ -35,8 +35,8 @@
 
 mod announce;
 mod assess;
-mod authority;
 mod assign;
+mod authority;
 mod category;
 mod change;
 mod clock;
@@ -95,7 +95,9 @@ pub use self::{
         Agreement, Attempt, ExecutiveOutcome, Handling, HandlingChange, HandlingCommand, Plan,
         PlanItem, Supervision, Transfer,
     },
-    handling_rules::{AttemptDraft, CriterionDraft, HandlingDraft, HandlingRules, ReportingDraft},
+    handling_rules::{
+        AttemptDraft, HandlingDraft, HandlingRules, ReportingCriterionDraft, ReportingDraft,
+    },
     message_template::{Filling, MessageTemplate, Variable},
     phrase::{ForbiddenPhrase, ForbiddenPhrases},
     policy::{

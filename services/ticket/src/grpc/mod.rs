@@ -1,7 +1,7 @@
 //! The wire: decode with all violations at once, one call of the app, encode.
 
-mod handling;
 mod duty;
+mod handling;
 mod message;
 mod policy;
 mod policy_handling;
@@ -18,8 +18,8 @@ mod work_order;
 
 use std::sync::Arc;
 
-use kefu_api::ticket::v1::handling_service_server::HandlingServiceServer;
 use kefu_api::ticket::v1::duty_service_server::DutyServiceServer;
+use kefu_api::ticket::v1::handling_service_server::HandlingServiceServer;
 use kefu_api::ticket::v1::report_service_server::ReportServiceServer;
 use kefu_api::ticket::v1::routing_service_server::RoutingServiceServer;
 use kefu_api::ticket::v1::team_service_server::TeamServiceServer;

@@ -6,7 +6,7 @@ use kefu_api::ticket::v1 as pb;
 use kefu_policy::decode;
 use kefu_rpc::{Fault, Violations};
 
-use crate::domain::{AttemptDraft, CriterionDraft, HandlingDraft, ReportingDraft};
+use crate::domain::{AttemptDraft, HandlingDraft, ReportingCriterionDraft, ReportingDraft};
 
 /// The longest text of a policy, in characters.
 const MAX_TEXT: usize = 500;
@@ -79,9 +79,9 @@ fn interval(found: &mut Violations, time: Option<prost_types::Duration>) -> Dura
     })
 }
 
-fn criterion(found: &mut Violations, rule: &pb::ReportCriterion) -> CriterionDraft {
+fn criterion(found: &mut Violations, rule: &pb::ReportCriterion) -> ReportingCriterionDraft {
     let title = decode::localized_text(found, "title", rule.title.as_ref(), MAX_TEXT);
-    CriterionDraft {
+    ReportingCriterionDraft {
         title: title.unwrap_or_default(),
         severities: rule.severities.clone(),
         categories: rule.categories.clone(),

@@ -383,13 +383,17 @@ fn t15_an_answer_is_missed_once_as_of_its_date_and_one_at_the_date_is_in_time() 
 }
 
 pub fn reporting() -> ReportingDraft {
-    let criterion =
-        |title: &str| CriterionDraft { title: Text::new("", title), ..CriterionDraft::default() };
+    let criterion = |title: &str| ReportingCriterionDraft {
+        title: Text::new("", title),
+        ..ReportingCriterionDraft::default()
+    };
     ReportingDraft {
         criteria: vec![
-            CriterionDraft { severities: vec![3], ..criterion("非常严重") },
-            CriterionDraft { min_level: 3, ..criterion("升至总监") },
-            CriterionDraft { keywords: vec!["媒体曝光".into()], ..criterion("舆情") },
+            ReportingCriterionDraft { severities: vec![3], ..criterion("非常严重") },
+            ReportingCriterionDraft { min_level: 3, ..criterion("升至总监") },
+            ReportingCriterionDraft {
+                keywords: vec!["媒体曝光".into()], ..criterion("舆情")
+            },
         ],
         supervise_within: elapsed(24),
     }
@@ -430,7 +434,7 @@ fn t15_a_major_complaint_is_reported_once_as_soon_as_it_is_one() {
 #[test]
 fn x06_every_fault_of_the_rules_about_handling_is_named() {
     let mut reporting = reporting();
-    reporting.criteria[0] = CriterionDraft::default();
+    reporting.criteria[0] = ReportingCriterionDraft::default();
     reporting.criteria[1].min_level = 4;
     reporting.criteria[2].keywords = vec!["！".into(), "媒体".into(), "媒 体".into()];
     let handling = HandlingDraft {
