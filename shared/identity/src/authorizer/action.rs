@@ -65,9 +65,13 @@ impl Group {
 
 /// What permissions speak of beside methods: something that a field of a request asks for and that not everybody may
 /// have who may call the method.
-pub const BESIDE_METHODS: [&str; 1] = [
+pub const BESIDE_METHODS: [&str; 3] = [
     // Saying to a customer what the policy forbids (T-14).
     "ticket.OverrideForbiddenPhrases",
+    // Seeing the violations of others (T-19).
+    "ticket.ReviewViolations",
+    // Deciding on a suggestion in the place of its decision maker (T-21).
+    "ticket.OverruleSuggestion",
 ];
 
 /// A method as permissions name it: `ticket.CreateTicket`, the context and the method.
