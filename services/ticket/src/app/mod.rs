@@ -4,13 +4,18 @@
 
 mod audit;
 pub(crate) mod change;
+pub mod corrective_action;
 pub mod customer;
 pub mod error;
 pub mod intake;
 pub mod message;
 pub mod policy;
+pub mod product_hold;
 pub mod registration;
 pub mod report;
+mod resource_audit;
+pub mod shift;
+pub mod suggestion;
 pub mod survey;
 pub mod ticket;
 pub mod timer;
@@ -57,6 +62,7 @@ pub struct App {
     pub(crate) intake: Intake,
     pub(crate) timers: TimerSignal,
     pub(crate) order_timers: TimerSignal,
+    pub(crate) learning_timers: TimerSignal,
     pub(crate) tail: Tail,
 }
 

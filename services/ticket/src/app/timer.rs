@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{App, Error, change};
-use crate::domain::{Actor, Command, decide};
+use crate::domain::{Actor, Command, Due, decide};
 use crate::store;
 
 /// What became of a look at a ticket.
@@ -91,3 +91,18 @@ impl TimerSignal {
 
 /// How long what another replica wrote may stay unseen. A quarter of what T-07 allows.
 pub(crate) const POLL_PERIOD: Duration = Duration::from_millis(500);
+
+impl App {
+    /// Does what is due of a corrective action, a suggestion or a shift, in one transaction. Safe in any number of
+    /// replicas at once: whoever has the row does it, and who comes later finds it done.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database is away or holds what nobody understands.
+    pub async fn fire_learning_timer(&self, what: Due, id: Uuid) -> Result<Fired, Error> {
+        match what {
+            Due::CorrectiveAction => self.fire_action_timer(id).await,
+            Due::Suggestion => self.fire_suggestion_timer(id).await,
+            Due::Shift => self.fire_shift_timer(id).await,
+        }
+    }
+}

@@ -63,7 +63,12 @@ impl App {
     }
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    /// Who calls, for the journal.
+    pub(crate) fn by(&self) -> &'a Provenance {
+        &self.call.by
+    }
+
     pub(crate) fn conn(&mut self) -> &mut PgConnection {
         &mut self.tx
     }

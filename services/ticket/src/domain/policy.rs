@@ -5,13 +5,17 @@ use std::{
     sync::Arc,
 };
 
+use jiff::Timestamp;
 use kefu_calendar::{Calendar, Target};
+use uuid::Uuid;
 
 use super::clock_note::StepRule;
 use super::message_template::MessageTemplate;
 use super::phrase::ForbiddenPhrases;
+use super::policy_learning::Learning;
+use super::violation::ProposedViolation;
 use super::word::{
-    Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Text, TicketKind, coded,
+    Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Subject, Text, TicketKind, coded,
 };
 
 pub use super::policy_draft::{
@@ -35,6 +39,7 @@ pub struct Policy {
     pub(super) pause_reasons: BTreeMap<Arc<str>, PauseReason>,
     pub(super) phrases: ForbiddenPhrases,
     pub(super) templates: BTreeMap<String, MessageTemplate>,
+    pub(super) learning: Learning,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
@@ -126,8 +131,35 @@ pub struct ViolationRule {
     pub description: Text,
     /// Proposed penalty in hundredths of the currency; not negative.
     pub amount_cents: i64,
+    /// The upper end of the range of the penalty; not below `amount_cents`.
+    pub max_amount_cents: i64,
     /// ISO 4217; set with an amount.
     pub currency: Option<String>,
+}
+
+impl ViolationRule {
+    /// That somebody broke it.
+    #[must_use]
+    pub fn broken(
+        &self,
+        staff: Subject,
+        evidence: String,
+        at: Timestamp,
+        policy_version: Uuid,
+    ) -> ProposedViolation {
+        let Self { code, description, amount_cents, max_amount_cents, currency } = self.clone();
+        ProposedViolation {
+            code,
+            description,
+            staff,
+            evidence,
+            amount_cents,
+            max_amount_cents,
+            currency,
+            at,
+            policy_version: Some(policy_version),
+        }
+    }
 }
 
 impl Policy {
@@ -228,6 +260,12 @@ impl Policy {
     #[must_use]
     pub fn message_template(&self, situation: &str) -> Option<&MessageTemplate> {
         self.templates.get(situation)
+    }
+
+    /// The rules of violations, root causes, product holds, suggestions and shifts (T-17 to T-21).
+    #[must_use]
+    pub fn learning(&self) -> &Learning {
+        &self.learning
     }
 
     /// A row of the violation table.

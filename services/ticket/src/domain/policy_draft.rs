@@ -9,6 +9,7 @@ use kefu_calendar::{Calendar, Target};
 use super::{
     clock_note::StepTime,
     policy::{ReopenMode, VerdictOutcome},
+    policy_learning::LearningDraft,
     word::{Channel, ClockKind, Priority, Text, TicketKind},
 };
 
@@ -39,6 +40,8 @@ pub struct PolicyDraft {
     pub forbidden_phrases: Vec<ForbiddenPhraseDraft>,
     /// `message_templates`.
     pub message_templates: Vec<MessageTemplateDraft>,
+    /// `learning`.
+    pub learning: LearningDraft,
 }
 
 /// Why a ticket may wait.
@@ -141,6 +144,8 @@ pub struct ViolationDraft {
     pub description: Text,
     /// `amount_cents`.
     pub amount_cents: i64,
+    /// `max_amount_cents`; 0 means the amount.
+    pub max_amount_cents: i64,
     /// `currency`; empty means none.
     pub currency: String,
 }

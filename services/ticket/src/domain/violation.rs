@@ -1,10 +1,11 @@
 //! A broken rule with its evidence and proposed penalty (违规), T-19.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{
     clock::ClockEntry,
-    policy::{Policy, ViolationRule},
+    policy::Policy,
     ticket::Ticket,
     word::{ClockKind, Subject, Text},
 };
@@ -23,10 +24,14 @@ pub struct ProposedViolation {
     pub evidence: String,
     /// Proposed penalty in hundredths of the currency.
     pub amount_cents: i64,
+    /// The upper end of the range of the penalty.
+    pub max_amount_cents: i64,
     /// ISO 4217; none without an amount.
     pub currency: Option<String>,
     /// As of when.
     pub at: Timestamp,
+    /// The policy version by which it is judged; none for what was proposed before that was kept.
+    pub policy_version: Option<Uuid>,
 }
 
 /// What a breach proposes by its rule.
@@ -37,11 +42,9 @@ pub(super) fn for_breach(
     due: Timestamp,
 ) -> Option<ProposedViolation> {
     let code = policy.rule(&clock.rule)?.breach_violation.as_ref()?;
-    let ViolationRule { code, description, amount_cents, currency } =
-        policy.violation(code)?.clone();
     let staff = answerable(ticket, clock.kind).clone();
-    let evidence = evidence(clock, due);
-    Some(ProposedViolation { code, description, staff, evidence, amount_cents, currency, at: due })
+    let rule = policy.violation(code)?;
+    Some(rule.broken(staff, evidence(clock, due), due, ticket.policy_version))
 }
 
 /// Who answers for a promise: the first-contact owner pushes the ticket to an answer and to a

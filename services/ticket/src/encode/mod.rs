@@ -1,10 +1,13 @@
 //! From the domain to what others see: resources of the API, and public events.
 
 pub mod clock;
+pub mod corrective_action;
 pub mod event;
 pub mod message;
 pub mod policy;
 pub mod report;
+pub mod shift;
+pub mod suggestion;
 pub mod ticket;
 pub mod violation;
 pub mod work_order;

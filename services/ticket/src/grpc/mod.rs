@@ -1,9 +1,13 @@
 //! The wire: decode with all violations at once, one call of the app, encode.
 
+mod corrective_action;
 mod message;
 mod policy;
+mod policy_learning;
 mod report;
+mod shift;
 mod status;
+mod suggestion;
 mod ticket;
 mod values;
 mod violation;
@@ -12,14 +16,19 @@ mod work_order;
 
 use std::sync::Arc;
 
+use kefu_api::ticket::v1::corrective_action_service_server::CorrectiveActionServiceServer;
 use kefu_api::ticket::v1::report_service_server::ReportServiceServer;
+use kefu_api::ticket::v1::shift_service_server::ShiftServiceServer;
+use kefu_api::ticket::v1::suggestion_service_server::SuggestionServiceServer;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyServiceServer;
 use kefu_api::ticket::v1::ticket_service_server::TicketServiceServer;
+use kefu_api::ticket::v1::violation_service_server::ViolationServiceServer;
 use kefu_api::ticket::v1::work_order_service_server::WorkOrderServiceServer;
 use kefu_journal::{Provenance, requests::fingerprint};
-use kefu_rpc::{PageLimits, RequestContext, Violations};
+use kefu_rpc::{Etag, PageLimits, RequestContext, Violations};
 use prost::Message;
 use tonic::service::Routes;
+use uuid::Uuid;
 
 use crate::app::{App, Call, RequestKey};
 
@@ -36,6 +45,10 @@ impl Grpc {
         Routes::new(TicketServiceServer::new(grpc.clone()))
             .add_service(TicketPolicyServiceServer::new(grpc.clone()))
             .add_service(ReportServiceServer::new(grpc.clone()))
+            .add_service(ViolationServiceServer::new(grpc.clone()))
+            .add_service(CorrectiveActionServiceServer::new(grpc.clone()))
+            .add_service(SuggestionServiceServer::new(grpc.clone()))
+            .add_service(ShiftServiceServer::new(grpc.clone()))
             .add_service(WorkOrderServiceServer::new(grpc))
     }
 }
@@ -61,6 +74,27 @@ fn call(
         deadline: context.deadline(),
         request: id.map(|id| RequestKey { id, method, fingerprint: fingerprint(method, message) }),
     }
+}
+
+/// What every command on something names.
+struct Target {
+    call: Call,
+    id: Uuid,
+    etag: Option<Etag>,
+}
+
+/// Its name, etag and request id; `method` and the collection in which the name is.
+fn target(
+    context: &RequestContext,
+    violations: &mut Violations,
+    (method, collection): (&'static str, &str),
+    (name, etag, request_id): (&str, &str, &str),
+    message: &impl Message,
+) -> Option<Target> {
+    let call = call(context, violations, method, request_id, message);
+    let id = violations.resource_id("name", name, collection);
+    let etag = violations.etag("etag", etag);
+    Some(Target { call, id: id?, etag: etag? })
 }
 
 /// The page size of every list here.

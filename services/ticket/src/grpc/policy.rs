@@ -202,6 +202,7 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
             code: rule.code.clone(),
             description: text(found, "description", rule.description.as_ref()),
             amount_cents: rule.amount_cents,
+            max_amount_cents: rule.max_amount_cents,
             currency: rule.currency.clone(),
         }),
         pause_reasons: each(found, "pause_reasons", &message.pause_reasons, |found, reason| {
@@ -229,6 +230,7 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
                 text: wording(found, "text", template.text.as_ref()),
             },
         ),
+        learning: super::policy_learning::draft(found, message.learning.as_ref()),
     }
 }
 
@@ -257,7 +259,7 @@ fn wording(
     })
 }
 
-fn each<M, D>(
+pub(super) fn each<M, D>(
     found: &mut Violations,
     field: &str,
     messages: &[M],
@@ -334,7 +336,7 @@ fn step(found: &mut Violations, step: &pb::EscalationStep) -> StepDraft {
     }
 }
 
-fn text(
+pub(super) fn text(
     found: &mut Violations,
     field: &str,
     text: Option<&kefu_api::policy::v1::LocalizedText>,

@@ -5,14 +5,21 @@
 
 pub(crate) mod clock;
 pub(crate) mod clock_note;
+pub(crate) mod corrective_action;
 pub(crate) mod customer;
 pub(crate) mod escalation;
 pub(crate) mod follow_up;
 pub(crate) mod history;
+pub(crate) mod judged;
+pub(crate) mod learning_timer;
 pub(crate) mod message;
 pub(crate) mod number;
+pub(crate) mod product_hold;
 pub(crate) mod registration;
 pub(crate) mod report;
+pub(crate) mod root_cause;
+pub(crate) mod shift;
+pub(crate) mod suggestion;
 pub(crate) mod ticket;
 pub(crate) mod ticket_list;
 pub(crate) mod verdict;

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 
 use jiff_sqlx::ToSqlx as _;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use kefu_postgres::StoreError;
 
 use super::{column, read};
-use crate::domain::{Complainant, Ticket};
+use crate::domain::{Complainant, ProductHold, Ticket};
 
 /// One registration as it is handed to the statement: a ticket without its number, and what goes with it.
 #[derive(Clone, Debug)]
@@ -32,6 +31,8 @@ pub(crate) struct NewTicket {
     pub(crate) event: Vec<u8>,
     /// The ticket as JSON, without the number, for the audit trail.
     pub(crate) after: String,
+    /// The hold on a product that the policy places because of it (T-18).
+    pub(crate) hold: Option<Box<ProductHold>>,
     /// Who, from where, on which request.
     pub(crate) by: kefu_journal::Provenance,
 }
@@ -43,7 +44,7 @@ pub(crate) struct NewTicket {
 /// # Errors
 /// Then nothing has happened at all, or the connection was lost and nobody knows: the request ids tell.
 pub(crate) async fn create(
-    pool: &PgPool,
+    executor: impl sqlx::PgExecutor<'_>,
     method: &str,
     event_type: &str,
     entries: &[&NewTicket],
@@ -110,7 +111,7 @@ pub(crate) async fn create(
         event_type,
         &column!(clocks, |(.., clock)| super::clock_note::steps_json(clock)) as _,
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.number)).collect())
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod breach;
+mod corrective_action;
 mod customer;
 mod errors;
 mod intake;
@@ -13,9 +14,13 @@ mod message;
 mod neighbour;
 mod pack;
 mod policy;
+mod product_hold;
 mod races;
 mod report;
+mod shift;
+mod suggestion;
 mod survey;
+mod violation;
 mod watch;
 mod work_order;
 mod work_order_form;

@@ -1,6 +1,7 @@
 //! What the rules say, by example and as properties. This file has what the tests share.
 
 mod clocks;
+mod learning;
 mod ledger;
 mod life;
 mod message_template;
@@ -121,6 +122,7 @@ pub fn draft() -> PolicyDraft {
             description: Text::new("First response too late", "首次回复超时"),
             amount_cents: 20_000,
             currency: "CNY".into(),
+            ..ViolationDraft::default()
         }],
         ..PolicyDraft::default()
     }
