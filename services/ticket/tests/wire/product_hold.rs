@@ -111,7 +111,12 @@ async fn t18_only_quality_places_and_lifts_and_only_in_its_scope() {
     }
     let mut south = world.desk("south", "group/south", role::QUALITY);
     assert_eq!(south.lift(&name).await.unwrap_err().code(), Code::PermissionDenied);
-    let error = world.quality().actions.place_product_hold(Default::default()).await.unwrap_err();
+    let error = world
+        .quality()
+        .actions
+        .place_product_hold(pb::PlaceProductHoldRequest::default())
+        .await
+        .unwrap_err();
     let expected = ["org_unit", "product", "reason"];
     assert_eq!(violations(&error), expected.map(|field| format!("product_hold.{field}")));
 }

@@ -9,7 +9,7 @@ const DISPATCHER: &str = "dispatcher-sun";
 const MANAGER: &str = "manager-qian";
 
 /// One that has a violation for a missed reply.
-fn policy() -> Policy {
+fn sound() -> Policy {
     let mut draft = draft();
     draft.violations.push(ViolationDraft {
         code: "late-work-order".into(),
@@ -38,10 +38,6 @@ fn issued(due_hours: i64) -> WorkOrder {
     };
     let actor = Actor::staff(DISPATCHER);
     issue_order(brief, Some(HANDLER.into()), None, identity, &actor, hours(0)).expect("in time")
-}
-
-fn sound() -> Policy {
-    Policy::try_new(draft()).expect("a sound policy")
 }
 
 fn signature() -> OrderCommand {
