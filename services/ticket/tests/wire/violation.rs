@@ -217,10 +217,8 @@ async fn t19_of_two_supervisors_at_once_one_decides() {
         let mut one = world.desk_at(0, "manager", "group", role::MANAGER);
         let mut two = world.desk_at(1, "director", "group", role::DIRECTOR);
         let (confirmed, dismissed) = tokio::join!(one.confirm(&name, None), two.dismiss(&name));
-        let refused = match (&confirmed, &dismissed) {
-            (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused,
-            _ => panic!("{confirmed:?} {dismissed:?}"),
-        };
+        let both = (&confirmed, &dismissed);
+        let ((Ok(_), Err(refused)) | (Err(refused), Ok(_))) = both else { panic!("{both:?}") };
         assert_eq!(
             (refused.code(), &*reason(refused)),
             (Code::FailedPrecondition, "ILLEGAL_STATE")
