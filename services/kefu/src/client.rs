@@ -10,12 +10,16 @@ use kefu_api::customer::v1::org_unit_service_client::OrgUnitServiceClient;
 use kefu_api::gateway::v1::gateway_service_client::GatewayServiceClient;
 use kefu_api::survey::v1::survey_policy_service_client::SurveyPolicyServiceClient;
 use kefu_api::survey::v1::survey_service_client::SurveyServiceClient;
+use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServiceClient;
 use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
 use kefu_api::ticket::v1::routing_service_client::RoutingServiceClient;
+use kefu_api::ticket::v1::shift_service_client::ShiftServiceClient;
+use kefu_api::ticket::v1::suggestion_service_client::SuggestionServiceClient;
 use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
+use kefu_api::ticket::v1::violation_service_client::ViolationServiceClient;
 use kefu_api::ticket::v1::work_order_service_client::WorkOrderServiceClient;
 use kefu_rpc::{ChannelOptions, Transport};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -127,6 +131,26 @@ impl Client {
     /// Work orders.
     pub fn work_orders(&self) -> WorkOrderServiceClient<Signed> {
         WorkOrderServiceClient::new(self.signed())
+    }
+
+    /// Violations.
+    pub fn violations(&self) -> ViolationServiceClient<Signed> {
+        ViolationServiceClient::new(self.signed())
+    }
+
+    /// Root causes, corrective actions and product holds.
+    pub fn corrective_actions(&self) -> CorrectiveActionServiceClient<Signed> {
+        CorrectiveActionServiceClient::new(self.signed())
+    }
+
+    /// Suggestions.
+    pub fn suggestions(&self) -> SuggestionServiceClient<Signed> {
+        SuggestionServiceClient::new(self.signed())
+    }
+
+    /// Shifts.
+    pub fn shifts(&self) -> ShiftServiceClient<Signed> {
+        ShiftServiceClient::new(self.signed())
     }
 
     /// Invitations and answers.

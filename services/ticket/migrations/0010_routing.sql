@@ -61,15 +61,15 @@ COMMENT ON TABLE member_load IS
     'locked after everything else and in the order of the key.';
 COMMENT ON COLUMN member_load.turn IS 'The team''s turn at which he last got one; who has the lowest has waited longest.';
 
-CREATE TABLE shift (
+CREATE TABLE roster_shift (
     team_id   uuid        NOT NULL REFERENCES team,
     staff     text COLLATE "C" NOT NULL CHECK (staff <> ''),
     starts_at timestamptz NOT NULL,
     ends_at   timestamptz NOT NULL CHECK (ends_at > starts_at),
     PRIMARY KEY (team_id, starts_at, staff)
 );
-CREATE INDEX shift_staff_idx ON shift (team_id, staff, ends_at);
-COMMENT ON TABLE shift IS 'The roster: who is on duty for a team, and when (T-25).';
+CREATE INDEX roster_shift_staff_idx ON roster_shift (team_id, staff, ends_at);
+COMMENT ON TABLE roster_shift IS 'The roster: who is on duty for a team, and when (T-25).';
 
 CREATE TABLE presence (
     staff      text COLLATE "C" PRIMARY KEY CHECK (staff <> ''),
@@ -152,9 +152,9 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         FROM team_member JOIN team AS of ON of.id = team_member.team_id
         WHERE of.id = on_duty.team
           AND (NOT of.rostered OR EXISTS (
-              SELECT FROM shift
-              WHERE shift.team_id = of.id AND shift.staff = team_member.staff
-                AND shift.starts_at <= moment AND shift.ends_at > moment))
+              SELECT FROM roster_shift
+              WHERE roster_shift.team_id = of.id AND roster_shift.staff = team_member.staff
+                AND roster_shift.starts_at <= moment AND roster_shift.ends_at > moment))
     ) AS acting
     JOIN presence ON presence.staff = acting.staff
     WHERE presence.present AND (presence.until IS NULL OR presence.until > moment)
@@ -167,10 +167,10 @@ DECLARE
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = app) THEN
         EXECUTE format(
-            'REVOKE ALL ON team, team_member, member_load, shift, presence, absence, duty_guard, routing_step FROM %I', app);
+            'REVOKE ALL ON team, team_member, member_load, roster_shift, presence, absence, duty_guard, routing_step FROM %I', app);
         EXECUTE format(
             'GRANT SELECT, INSERT, UPDATE ON team, member_load, presence, absence, duty_guard TO %I', app);
-        EXECUTE format('GRANT SELECT, INSERT, DELETE ON team_member, shift TO %I', app);
+        EXECUTE format('GRANT SELECT, INSERT, DELETE ON team_member, roster_shift TO %I', app);
         EXECUTE format('GRANT SELECT, INSERT ON routing_step TO %I', app);
     END IF;
 END

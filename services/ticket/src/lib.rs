@@ -31,6 +31,9 @@
 //!   how things are and not by what has happened; so nothing is missed that came in between or while the process was down.
 //! - **A survey's answer counts once (T-13, S-08).** It takes effect in the transaction that moves the feed's cursor, and
 //!   the journal has every answer, also one that came too late to count.
+//! - **Of a product at most one hold is in force per org unit (T-18),** which the schema enforces. One that the policy places
+//!   is committed with the complaint that gives cause.
+//! - **Nothing is charged without a confirmation, and statements of past months never change (T-19).**
 //! - **Lists are bounded (X-08)** and cost by the number of org units and the size of the page, not of the table.
 
 pub mod app;
@@ -51,8 +54,8 @@ use sqlx::migrate::Migrator;
 use crate::app::{App, Customers, Intake, TimerSignal};
 use crate::grpc::Grpc;
 use crate::workers::{
-    customer_feed::CustomerFeed, duty::DutyKeeper, survey_feed::SurveyFeed, timers::Timers,
-    work_orders::OrderTimers,
+    customer_feed::CustomerFeed, duty::DutyKeeper, learning::LearningTimers,
+    survey_feed::SurveyFeed, timers::Timers, work_orders::OrderTimers,
 };
 
 /// The migrations of the context's own tables, after those of journal and policy.
@@ -87,6 +90,7 @@ impl Context for TicketContext {
         let timers = Timers::new(Arc::clone(&app));
         let order_timers = OrderTimers::new(Arc::clone(&app));
         let duty = DutyKeeper::new(Arc::clone(&app));
+        let learning_timers = LearningTimers::new(Arc::clone(&app));
         let mut assembled = Assembled::new(Grpc::routes(Arc::clone(&app)))
             .journal(app.tail.clone())
             // What causes before what is caused.
@@ -96,6 +100,7 @@ impl Context for TicketContext {
             .settles(Arc::new(order_timers.clone()))
             .settles(Arc::new(duty.clone()))
             .worker(worker("duty", duty, DutyKeeper::run))
+            .settles(Arc::new(learning_timers.clone()))
             .worker(worker("customer-feed", customer_feed, |feed, shutdown| async move {
                 feed.run(shutdown).await;
                 Ok(())
@@ -109,6 +114,7 @@ impl Context for TicketContext {
                 Ok(())
             }))
             .worker(worker("work-order-timers", order_timers, OrderTimers::run))
+            .worker(worker("learning-timers", learning_timers, LearningTimers::run))
             .worker(worker("request-pruner", pool, |pool, shutdown| async move {
                 prune_until(pool, shutdown).await;
                 Ok(())
@@ -140,12 +146,13 @@ fn app(deps: &Dependencies) -> anyhow::Result<App> {
             CustomerServiceClient::new(customer),
             sign,
         ),
-        intake: Intake::new(pool.clone(), tail.clone(), timers.clone()),
+        intake: Intake::new(pool.clone(), tail.clone(), timers.clone(), Arc::clone(&deps.ids)),
         clock: deps.clock(),
         ids: Arc::clone(&deps.ids),
         authorizer: Arc::clone(&deps.authorizer),
         timers,
         order_timers: TimerSignal::default(),
+        learning_timers: TimerSignal::default(),
         tail,
         pool,
     })

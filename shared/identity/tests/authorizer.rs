@@ -201,6 +201,50 @@ fn t14_only_supervisors_override_forbidden_phrases() {
 }
 
 #[test]
+fn x07_learning_is_for_those_whose_it_is() {
+    // Everybody's, supervisors', quality's, the person concerned, causes, plans, superiors', the desk's (T-17 to T-21).
+    let methods = [
+        ["ReportViolation", "SubmitSuggestion", "DecideSuggestion", "StartCorrectiveAction"]
+            .as_slice(),
+        &["ConfirmViolation", "DismissViolation", "DecideViolationAppeal"],
+        &[
+            "VerifyCorrectiveAction",
+            "CancelCorrectiveAction",
+            "PlaceProductHold",
+            "LiftProductHold",
+        ],
+        &["AppealViolation", "GetViolation", "GetViolationStatement", "ListSuggestions"],
+        &["RecordRootCause", "PlanCorrectiveAction"],
+        &["OverruleSuggestion"],
+        &["SubmitShiftList", "SignShiftHandover"],
+        &["ReviewViolations"],
+    ];
+    let table = [
+        (role::CLERK, "e..c..d."),
+        (role::HANDLER, "e..cp.d."),
+        (role::MANAGER, "es.cp.dr"),
+        (role::DIRECTOR, "es.cpodr"),
+        (role::HEADQUARTERS, "es.cpodr"),
+        (role::QUALITY, "esqcp..r"),
+        (role::ADMIN, "...c...r"),
+        (role::AUDITOR, "...c...r"),
+        (role::OPERATOR, "........"),
+    ];
+    let authorizer = Authorizer::with_defaults().unwrap();
+    for (role, row) in table {
+        let caller = caller(role, "group/north");
+        for (methods, cell) in methods.iter().zip(row.chars()) {
+            for method in *methods {
+                let action = format!("ticket.{method}");
+                let allowed = |place| allows(&authorizer, &caller, &action, place);
+                assert_eq!(allowed("group/north/riverside"), cell != '.', "{role} {method}");
+                assert!(!allowed("group/south"), "{role} {method}");
+            }
+        }
+    }
+}
+
+#[test]
 fn x07_the_machinery_is_for_those_who_run_it() {
     let authorizer = Authorizer::with_defaults().unwrap();
     for role in role::ALL {

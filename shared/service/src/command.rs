@@ -200,6 +200,11 @@ impl<'a, E: From<CommandError>> Work<'a, E> {
         Ok(Self { tools, call, tx, now, asking, claimed: false, error: PhantomData })
     }
 
+    /// Who calls, for the journal.
+    pub fn by(&self) -> &'a Provenance {
+        &self.call.by
+    }
+
     /// The transaction.
     pub fn conn(&mut self) -> &mut PgConnection {
         &mut self.tx

@@ -27,12 +27,16 @@ use kefu_api::customer::v1::org_unit_service_client::OrgUnitServiceClient;
 use kefu_api::gateway::v1::gateway_service_client::GatewayServiceClient;
 use kefu_api::survey::v1::survey_policy_service_client::SurveyPolicyServiceClient;
 use kefu_api::survey::v1::survey_service_client::SurveyServiceClient;
+use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServiceClient;
 use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
 use kefu_api::ticket::v1::routing_service_client::RoutingServiceClient;
+use kefu_api::ticket::v1::shift_service_client::ShiftServiceClient;
+use kefu_api::ticket::v1::suggestion_service_client::SuggestionServiceClient;
 use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
+use kefu_api::ticket::v1::violation_service_client::ViolationServiceClient;
 use kefu_api::ticket::v1::work_order_service_client::WorkOrderServiceClient;
 use kefu_clock::{ManualClock, SharedClock};
 use kefu_identity::{Caller, Minter, OrgUnit, role};
@@ -212,6 +216,26 @@ impl Mesh {
     /// Work orders.
     pub fn work_orders(&self, token: &str) -> WorkOrderServiceClient<Signed> {
         self.client(token).work_orders()
+    }
+
+    /// Violations.
+    pub fn violations(&self, token: &str) -> ViolationServiceClient<Signed> {
+        self.client(token).violations()
+    }
+
+    /// Root causes, corrective actions and product holds.
+    pub fn corrective_actions(&self, token: &str) -> CorrectiveActionServiceClient<Signed> {
+        self.client(token).corrective_actions()
+    }
+
+    /// Suggestions.
+    pub fn suggestions(&self, token: &str) -> SuggestionServiceClient<Signed> {
+        self.client(token).suggestions()
+    }
+
+    /// Shifts.
+    pub fn shifts(&self, token: &str) -> ShiftServiceClient<Signed> {
+        self.client(token).shifts()
     }
 
     /// Invitations and answers.

@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use super::{Error, audit, handling_record};
 use crate::domain::{
-    Actor, Change, Complainant, Details, HandlingChange, MessagePurpose, Ticket, What, apply,
+    Actor, Change, Complainant, Details, HandlingChange, MessagePurpose, Ticket, Violation,
+    ViolationState, What, apply,
 };
 use crate::encode::event;
 use crate::store;
 use crate::store::message::Message;
 use crate::store::routing::NewStep;
-use crate::store::violation::RecordedViolation;
 
 /// Applies `changes` to a ticket that this transaction has locked and writes down all that comes of it. `by` stands for
 /// whoever acted; what the clocks did stands under their own name. Returns what the ticket is now.
@@ -83,13 +83,19 @@ impl<'a> Recorded<'a> {
         for change in changes {
             let earlier = now.clone();
             apply(&mut now, change);
-            let violation = change.violation().map(|proposed| RecordedViolation {
+            let violation = change.violation().map(|proposed| Violation {
                 id: ids.uuid(),
                 ticket: Some(now.id),
                 work_order: None,
+                shift: None,
+                customer: customer_of(&now),
                 org_unit: now.org_unit.clone(),
                 proposed: proposed.clone(),
+                reporter: None,
+                state: ViolationState::Proposed,
                 created_at: change.at,
+                updated_at: change.at,
+                revision: 1,
             });
             steps.push(Step { earlier, later: now.clone(), change, violation });
         }
@@ -181,7 +187,7 @@ struct Step<'a> {
     earlier: Ticket,
     later: Ticket,
     change: &'a Change,
-    violation: Option<RecordedViolation>,
+    violation: Option<Violation>,
 }
 
 impl Step<'_> {
@@ -263,7 +269,7 @@ async fn save_step(
         store::routing::add_step(conn, &step).await?;
     }
     if let Some(violation) = violation {
-        store::violation::insert(conn, customer, violation).await?;
+        store::violation::insert(conn, violation).await?;
     }
     Ok(())
 }

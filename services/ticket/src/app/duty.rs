@@ -16,7 +16,7 @@ use super::team::no_team;
 use super::{App, Call, Error, Page, one_more};
 use crate::encode::team as encode;
 use crate::store;
-use crate::store::duty::{Absence, Presence, Shift};
+use crate::store::duty::{Absence, Presence, RosterShift};
 
 /// From one time to another, exclusive.
 pub type Period = (Timestamp, Timestamp);
@@ -41,17 +41,17 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Denied`].
-    pub(crate) async fn list_shifts(
+    pub(crate) async fn list_roster_shifts(
         &self,
         caller: &Caller,
         team: Uuid,
         period: Period,
         after: Option<(Timestamp, String)>,
         size: u32,
-    ) -> Result<Page<Shift, (Timestamp, String)>, Error> {
+    ) -> Result<Page<RosterShift, (Timestamp, String)>, Error> {
         let mut conn = self.read().await?;
         let found = store::team::find(&mut conn, team).await?.ok_or_else(|| no_team(team))?;
-        self.allow_at(caller, "ticket.ListShifts", &found.org_unit)?;
+        self.allow_at(caller, "ticket.ListRosterShifts", &found.org_unit)?;
         let shifts = store::duty::shifts(&mut conn, team, period, after, one_more(size)).await?;
         Ok(Page::of(shifts, size, |last| (last.from, last.staff.clone())))
     }
@@ -67,7 +67,7 @@ impl App {
         team: Uuid,
         etag: Option<Etag>,
         period: Period,
-        shifts: Vec<Shift>,
+        shifts: Vec<RosterShift>,
     ) -> Result<pb::UpdateRosterResponse, Error> {
         let mut work = self.begin(call).await?;
         if !store::team::lock(work.conn(), team).await? {
@@ -94,8 +94,8 @@ impl App {
         found.updated_at = work.now().max(found.updated_at);
         store::team::update(work.conn(), &found).await?;
         let mut entry = self.team_entry(call, &found, "UpdateRoster", None);
-        let roster = |shifts: &[Shift]| {
-            let shift = |shift: &Shift| json!({ "staff": shift.staff, "from": shift.from.to_string(), "to": shift.to.to_string() });
+        let roster = |shifts: &[RosterShift]| {
+            let shift = |shift: &RosterShift| json!({ "staff": shift.staff, "from": shift.from.to_string(), "to": shift.to.to_string() });
             let shifts: Value = shifts.iter().map(shift).collect();
             json!({ "from": period.0.to_string(), "to": period.1.to_string(), "shifts": shifts })
         };

@@ -6,7 +6,7 @@ use kefu_postgres::StoreError;
 use kefu_rpc::{Etag, Fault};
 use kefu_service::CommandError;
 
-use crate::domain::{OrderRefusal, Refusal};
+use crate::domain::{OrderRefusal, Refusal, StepRefusal};
 
 /// Why the context refuses or fails. One table turns it into a status: `grpc/status.rs`.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,17 @@ pub enum Error {
     /// The same about a work order.
     #[error(transparent)]
     OrderRefused(#[from] OrderRefusal),
+    /// The same about violations, corrective actions, product holds, suggestions and shifts.
+    #[error(transparent)]
+    StepRefused(#[from] StepRefusal),
+    /// There is one already.
+    #[error("{name} exists already")]
+    AlreadyExists {
+        /// The type, e.g. `kefu.dev/Violation`.
+        kind: &'static str,
+        /// The name of the one that exists.
+        name: String,
+    },
     /// There is no such resource.
     #[error("{name} does not exist")]
     NotFound {

@@ -11,15 +11,18 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_clock::IdSource;
 use kefu_journal::Tail;
 use kefu_postgres::StoreError;
 use sqlx::PgPool;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
+use unicode_normalization::UnicodeNormalization as _;
 use uuid::Uuid;
 
-use super::{Error, TimerSignal};
+use super::{Error, TimerSignal, product_hold};
+use crate::domain::ProductHold;
 use crate::store::registration::{self, Given, NewTicket};
 
 /// How many write at once.
@@ -54,13 +57,14 @@ pub struct Intake {
     waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>,
     tail: Tail,
     timers: TimerSignal,
+    ids: Arc<IdSource>,
 }
 
 impl Intake {
     /// Over the context's database; does nothing until somebody runs [`write`](Self::write).
-    pub fn new(pool: PgPool, tail: Tail, timers: TimerSignal) -> Self {
+    pub fn new(pool: PgPool, tail: Tail, timers: TimerSignal, ids: Arc<IdSource>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        Self { pool, queue, waiting: Arc::new(Mutex::new(waiting)), tail, timers }
+        Self { pool, queue, waiting: Arc::new(Mutex::new(waiting)), tail, timers, ids }
     }
 
     /// Registers a ticket with others. Dropping the future before its batch has started leaves no trace.
@@ -127,10 +131,40 @@ impl Intake {
         let Some(first) = entries.first() else { return Ok(HashMap::new()) };
         // The writer runs outside of all calls. What it does for many is shown in the trace of the first.
         let span = kefu_telemetry::effect_span("intake.write", Some(&first.by.traceparent));
-        let write = registration::create(&self.pool, METHOD, EVENT_TYPE, entries).instrument(span);
-        let numbers = in_time(WRITE_LIMIT, write).await?;
+        let numbers = if entries.iter().any(|entry| entry.hold.is_some()) {
+            let write = Box::pin(self.create_with_holds(entries)).instrument(span);
+            in_time(WRITE_LIMIT, write).await?
+        } else {
+            let write = registration::create(&self.pool, METHOD, EVENT_TYPE, entries);
+            in_time(WRITE_LIMIT, write.instrument(span)).await?
+        };
         self.tail.wake();
         self.timers.expect(entries.iter().filter_map(|entry| entry.ticket.next_fire_at()).min());
+        Ok(numbers)
+    }
+}
+
+impl Intake {
+    /// The same where the policy holds products because of some: in one transaction with the holds and their events.
+    async fn create_with_holds(
+        &self,
+        entries: &[&NewTicket],
+    ) -> Result<HashMap<Uuid, Given>, StoreError> {
+        let mut tx = kefu_postgres::begin(&self.pool).await?;
+        let numbers = registration::create(&mut *tx, METHOD, EVENT_TYPE, entries).await?;
+        // In one order everywhere, so that two batches never wait for each other.
+        let registered = entries.iter().filter(|entry| numbers.contains_key(&entry.ticket.id));
+        let mut holds: Vec<_> = registered.filter_map(|entry| entry.hold.as_deref()).collect();
+        let product = |hold: &ProductHold| hold.product.nfkc().collect::<String>().to_lowercase();
+        holds.sort_by_cached_key(|hold| (hold.org_unit.clone(), product(hold)));
+        for hold in holds {
+            let placed = product_hold::place_by_policy(&mut tx, &self.ids, hold).await;
+            placed.map_err(|error| match error {
+                Error::Store(error) => error,
+                error => StoreError::Corrupt(error.to_string()),
+            })?;
+        }
+        tx.commit().await?;
         Ok(numbers)
     }
 }

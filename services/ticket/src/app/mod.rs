@@ -4,6 +4,7 @@
 
 mod audit;
 pub(crate) mod change;
+pub mod corrective_action;
 pub mod customer;
 pub mod duty;
 pub mod error;
@@ -12,9 +13,13 @@ mod handling_record;
 pub mod intake;
 pub mod message;
 pub mod policy;
+pub mod product_hold;
 pub mod registration;
 pub mod report;
+mod resource_audit;
 pub mod routing;
+pub mod shift;
+pub mod suggestion;
 pub mod survey;
 pub mod team;
 pub mod ticket;
@@ -64,6 +69,7 @@ pub struct App {
     pub(crate) intake: Intake,
     pub(crate) timers: TimerSignal,
     pub(crate) order_timers: TimerSignal,
+    pub(crate) learning_timers: TimerSignal,
     pub(crate) tail: Tail,
 }
 

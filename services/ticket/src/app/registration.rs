@@ -12,7 +12,7 @@ use prost::Message as _;
 use uuid::Uuid;
 
 use super::work::decode_answer;
-use super::{App, Call, Error, audit};
+use super::{App, Call, Error, audit, product_hold};
 use crate::domain::{
     Actor, Amount, Channel, Complainant, Details, Identity, Intake, Policy, Severity, TicketKind,
     register,
@@ -152,6 +152,7 @@ impl App {
             event: event::registered(&ticket).payload,
             after,
             by: call.by.clone(),
+            hold: product_hold::required(&self.ids, &ticket, &version.policy, now).map(Box::new),
             ticket,
         };
         // The statement claims an id for every entry, so a caller who gave none gets one that nobody else has.

@@ -7,8 +7,8 @@ use kefu_rpc::Etag;
 use uuid::Uuid;
 
 use super::error::check_etag;
-use super::{App, Call, Error, Page, change, one_more};
-use crate::domain::{Actor, Command, Ticket, apply, decide, explain};
+use super::{App, Call, Error, Page, change, one_more, product_hold};
+use crate::domain::{Actor, Command, Ticket, apply, decide, explain, held_product};
 use crate::encode::{clock, ticket as encode};
 use crate::store;
 use crate::store::history::HistoryRow;
@@ -156,7 +156,10 @@ impl App {
             self.allow_at(&call.caller, "ticket.OverrideForbiddenPhrases", &org_unit)?;
         }
         let changes = decide(&ticket, &version.policy, command, &actor, now)?;
+        let held = held_product(&ticket, &version.policy).map(ToOwned::to_owned);
         let ticket = change::record(work.conn(), &self.ids, ticket, &changes, &call.by).await?;
+        let policy = &version.policy;
+        product_hold::follow(work.conn(), &self.ids, held, &ticket, policy, now).await?;
         let answer = work.commit(encode::resource(&ticket)).await?;
         self.timers.expect(ticket.next_fire_at());
         Ok(answer)

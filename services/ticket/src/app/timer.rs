@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{App, Error, change};
-use crate::domain::{Actor, Change, Command, Ticket, decide};
+use crate::domain::{Actor, Change, Command, Due, Ticket, decide};
 use crate::store;
 use crate::store::ticket::TicketRow;
 
@@ -126,3 +126,18 @@ impl TimerSignal {
 
 /// How long what another replica wrote may stay unseen. A quarter of what T-07 allows.
 pub(crate) const POLL_PERIOD: Duration = Duration::from_millis(500);
+
+impl App {
+    /// Does what is due of a corrective action, a suggestion or a shift, in one transaction. Safe in any number of
+    /// replicas at once: whoever has the row does it, and who comes later finds it done.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database is away or holds what nobody understands.
+    pub async fn fire_learning_timer(&self, what: Due, id: Uuid) -> Result<Fired, Error> {
+        match what {
+            Due::CorrectiveAction => self.fire_action_timer(id).await,
+            Due::Suggestion => self.fire_suggestion_timer(id).await,
+            Due::Shift => self.fire_shift_timer(id).await,
+        }
+    }
+}

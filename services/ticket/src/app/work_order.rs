@@ -286,6 +286,6 @@ fn year(version: &Version<Policy>, now: Timestamp) -> i16 {
     now.to_zoned(version.policy.calendar().time_zone().clone()).year()
 }
 
-fn not_found(id: Uuid) -> Error {
+pub(super) fn not_found(id: Uuid) -> Error {
     Error::NotFound { kind: "kefu.dev/WorkOrder", name: encode::name(id) }
 }

@@ -53,7 +53,10 @@ pub(super) fn changed(
         OrderEvent::DisputeDecided(decision) => {
             Some(("decision", json!({ "outcome": decision.outcome.code(), "text": decision.text })))
         }
-        OrderEvent::ReplyMissed { due, violation } => Some((
+        OrderEvent::ReplyMissed { due, violation: None } => {
+            Some(("missed", json!({ "due": time(Some(*due)) })))
+        }
+        OrderEvent::ReplyMissed { due, violation: Some(violation) } => Some((
             "violation",
             json!({
                 "code": violation.code, "staff": &*violation.staff, "evidence": violation.evidence,

@@ -6,10 +6,11 @@ use kefu_journal::{Entry, Provenance};
 use sqlx::PgConnection;
 
 use super::{Error, work_order_audit};
-use crate::domain::{Actor, OrderChange, OrderEvent, WorkOrder, apply_order};
+use crate::domain::{
+    Actor, OrderChange, OrderEvent, Violation, ViolationState, WorkOrder, apply_order,
+};
 use crate::encode::work_order as encode;
 use crate::store;
-use crate::store::violation::RecordedViolation;
 
 /// Applies `changes` to an order that this transaction has locked and writes down all that comes of it. `by` stands for
 /// whoever acted; what the timers did stands under their own name. Returns what the order is now.
@@ -78,15 +79,21 @@ async fn save(
         _ => {}
     }
     if let Some(proposed) = change.violation() {
-        let violation = RecordedViolation {
+        let violation = Violation {
             id: ids.uuid(),
             ticket: order.brief.ticket,
             work_order: Some(order.id),
+            shift: None,
             org_unit: order.brief.dispatch_centre.clone(),
+            customer: order.customer,
             proposed: proposed.clone(),
+            reporter: None,
+            state: ViolationState::Proposed,
             created_at: change.at,
+            updated_at: change.at,
+            revision: 1,
         };
-        store::violation::insert(conn, order.customer, &violation).await?;
+        store::violation::insert(conn, &violation).await?;
     }
     Ok(())
 }

@@ -31,6 +31,8 @@
 //!   get is missed once, as of its date (T-15).
 //! * Who owns an open ticket has it counted to his load, and nobody else does; criteria and rules raise severity and
 //!   priority and never lower them (T-03).
+//! * An action against a cause is closed by the verification of somebody else that it worked, and not otherwise (T-18).
+//! * Nobody decides about a violation of its own, and nothing is charged without a confirmation (T-19).
 //! * The ticket is judged by the policy version that was in force when it was registered.
 
 mod announce;
@@ -42,7 +44,9 @@ mod change;
 mod clock;
 mod clock_note;
 mod command;
+mod corrective_action;
 mod decide;
+mod due;
 mod escalation;
 mod explain;
 mod handling;
@@ -55,17 +59,23 @@ mod policy;
 mod policy_check;
 mod policy_check_clock;
 mod policy_draft;
+mod policy_learning;
+mod product_hold;
 mod refusal;
 mod register;
 mod routing;
 mod routing_check;
 mod routing_draft;
+mod shift;
+mod step;
 mod story;
+mod suggestion;
 mod supervision;
 mod ticket;
 mod timers;
 mod verdict;
 mod violation;
+mod violation_decide;
 mod waiting;
 mod word;
 mod work_order;
@@ -88,7 +98,12 @@ pub use self::{
     clock::{Alarm, ClockChange, ClockEffect, ClockEntry, ClockState, Fulfilment},
     clock_note::{Announcement, Revision, Step, StepRule, StepTime},
     command::Command,
+    corrective_action::{
+        ActionCommand, ActionKind, ActionState, ActionVerdict, CorrectiveAction, Round,
+        Verification, decide_action, notice_overdue,
+    },
     decide::decide,
+    due::Due,
     escalation::{Escalation, EscalationCause},
     explain::{DeadlineExplanation, explain},
     handling::{
@@ -106,6 +121,8 @@ pub use self::{
         ReopenMode, SeverityDraft, StepDraft, VerdictOption, VerdictOptionDraft, VerdictOutcome,
         ViolationDraft, ViolationRule,
     },
+    policy_learning::{Learning, LearningDraft, ShiftRules},
+    product_hold::{ProductHold, held_product, lift_hold},
     refusal::{Missing, Refusal},
     register::{Identity, Intake, Registration, register},
     routing::{Amount, AssignCause, Candidate, Distribution, Look, Routed, Routing, rank},
@@ -113,9 +130,19 @@ pub use self::{
         CategoryDraft, ComplainantTypeDraft, ConditionsDraft, CriterionDraft, RoutingDraft,
         RuleDraft,
     },
+    shift::{Shift, ShiftCommand, ShiftState, allow_reason, decide_shift, miss_list, plan_shift},
+    step::{Need, StepRefusal},
+    suggestion::{
+        Suggestion, SuggestionDecision, SuggestionState, decide_suggestion, remind,
+        submit_suggestion,
+    },
     ticket::{Complainant, Details, Open, Solution, State, StateName, Ticket},
     verdict::{Verdict, VerdictSource},
     violation::ProposedViolation,
+    violation_decide::{
+        Appeal, AppealOutcome, Confirmation, Violation, ViolationCommand, ViolationState,
+        ViolationStateName, decide_violation,
+    },
     waiting::{FollowUp, FollowUpAlarm},
     word::{
         Actor, Channel, ClockKind, Fault, MessagePurpose, Priority, ReceiverLevel, Severity,
@@ -127,7 +154,7 @@ pub use self::{
         apply_order,
     },
     work_order_decide::{
-        Duty, LATE_WORK_ORDER, OrderCommand, OrderIdentity, OrderMissing, OrderRefusal,
-        decide_order, issue_order, to_minute, with_changes,
+        Duty, OrderCommand, OrderIdentity, OrderMissing, OrderRefusal, decide_order, issue_order,
+        to_minute, with_changes,
     },
 };

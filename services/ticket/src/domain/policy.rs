@@ -5,16 +5,20 @@ use std::{
     sync::Arc,
 };
 
+use jiff::Timestamp;
 use kefu_calendar::{Calendar, Target};
+use uuid::Uuid;
 
 use super::clock_note::StepRule;
 use super::handling_rules::HandlingRules;
 use super::message_template::MessageTemplate;
 use super::phrase::ForbiddenPhrases;
+use super::policy_learning::Learning;
 use super::routing::Routing;
 use super::ticket::Ticket;
+use super::violation::ProposedViolation;
 use super::word::{
-    Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Text, TicketKind, coded,
+    Channel, ClockKind, Fault, Priority, ReceiverLevel, Severity, Subject, Text, TicketKind, coded,
 };
 
 pub use super::policy_draft::{
@@ -40,6 +44,7 @@ pub struct Policy {
     pub(super) templates: BTreeMap<String, MessageTemplate>,
     pub(super) handling: HandlingRules,
     pub(super) routing: Routing,
+    pub(super) learning: Learning,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
@@ -146,8 +151,35 @@ pub struct ViolationRule {
     pub description: Text,
     /// Proposed penalty in hundredths of the currency; not negative.
     pub amount_cents: i64,
+    /// The upper end of the range of the penalty; not below `amount_cents`.
+    pub max_amount_cents: i64,
     /// ISO 4217; set with an amount.
     pub currency: Option<String>,
+}
+
+impl ViolationRule {
+    /// That somebody broke it.
+    #[must_use]
+    pub fn broken(
+        &self,
+        staff: Subject,
+        evidence: String,
+        at: Timestamp,
+        policy_version: Uuid,
+    ) -> ProposedViolation {
+        let Self { code, description, amount_cents, max_amount_cents, currency } = self.clone();
+        ProposedViolation {
+            code,
+            description,
+            staff,
+            evidence,
+            amount_cents,
+            max_amount_cents,
+            currency,
+            at,
+            policy_version: Some(policy_version),
+        }
+    }
 }
 
 impl Policy {
@@ -254,6 +286,12 @@ impl Policy {
     #[must_use]
     pub fn routing(&self) -> &Routing {
         &self.routing
+    }
+
+    /// The rules of violations, root causes, product holds, suggestions and shifts (T-17 to T-21).
+    #[must_use]
+    pub fn learning(&self) -> &Learning {
+        &self.learning
     }
 
     /// A row of the violation table.

@@ -18,7 +18,7 @@ use super::{
         ClockRuleDraft, GradePriorityDraft, LevelDraft, PolicyDraft, SeverityDraft,
         VerdictOptionDraft, ViolationDraft,
     },
-    routing_check,
+    policy_learning, routing_check,
     word::{Fault, Priority, ReceiverLevel, Severity, Text},
 };
 
@@ -138,6 +138,8 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
         level_count,
         &mut faults,
     );
+    let learning =
+        policy_learning::check(draft.learning, calendar.as_ref(), &violations, &mut faults);
     match calendar {
         Some(calendar) if faults.0.is_empty() => Ok(Policy {
             code: draft.code,
@@ -154,6 +156,7 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
             templates,
             handling,
             routing,
+            learning,
         }),
         _ => Err(faults.0),
     }
@@ -373,9 +376,13 @@ fn violations(drafts: Vec<ViolationDraft>, faults: &mut Faults) -> BTreeMap<Stri
         if draft.amount_cents < 0 {
             faults.add(format_args!("{path}.amount_cents"), "must not be negative");
         }
+        let most = draft.max_amount_cents;
+        if most != 0 && most < draft.amount_cents {
+            faults.add(format_args!("{path}.max_amount_cents"), "must not be below amount_cents");
+        }
         let currency = Some(draft.currency).filter(|currency| !currency.is_empty());
         let sound = match &currency {
-            None => draft.amount_cents == 0,
+            None => draft.amount_cents == 0 && most == 0,
             Some(code) => code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase()),
         };
         if !sound {
@@ -386,6 +393,7 @@ fn violations(drafts: Vec<ViolationDraft>, faults: &mut Faults) -> BTreeMap<Stri
             code: draft.code.clone(),
             description: draft.description,
             amount_cents: draft.amount_cents,
+            max_amount_cents: most.max(draft.amount_cents),
             currency,
         };
         faults.unique(&mut violations, draft.code, rule, format_args!("{path}.code"));

@@ -10,6 +10,7 @@ use super::{
     clock_note::StepTime,
     handling_rules::HandlingDraft,
     policy::{IntakeHours, ReopenMode, VerdictOutcome},
+    policy_learning::LearningDraft,
     routing_draft::RoutingDraft,
     word::{Channel, ClockKind, Priority, Text, TicketKind},
 };
@@ -45,6 +46,8 @@ pub struct PolicyDraft {
     pub handling: HandlingDraft,
     /// `categories`, `complainant_types`, `severity_criteria` and `routing_rules`.
     pub routing: RoutingDraft,
+    /// `learning`.
+    pub learning: LearningDraft,
 }
 
 /// Why a ticket may wait.
@@ -149,6 +152,8 @@ pub struct ViolationDraft {
     pub description: Text,
     /// `amount_cents`.
     pub amount_cents: i64,
+    /// `max_amount_cents`; 0 means the amount.
+    pub max_amount_cents: i64,
     /// `currency`; empty means none.
     pub currency: String,
 }

@@ -7,11 +7,9 @@ use super::{
     decide::{allow, refuse, text_faults},
     handling::{HandlingChange, HandlingCommand, Supervision},
     handling_decide::MOST,
-    policy::ViolationRule,
     refusal::{Missing, Refusal},
     story::Story,
     timers::{Until, settle},
-    violation::ProposedViolation,
     word::{Actor, Fault, Text},
 };
 
@@ -139,10 +137,8 @@ pub(super) fn miss(story: &mut Story<'_>, due: Timestamp) {
     let rule = code.and_then(|code| story.policy.violation(code)).cloned();
     let supervision = story.ticket.handling.supervision.as_ref();
     let violation = rule.zip(supervision).map(|(rule, supervision)| {
-        let ViolationRule { code, description, amount_cents, currency } = rule;
-        let evidence = evidence(supervision, due);
         let staff = story.ticket.answerable().clone();
-        ProposedViolation { code, description, staff, evidence, amount_cents, currency, at: due }
+        rule.broken(staff, evidence(supervision, due), due, story.ticket.policy_version)
     });
     let change = HandlingChange::AnswerMissed { due, violation };
     story.record_as(Actor::TIMERS, due, What::Handling(Box::new(change)), Vec::new());

@@ -1,11 +1,12 @@
 //! A broken rule with its evidence and proposed penalty (违规), T-19.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{
     authority,
     clock::ClockEntry,
-    policy::{Policy, ViolationRule},
+    policy::Policy,
     ticket::Ticket,
     word::{ClockKind, Subject, Text},
 };
@@ -24,10 +25,14 @@ pub struct ProposedViolation {
     pub evidence: String,
     /// Proposed penalty in hundredths of the currency.
     pub amount_cents: i64,
+    /// The upper end of the range of the penalty.
+    pub max_amount_cents: i64,
     /// ISO 4217; none without an amount.
     pub currency: Option<String>,
     /// As of when.
     pub at: Timestamp,
+    /// The policy version by which it is judged; none for what was proposed before that was kept.
+    pub policy_version: Option<Uuid>,
 }
 
 /// What a breach proposes by its rule.
@@ -40,13 +45,11 @@ pub(super) fn for_breach(
     let own = policy.rule(&clock.rule)?.breach_violation.as_ref();
     let asks = clock.kind == ClockKind::CallBack;
     let code = own.or_else(|| authority::unasked(ticket, policy).filter(|_| asks))?;
-    let ViolationRule { code, description, amount_cents, currency } =
-        policy.violation(code)?.clone();
+    let rule = policy.violation(code)?;
     // Whoever had the customer on the line should have asked.
     let reached = ticket.handling.reached_by.as_ref().filter(|_| asks);
     let staff = reached.unwrap_or_else(|| answerable(ticket, clock.kind)).clone();
-    let evidence = evidence(clock, due);
-    Some(ProposedViolation { code, description, staff, evidence, amount_cents, currency, at: due })
+    Some(rule.broken(staff, evidence(clock, due), due, ticket.policy_version))
 }
 
 /// Who answers for a promise: the first-contact owner pushes the ticket to an answer and to a

@@ -282,8 +282,8 @@ pub enum OrderEvent {
     ReplyMissed {
         /// When it was due.
         due: Timestamp,
-        /// What that proposes.
-        violation: Box<ProposedViolation>,
+        /// What that proposes, where the policy asks for it.
+        violation: Option<Box<ProposedViolation>>,
     },
 }
 
@@ -426,7 +426,7 @@ impl OrderChange {
     #[must_use]
     pub fn violation(&self) -> Option<&ProposedViolation> {
         match &self.what {
-            OrderEvent::ReplyMissed { violation, .. } => Some(violation),
+            OrderEvent::ReplyMissed { violation, .. } => violation.as_deref(),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::{
-    policy::{Policy, ViolationRule},
+    policy::Policy,
     violation::ProposedViolation,
     word::{Actor, Fault, Subject, Text, coded},
     work_order::{
@@ -13,10 +13,6 @@ use super::{
         Progress, Signature, StepTaken, Unsigned, WorkOrder, apply_order,
     },
 };
-
-/// The row of the policy's violation table that a missed reply proposes. Where the policy has none,
-/// it is proposed without an amount.
-pub const LATE_WORK_ORDER: &str = "late-work-order";
 
 /// What is asked of an order. Texts were checked for length and characters by whoever decoded them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -336,29 +332,19 @@ fn missed(
     is_timer: bool,
 ) -> Option<OrderChange> {
     let due = order.due.filter(|due| *due < now || (is_timer && *due == now))?;
-    let violation = Box::new(violation(order, policy, due));
+    let violation = violation(order, policy, due).map(Box::new);
     let what = OrderEvent::ReplyMissed { due, violation };
     Some(OrderChange { actor: Actor::TIMERS, at: now, what })
 }
 
-fn violation(order: &WorkOrder, policy: &Policy, due: Timestamp) -> ProposedViolation {
-    let rule = policy.violation(LATE_WORK_ORDER).cloned().unwrap_or_else(|| ViolationRule {
-        code: LATE_WORK_ORDER.to_owned(),
-        description: Text::new(
-            "A work order without result or progress report in time",
-            "派工单逾期未反馈",
-        ),
-        amount_cents: 0,
-        currency: None,
-    });
-    let ViolationRule { code, description, amount_cents, currency } = rule;
+fn violation(order: &WorkOrder, policy: &Policy, due: Timestamp) -> Option<ProposedViolation> {
+    let rule = policy.violation(policy.learning().late_work_order.as_deref()?)?;
     let (number, issued) = (&order.number, order.issued_at);
     let evidence = format!(
         "Work order {number}: issued {issued}, reply due {due}, neither result nor progress report by then. / \
          派工单 {number}：{issued} 派发，应于 {due} 前反馈，逾期未反馈结果或进度。"
     );
-    let staff = order.answerable().clone();
-    ProposedViolation { code, description, staff, evidence, amount_cents, currency, at: due }
+    Some(rule.broken(order.answerable().clone(), evidence, due, order.policy_version))
 }
 
 /// To the minute.

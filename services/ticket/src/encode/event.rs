@@ -7,14 +7,13 @@ use kefu_rpc::to_proto_timestamp;
 use prost::{DecodeError, Message as _, Name as _};
 
 use super::{clock, handling, ticket as encode, violation};
-use crate::domain::{AssignCause, Change, Ticket, What};
-use crate::store::violation::RecordedViolation;
+use crate::domain::{AssignCause, Change, Ticket, Violation, What};
 
 /// What others learn of a change that made `ticket` what it is; `None` where it is none of their business.
 pub(crate) fn of(
     ticket: &Ticket,
     change: &Change,
-    proposed: Option<&RecordedViolation>,
+    proposed: Option<&Violation>,
 ) -> Option<PublicEvent> {
     let summary = Some(encode::summary(ticket));
     let named = |rule: &str, cycle| ticket.clock(rule, cycle).map(clock::resource);

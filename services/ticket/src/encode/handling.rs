@@ -10,11 +10,10 @@ use uuid::Uuid;
 use super::{number, optional_time, ticket as encode, time, violation};
 use crate::domain::{
     Change, Channel, ExecutiveOutcome, HandlingChange, Plan, Supervision, Ticket, Transfer,
-    UnknownCode,
+    UnknownCode, Violation,
 };
 use crate::store::handling_record::{Content, RecordRow};
 use crate::store::plan::ItemRow;
-use crate::store::violation::RecordedViolation;
 
 /// A transfer that waits for its receiver.
 pub fn pending(ticket: Uuid, transfer: &Transfer) -> pb::Transfer {
@@ -146,7 +145,7 @@ pub(super) fn event(
     ticket: &Ticket,
     change: &Change,
     what: &HandlingChange,
-    proposed: Option<&RecordedViolation>,
+    proposed: Option<&Violation>,
 ) -> Option<PublicEvent> {
     let summary = Some(encode::summary(ticket));
     let watched = || {

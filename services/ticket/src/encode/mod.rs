@@ -1,12 +1,15 @@
 //! From the domain to what others see: resources of the API, and public events.
 
 pub mod clock;
+pub mod corrective_action;
 pub mod event;
 pub mod handling;
 pub mod message;
 pub mod policy;
 pub mod report;
 pub mod routing;
+pub mod shift;
+pub mod suggestion;
 pub mod team;
 pub mod ticket;
 pub mod violation;

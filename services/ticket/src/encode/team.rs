@@ -7,7 +7,7 @@ use kefu_rpc::Etag;
 use uuid::Uuid;
 
 use super::{optional_time, time};
-use crate::store::duty::{Absence, Presence, Shift};
+use crate::store::duty::{Absence, Presence, RosterShift};
 use crate::store::team::{Load, Team};
 
 /// `teams/{uuid}`.
@@ -47,8 +47,12 @@ pub(crate) fn resource(team: &Team, loads: Option<(Vec<Load>, i64)>) -> pb::Team
 }
 
 /// A shift.
-pub(crate) fn shift(shift: &Shift) -> pb::Shift {
-    pb::Shift { staff: shift.staff.clone(), start_time: time(shift.from), end_time: time(shift.to) }
+pub(crate) fn shift(shift: &RosterShift) -> pb::RosterShift {
+    pb::RosterShift {
+        staff: shift.staff.clone(),
+        start_time: time(shift.from),
+        end_time: time(shift.to),
+    }
 }
 
 /// Whether somebody is there at `now`.

@@ -13,7 +13,7 @@ use super::{Grpc, page_size, values};
 use crate::app::Call;
 use crate::app::duty::{NewAbsence, Period};
 use crate::encode::team as encode;
-use crate::store::duty::Shift;
+use crate::store::duty::RosterShift;
 
 /// The most shifts that are put into a roster at once.
 const MAX_SHIFTS: usize = 2_000;
@@ -56,9 +56,9 @@ fn optional_staff(violations: &mut Violations, field: &str, value: &str) -> Opti
 
 fn shifts(
     violations: &mut Violations,
-    shifts: &[pb::Shift],
+    shifts: &[pb::RosterShift],
     whole: Option<Period>,
-) -> Option<Vec<Shift>> {
+) -> Option<Vec<RosterShift>> {
     if !violations.at_most("shifts", shifts.len(), MAX_SHIFTS) {
         return None;
     }
@@ -73,7 +73,7 @@ fn shifts(
                 let fault = Fault::new("OUT_OF_RANGE", description, "必须在所替换的时间段内");
                 violations.add("start_time", fault);
             }
-            decoded.push(Shift { staff: staff?, from, to });
+            decoded.push(RosterShift { staff: staff?, from, to });
             Some(())
         });
     }
@@ -106,10 +106,10 @@ fn new_absence(violations: &mut Violations, absence: &pb::Absence) -> Option<New
 
 #[tonic::async_trait]
 impl DutyService for Grpc {
-    async fn list_shifts(
+    async fn list_roster_shifts(
         &self,
-        request: Request<pb::ListShiftsRequest>,
-    ) -> Result<Response<pb::ListShiftsResponse>, Status> {
+        request: Request<pb::ListRosterShiftsRequest>,
+    ) -> Result<Response<pb::ListRosterShiftsResponse>, Status> {
         let context = RequestContext::of(&request);
         let message = request.into_inner();
         let mut violations = context.violations();
@@ -117,7 +117,7 @@ impl DutyService for Grpc {
         let times = (message.start_time, message.end_time);
         let period = period(&mut violations, times, LONGEST_ROSTER);
         let size = page_size(&mut violations, message.page_size);
-        let mut query = PageQuery::new("ticket.ListShifts").field(&message.team);
+        let mut query = PageQuery::new("ticket.ListRosterShifts").field(&message.team);
         if let Some((from, to)) = period {
             query = query.field(from.to_string()).field(to.to_string());
         }
@@ -126,10 +126,10 @@ impl DutyService for Grpc {
         let after =
             after.and_then(|(at, staff)| Some((Timestamp::from_microsecond(at).ok()?, staff)));
         let (team, period) = violations.finish(team.zip(period))?;
-        let page = self.app.list_shifts(context.caller(), team, period, after, size).await;
+        let page = self.app.list_roster_shifts(context.caller(), team, period, after, size).await;
         let page = page.map_err(|error| status(&context, error))?;
         let next = page.next.map(|(at, staff)| query.token(&(at.as_microsecond(), staff)));
-        Ok(Response::new(pb::ListShiftsResponse {
+        Ok(Response::new(pb::ListRosterShiftsResponse {
             shifts: page.items.iter().map(encode::shift).collect(),
             next_page_token: next.unwrap_or_default(),
         }))

@@ -1,14 +1,18 @@
 //! The wire: decode with all violations at once, one call of the app, encode.
 
+mod corrective_action;
 mod duty;
 mod handling;
 mod message;
 mod policy;
 mod policy_handling;
+mod policy_learning;
 mod report;
 mod routing;
 mod routing_policy;
+mod shift;
 mod status;
+mod suggestion;
 mod team;
 mod ticket;
 mod values;
@@ -18,18 +22,24 @@ mod work_order;
 
 use std::sync::Arc;
 
+use kefu_api::ticket::v1::corrective_action_service_server::CorrectiveActionServiceServer;
 use kefu_api::ticket::v1::duty_service_server::DutyServiceServer;
 use kefu_api::ticket::v1::handling_service_server::HandlingServiceServer;
 use kefu_api::ticket::v1::report_service_server::ReportServiceServer;
 use kefu_api::ticket::v1::routing_service_server::RoutingServiceServer;
+use kefu_api::ticket::v1::shift_service_server::ShiftServiceServer;
+use kefu_api::ticket::v1::suggestion_service_server::SuggestionServiceServer;
 use kefu_api::ticket::v1::team_service_server::TeamServiceServer;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyServiceServer;
 use kefu_api::ticket::v1::ticket_service_server::TicketServiceServer;
+use kefu_api::ticket::v1::violation_service_server::ViolationServiceServer;
 use kefu_api::ticket::v1::work_order_service_server::WorkOrderServiceServer;
-use kefu_rpc::{PageLimits, Violations};
+use kefu_rpc::{Etag, PageLimits, RequestContext, Violations};
+use prost::Message;
 use tonic::service::Routes;
+use uuid::Uuid;
 
-use crate::app::App;
+use crate::app::{App, Call};
 
 /// The context's gRPC services over the app.
 #[derive(Clone, Debug)]
@@ -48,8 +58,33 @@ impl Grpc {
             .add_service(RoutingServiceServer::new(grpc.clone()))
             .add_service(TeamServiceServer::new(grpc.clone()))
             .add_service(DutyServiceServer::new(grpc.clone()))
+            .add_service(ViolationServiceServer::new(grpc.clone()))
+            .add_service(CorrectiveActionServiceServer::new(grpc.clone()))
+            .add_service(SuggestionServiceServer::new(grpc.clone()))
+            .add_service(ShiftServiceServer::new(grpc.clone()))
             .add_service(WorkOrderServiceServer::new(grpc))
     }
+}
+
+/// What every command on something names.
+struct Target {
+    call: Call,
+    id: Uuid,
+    etag: Option<Etag>,
+}
+
+/// Its name, etag and request id; `method` and the collection in which the name is.
+fn target(
+    context: &RequestContext,
+    violations: &mut Violations,
+    (method, collection): (&'static str, &str),
+    (name, etag, request_id): (&str, &str, &str),
+    message: &impl Message,
+) -> Option<Target> {
+    let call = Call::of(context, violations, method, request_id, message);
+    let id = violations.resource_id("name", name, collection);
+    let etag = violations.etag("etag", etag);
+    Some(Target { call, id: id?, etag: etag? })
 }
 
 /// The page size of every list here.

@@ -202,6 +202,7 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
             code: rule.code.clone(),
             description: text(found, "description", rule.description.as_ref()),
             amount_cents: rule.amount_cents,
+            max_amount_cents: rule.max_amount_cents,
             currency: rule.currency.clone(),
         }),
         pause_reasons: each(found, "pause_reasons", &message.pause_reasons, |found, reason| {
@@ -230,6 +231,7 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
             },
         ),
         handling: policy_handling::draft(message, found),
+        learning: super::policy_learning::draft(found, message.learning.as_ref()),
     }
 }
 

@@ -6,7 +6,7 @@ use kefu_rpc::{Etag, Failure, Fault, Precondition, Reason, RequestContext};
 use tonic::{Code, Status};
 
 use crate::app::Error;
-use crate::domain::{Missing, Refusal};
+use crate::domain::{Missing, Refusal, StepRefusal};
 
 /// When to try again while the customer context is away.
 const CONTEXT_RETRY: Duration = Duration::from_millis(500);
@@ -23,6 +23,8 @@ pub(super) fn status(context: &RequestContext, error: Error) -> Status {
         }
         Error::Refused(refusal) => refused(context, refusal),
         Error::OrderRefused(refusal) => super::work_order::refused(context, refusal),
+        Error::StepRefused(refusal) => step_refused(context, refusal),
+        Error::AlreadyExists { kind, name } => kefu_rpc::already_exists(kind, &name),
         Error::NotFound { kind, name } => kefu_rpc::not_found(kind, &name),
         Error::Denied { action, org_unit } => context.denied(action, org_unit.as_str()),
         Error::EtagStale { current } => {
@@ -128,6 +130,47 @@ fn refused(context: &RequestContext, refusal: Refusal) -> Status {
             "the policy's calendar must reach the deadline",
         )])
         .into_status(),
+    }
+}
+
+fn step_refused(context: &RequestContext, refusal: StepRefusal) -> Status {
+    let message = refusal.to_string();
+    match refusal {
+        StepRefusal::IllegalState { subject, state, command, missing } => {
+            let missing = missing
+                .into_iter()
+                .map(|need| Precondition::new(need.code.to_uppercase(), subject, need.en));
+            Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
+                .metadata("state", state.to_uppercase())
+                .metadata("command", command)
+                .preconditions(missing)
+                .into_status()
+        }
+        StepRefusal::Lacking { state, command, missing, subjects } => {
+            let code = missing.code.to_uppercase();
+            let lacking =
+                subjects.iter().map(|subject| Precondition::new(code.clone(), subject, missing.en));
+            Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
+                .metadata("state", state.to_uppercase())
+                .metadata("command", command)
+                .preconditions(lacking)
+                .into_status()
+        }
+        StepRefusal::NotYours { state, command, duty } => {
+            Failure::new(Code::PermissionDenied, Reason::SeparationOfDuties, message)
+                .metadata("state", state.to_uppercase())
+                .metadata("command", command)
+                .metadata("duty", duty.code.to_uppercase())
+                .into_status()
+        }
+        StepRefusal::Fields(faults) => {
+            let mut violations = context.violations();
+            for fault in faults {
+                let told = Fault::new(fault.reason, fault.description, fault.chinese);
+                violations.add(&fault.path, told);
+            }
+            named(violations)
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tables `shift`, `presence` and `absence`: who is on duty and there (T-25).
+//! Tables `roster_shift`, `presence` and `absence`: who is on duty and there (T-25).
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
@@ -11,7 +11,7 @@ use super::column;
 
 /// Somebody is on duty.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Shift {
+pub(crate) struct RosterShift {
     pub(crate) staff: String,
     pub(crate) from: Timestamp,
     pub(crate) to: Timestamp,
@@ -77,11 +77,11 @@ pub(crate) async fn shifts(
     (from, to): (Timestamp, Timestamp),
     after: Option<(Timestamp, String)>,
     limit: i64,
-) -> Result<Vec<Shift>, StoreError> {
+) -> Result<Vec<RosterShift>, StoreError> {
     let (at, staff) = after.unzip();
     let rows = sqlx::query!(
         r#"SELECT staff, starts_at AS "starts_at: jiff_sqlx::Timestamp", ends_at AS "ends_at: jiff_sqlx::Timestamp"
-           FROM shift
+           FROM roster_shift
            WHERE team_id = $1 AND starts_at < $3 AND starts_at > $2::timestamptz - interval '48 hours' AND ends_at > $2
              AND ($4::timestamptz IS NULL OR (starts_at, staff) > ($4, $5::text))
            ORDER BY starts_at, staff
@@ -95,7 +95,7 @@ pub(crate) async fn shifts(
     )
     .fetch_all(conn)
     .await?;
-    let shifts = rows.into_iter().map(|row| Shift {
+    let shifts = rows.into_iter().map(|row| RosterShift {
         staff: row.staff,
         from: row.starts_at.to_jiff(),
         to: row.ends_at.to_jiff(),
@@ -108,10 +108,10 @@ pub(crate) async fn replace_shifts(
     conn: &mut PgConnection,
     team: Uuid,
     (from, to): (Timestamp, Timestamp),
-    shifts: &[Shift],
-) -> Result<Vec<Shift>, StoreError> {
+    shifts: &[RosterShift],
+) -> Result<Vec<RosterShift>, StoreError> {
     let removed = sqlx::query!(
-        r#"DELETE FROM shift WHERE team_id = $1 AND starts_at >= $2 AND starts_at < $3
+        r#"DELETE FROM roster_shift WHERE team_id = $1 AND starts_at >= $2 AND starts_at < $3
            RETURNING staff, starts_at AS "starts_at: jiff_sqlx::Timestamp", ends_at AS "ends_at: jiff_sqlx::Timestamp""#,
         team,
         from.to_sqlx() as _,
@@ -119,15 +119,15 @@ pub(crate) async fn replace_shifts(
     )
     .fetch_all(&mut *conn)
     .await?;
-    let removed = removed.into_iter().map(|row| Shift {
+    let removed = removed.into_iter().map(|row| RosterShift {
         staff: row.staff,
         from: row.starts_at.to_jiff(),
         to: row.ends_at.to_jiff(),
     });
-    let mut removed: Vec<Shift> = removed.collect();
+    let mut removed: Vec<RosterShift> = removed.collect();
     removed.sort_unstable();
     sqlx::query!(
-        "INSERT INTO shift (team_id, staff, starts_at, ends_at)
+        "INSERT INTO roster_shift (team_id, staff, starts_at, ends_at)
          SELECT $1, * FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[])",
         team,
         &column!(shifts, |shift| shift.staff.as_str()) as _,
@@ -146,8 +146,8 @@ pub(crate) async fn double_shift(
     (from, to): (Timestamp, Timestamp),
 ) -> Result<Option<String>, StoreError> {
     Ok(sqlx::query_scalar!(
-        "SELECT one.staff FROM shift AS one
-         JOIN shift AS other ON other.team_id = one.team_id AND other.staff = one.staff AND other.starts_at > one.starts_at
+        "SELECT one.staff FROM roster_shift AS one
+         JOIN roster_shift AS other ON other.team_id = one.team_id AND other.staff = one.staff AND other.starts_at > one.starts_at
              AND other.starts_at < one.ends_at
          WHERE one.team_id = $1 AND one.starts_at < $3 AND one.starts_at > $2::timestamptz - interval '48 hours'
          ORDER BY one.staff LIMIT 1",

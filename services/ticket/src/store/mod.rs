@@ -5,6 +5,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod clock_note;
+pub(crate) mod corrective_action;
 pub(crate) mod customer;
 pub(crate) mod duty;
 pub(crate) mod escalation;
@@ -12,12 +13,18 @@ pub(crate) mod follow_up;
 pub(crate) mod handling;
 pub(crate) mod handling_record;
 pub(crate) mod history;
+pub(crate) mod judged;
+pub(crate) mod learning_timer;
 pub(crate) mod message;
 pub(crate) mod number;
 pub(crate) mod plan;
+pub(crate) mod product_hold;
 pub(crate) mod registration;
 pub(crate) mod report;
+pub(crate) mod root_cause;
 pub(crate) mod routing;
+pub(crate) mod shift;
+pub(crate) mod suggestion;
 pub(crate) mod supervision;
 pub(crate) mod team;
 pub(crate) mod ticket;

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 
 use jiff_sqlx::ToSqlx as _;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use kefu_postgres::StoreError;
 
 use super::{column, read};
-use crate::domain::{Complainant, Routed, Ticket};
+use crate::domain::{Complainant, ProductHold, Routed, Ticket};
 
 /// One registration as it is handed to the statement: a ticket without its number, and what goes with it.
 #[derive(Clone, Debug)]
@@ -34,6 +33,8 @@ pub(crate) struct NewTicket {
     pub(crate) after: String,
     /// Who is to handle it, by the policy's rules.
     pub(crate) routed: Option<Routed>,
+    /// The hold on a product that the policy places because of it (T-18).
+    pub(crate) hold: Option<Box<ProductHold>>,
     /// Who, from where, on which request.
     pub(crate) by: kefu_journal::Provenance,
 }
@@ -56,7 +57,7 @@ pub(crate) struct Given {
 /// # Errors
 /// Then nothing has happened at all, or the connection was lost and nobody knows: the request ids tell.
 pub(crate) async fn create(
-    pool: &PgPool,
+    executor: impl sqlx::PgExecutor<'_>,
     method: &str,
     event_type: &str,
     entries: &[&NewTicket],
@@ -137,7 +138,7 @@ pub(crate) async fn create(
         &routed(|routed| Some(super::routing::looks_json(&routed.looks).to_string())) as _,
         &column!(entries, |e| e.ticket.handling.next_alarm().map(|at| at.to_sqlx())) as _,
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await?;
     let given = rows
         .into_iter()

@@ -1,17 +1,18 @@
--- A page of the violations at and below an org unit, newest first: of each org unit the newest ones by the index, then the
--- newest of those. As in ticket_list.sql.
-WITH scope AS (
-    SELECT DISTINCT org_unit FROM number_counter
-    WHERE org_unit = $1 OR (org_unit > $1 || '/' AND org_unit < $1 || '0')
+-- A page of the violations at and below an org unit, newest first: of each org unit that has any the newest ones by the
+-- index, then the newest of those. Org units are found by stepping through the index from one to the next.
+WITH RECURSIVE scope AS (
+    SELECT $1::text COLLATE "C" AS org_unit
+    UNION ALL
+    SELECT (SELECT min(other.org_unit) FROM violation AS other
+            WHERE other.org_unit > greatest(scope.org_unit, ($1 || '/') COLLATE "C") AND other.org_unit < $1 || '0')
+    FROM scope WHERE scope.org_unit IS NOT NULL
 )
-SELECT found.id AS "id!", found.ticket_id, found.work_order_id, found.org_unit AS "org_unit!", found.code AS "code!",
-       found.description_en AS "description_en!", found.description_zh AS "description_zh!", found.staff AS "staff!",
-       found.evidence AS "evidence!", found.amount_cents AS "amount_cents!", found.currency,
-       found.proposed_at AS "proposed_at!: Timestamp", found.created_at AS "created_at!: Timestamp"
+SELECT found.id AS "id!"
 FROM scope CROSS JOIN LATERAL (
-    SELECT * FROM violation
+    SELECT id, created_at FROM violation
     WHERE violation.org_unit = scope.org_unit
       AND ($2::timestamptz IS NULL OR (violation.created_at, violation.id) < ($2, $3::uuid))
+      AND (cardinality($5::text[]) = 0 OR violation.state = ANY ($5))
     ORDER BY violation.created_at DESC, violation.id DESC
     LIMIT $4
 ) AS found

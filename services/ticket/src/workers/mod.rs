@@ -2,6 +2,7 @@
 
 pub mod customer_feed;
 pub mod duty;
+pub mod learning;
 pub mod survey_feed;
 pub mod timers;
 pub mod work_orders;

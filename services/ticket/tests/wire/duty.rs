@@ -158,12 +158,12 @@ async fn t25_on_duty_is_who_has_a_shift_and_is_there() {
     let mut manager = world.manager();
     let team = pb::Team { rostered: true, ..lifts };
     let team = update(&mut manager, team, &["rostered"]).await.unwrap();
-    let shift = |staff: &str, from: &str, to: &str| pb::Shift {
+    let shift = |staff: &str, from: &str, to: &str| pb::RosterShift {
         staff: staff.into(),
         start_time: at(from),
         end_time: at(to),
     };
-    let roster = |shifts: Vec<pb::Shift>, etag: &str| pb::UpdateRosterRequest {
+    let roster = |shifts: Vec<pb::RosterShift>, etag: &str| pb::UpdateRosterRequest {
         team: team.name.clone(),
         start_time: at("2026-03-02T00:00:00Z"),
         end_time: at("2026-03-03T00:00:00Z"),
@@ -189,17 +189,17 @@ async fn t25_on_duty_is_who_has_a_shift_and_is_there() {
     world.set_time("2026-03-02T16:00:00Z").await;
     let night = clerk.create(complaint("group", "电梯坏了")).await;
     assert_eq!((night.team.as_str(), night.owner.as_str()), (team.name.as_str(), ""));
-    let request = pb::ListShiftsRequest {
+    let request = pb::ListRosterShiftsRequest {
         team: team.name.clone(),
         start_time: at("2026-03-02T07:00:00Z"),
         end_time: at("2026-03-02T09:00:00Z"),
         page_size: 1,
         ..Default::default()
     };
-    let first = clerk.duty.list_shifts(request.clone()).await.unwrap().into_inner();
+    let first = clerk.duty.list_roster_shifts(request.clone()).await.unwrap().into_inner();
     assert_eq!(first.shifts, std::slice::from_ref(&early));
-    let next = pb::ListShiftsRequest { page_token: first.next_page_token, ..request };
-    assert_eq!(clerk.duty.list_shifts(next).await.unwrap().into_inner().shifts, [late]);
+    let next = pb::ListRosterShiftsRequest { page_token: first.next_page_token, ..request };
+    assert_eq!(clerk.duty.list_roster_shifts(next).await.unwrap().into_inner().shifts, [late]);
     // Overlaps, strangers and what lies elsewhere are refused, also against what stays.
     let wrong = vec![
         shift("bo", "2026-03-02T07:00:00Z", "2026-03-02T09:00:00Z"),
@@ -220,7 +220,7 @@ async fn t25_on_duty_is_who_has_a_shift_and_is_there() {
     };
     let error = manager.duty.update_roster(before).await.unwrap_err();
     assert_eq!(violations(&error), ["shifts"]);
-    assert_eq!(world.count("SELECT count(*) FROM shift").await, 2);
+    assert_eq!(world.count("SELECT count(*) FROM roster_shift").await, 2);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod breach;
+mod corrective_action;
 mod customer;
 mod duty;
 mod errors;
@@ -16,12 +17,16 @@ mod neighbour;
 mod pack;
 mod packs;
 mod policy;
+mod product_hold;
 mod races;
 mod report;
 mod routing;
+mod shift;
+mod suggestion;
 mod supervision;
 mod survey;
 mod transfer;
+mod violation;
 mod watch;
 mod work_order;
 mod work_order_form;

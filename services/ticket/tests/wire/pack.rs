@@ -99,6 +99,7 @@ pub fn policy() -> pb::TicketPolicy {
             description: Some(text("Nobody answered in time", "首次回复超时")),
             amount_cents: 5_000,
             currency: "CNY".into(),
+            ..pb::ViolationRule::default()
         }],
         ..pb::TicketPolicy::default()
     }

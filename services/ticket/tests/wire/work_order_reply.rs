@@ -15,6 +15,7 @@ async fn strict() -> World {
         description: Some(text("No reply in time", "逾期未反馈")),
         amount_cents: 3_000,
         currency: "CNY".into(),
+        ..Default::default()
     });
     world.admin().apply("group", strict).await.unwrap();
     world
@@ -42,7 +43,7 @@ async fn t16_a_reply_that_does_not_come_is_a_proposed_violation_once() {
     assert_eq!((late.next_reply_time, late.state()), (None, pb::WorkOrderState::Accepted));
     assert_eq!(clerk.orders(overdue("group")).await.len(), 1);
     world.pass_hours(24 * 30).await;
-    let violations = clerk.violations("group").await;
+    let violations = world.manager().violations("group").await;
     assert_eq!(violations.len(), 1, "once");
     let violation = &violations[0];
     assert_eq!((&*violation.code, &*violation.staff), ("late-work-order", "wang"));
@@ -74,8 +75,8 @@ async fn t16_progress_in_time_is_a_reply_and_promises_the_next() {
 }
 
 #[tokio::test]
-async fn t16_what_nobody_took_is_the_dispatchers_and_costs_nothing_without_a_rule() {
-    let world = World::new().await;
+async fn t16_what_nobody_took_is_the_dispatchers() {
+    let world = strict().await;
     let mut clerk = world.clerk();
     let team = pb::WorkOrder {
         assignee: String::new(),
@@ -84,9 +85,31 @@ async fn t16_what_nobody_took_is_the_dispatchers_and_costs_nothing_without_a_rul
     };
     clerk.issue(team).await;
     world.pass_hours(3).await;
-    let violations = clerk.violations("group").await;
-    assert_eq!((&*violations[0].staff, violations[0].amount_cents), ("clerk", 0));
-    assert_eq!(violations[0].description.as_ref().unwrap().zh, "派工单逾期未反馈");
+    let violations = world.manager().violations("group").await;
+    assert_eq!((&*violations[0].staff, violations[0].amount_cents), ("clerk", 3_000));
+}
+
+#[tokio::test]
+async fn t19_a_missed_reply_proposes_what_the_policy_says_and_nothing_where_it_is_silent() {
+    let world = World::new().await;
+    let mut clerk = world.clerk();
+    let silent = clerk.issue(order("group/north", "查")).await.name;
+    let mut named = policy();
+    named.violations.push(pb::ViolationRule {
+        code: "no-reply".into(),
+        description: Some(text("No reply", "未反馈")),
+        ..Default::default()
+    });
+    let rules =
+        pb::LearningRules { late_work_order_violation: "no-reply".into(), ..Default::default() };
+    named.learning = Some(rules);
+    world.admin().apply("group/south", named).await.unwrap();
+    clerk.issue(order("group/south", "查")).await;
+    world.pass_hours(3).await;
+    assert_eq!(clerk.order(&silent).await.missed_replies, 1, "missed all the same");
+    let violations = world.manager().violations("group").await;
+    let codes: Vec<_> = violations.iter().map(|v| (&*v.code, v.amount_cents)).collect();
+    assert_eq!(codes, [("no-reply", 0)]);
 }
 
 #[tokio::test]

@@ -7,13 +7,17 @@ use kefu_api::clock::v1::SetTimeRequest;
 use kefu_api::clock::v1::clock_service_client::ClockServiceClient;
 use kefu_api::customer::v1::{ContactChanged, CustomerChanged, OrgUnitChanged, StandingChanged};
 use kefu_api::ticket::v1 as pb;
+use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServiceClient;
 use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
 use kefu_api::ticket::v1::handling_service_client::HandlingServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
 use kefu_api::ticket::v1::routing_service_client::RoutingServiceClient;
+use kefu_api::ticket::v1::shift_service_client::ShiftServiceClient;
+use kefu_api::ticket::v1::suggestion_service_client::SuggestionServiceClient;
 use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
+use kefu_api::ticket::v1::violation_service_client::ViolationServiceClient;
 use kefu_api::ticket::v1::work_order_service_client::WorkOrderServiceClient;
 use kefu_clock::{Clock as _, IdSource, ManualClock, SharedClock};
 use kefu_identity::{Authenticator, AuthenticatorOptions, Authorizer, Caller, Minter, role};
@@ -84,6 +88,10 @@ pub struct Desk {
     pub routing: RoutingServiceClient<Signed>,
     pub teams: TeamServiceClient<Signed>,
     pub duty: DutyServiceClient<Signed>,
+    pub penalties: ViolationServiceClient<Signed>,
+    pub actions: CorrectiveActionServiceClient<Signed>,
+    pub suggestions: SuggestionServiceClient<Signed>,
+    pub shifts: ShiftServiceClient<Signed>,
     pub clock: ClockServiceClient<Signed>,
 }
 
@@ -175,6 +183,16 @@ impl World {
             routing: RoutingServiceClient::with_interceptor(transport.clone(), token.clone()),
             teams: TeamServiceClient::with_interceptor(transport.clone(), token.clone()),
             duty: DutyServiceClient::with_interceptor(transport.clone(), token.clone()),
+            penalties: ViolationServiceClient::with_interceptor(transport.clone(), token.clone()),
+            actions: CorrectiveActionServiceClient::with_interceptor(
+                transport.clone(),
+                token.clone(),
+            ),
+            suggestions: SuggestionServiceClient::with_interceptor(
+                transport.clone(),
+                token.clone(),
+            ),
+            shifts: ShiftServiceClient::with_interceptor(transport.clone(), token.clone()),
             clock: ClockServiceClient::with_interceptor(transport, token),
         }
     }

@@ -74,9 +74,13 @@ impl Group {
 
 /// What permissions speak of beside methods: something that a field of a request asks for and that not everybody may
 /// have who may call the method.
-pub const BESIDE_METHODS: [&str; 2] = [
+pub const BESIDE_METHODS: [&str; 4] = [
     // Saying to a customer what the policy forbids (T-14).
     "ticket.OverrideForbiddenPhrases",
+    // Seeing the violations of others (T-19).
+    "ticket.ReviewViolations",
+    // Deciding on a suggestion in the place of its decision maker (T-21).
+    "ticket.OverruleSuggestion",
     // Deciding for the people of a team: whose turn it is, who is absent, who stands in (T-03, T-25).
     "ticket.SuperviseTeam",
 ];

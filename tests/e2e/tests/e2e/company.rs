@@ -202,6 +202,7 @@ pub fn policy(
             description: Some(text("Nobody answered in time", "首次回复超时")),
             amount_cents: 5_000,
             currency: "CNY".into(),
+            ..Default::default()
         }],
         message_templates: vec![ticket::MessageTemplate {
             situation: "first-response".into(),

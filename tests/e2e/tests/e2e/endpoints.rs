@@ -89,6 +89,11 @@ struct Things {
     contact: String,
     ticket: String,
     order: String,
+    violation: String,
+    action: String,
+    hold: String,
+    suggestion: String,
+    shift: String,
     invitation: String,
     policy: String,
     team: String,
@@ -121,6 +126,65 @@ impl Things {
         };
         let order = world.clerk().work_orders().issue_work_order(order).await;
         let order = order.unwrap().into_inner().name;
+        let report = pb::ReportViolationRequest {
+            ticket: made.name.clone(),
+            code: "late-first-response".into(),
+            staff: "wang".into(),
+            evidence: "未登记".into(),
+            ..Default::default()
+        };
+        let violation = world.clerk().violations().report_violation(report).await;
+        let violation = violation.unwrap().into_inner().name;
+        let far = Some(prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 });
+        let plan = pb::PlanCorrectiveActionRequest {
+            corrective_action: Some(pb::CorrectiveAction {
+                ticket: made.name.clone(),
+                kind: pb::CorrectiveActionKind::Corrective.into(),
+                description: "换供应商".into(),
+                owner: "wang".into(),
+                due_time: far,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let action = world.quality().corrective_actions().plan_corrective_action(plan).await;
+        let action = action.unwrap().into_inner().name;
+        let hold = pb::PlaceProductHoldRequest {
+            product_hold: Some(pb::ProductHold {
+                org_unit: RIVERSIDE.into(),
+                product: "电梯".into(),
+                reason: "漏水".into(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let hold = world.quality().corrective_actions().place_product_hold(hold).await;
+        let hold = hold.unwrap().into_inner().name;
+        let suggestion = pb::SubmitSuggestionRequest {
+            suggestion: Some(pb::Suggestion {
+                org_unit: RIVERSIDE.into(),
+                tickets: vec![made.name.clone()],
+                title: "换密封圈".into(),
+                text: "换密封圈".into(),
+                decision_maker: "wang".into(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let suggestion = world.clerk().suggestions().submit_suggestion(suggestion).await;
+        let suggestion = suggestion.unwrap().into_inner().name;
+        let shift = pb::PlanShiftRequest {
+            shift: Some(pb::Shift {
+                dispatch_centre: RIVERSIDE.into(),
+                start_time: Some(prost_types::Timestamp { seconds: 3_999_990_000, nanos: 0 }),
+                end_time: far,
+                members: vec!["wang".into()],
+                leader: "wang".into(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let shift = world.manager().shifts().plan_shift(shift).await.unwrap().into_inner().name;
         let mut manager = world.manager().tickets();
         let request = pb::ResolveTicketRequest {
             name: made.name.clone(),
@@ -141,7 +205,21 @@ impl Things {
         let invitation = invitations.into_inner().invitations[0].name.clone();
         let (ticket, policy) = (made.name, made.policy_version);
         let (team, absence) = Self::make_team(world).await;
-        Self { customer, contact, ticket, order, invitation, policy, team, absence }
+        Self {
+            customer,
+            contact,
+            ticket,
+            order,
+            violation,
+            action,
+            hold,
+            suggestion,
+            shift,
+            invitation,
+            policy,
+            team,
+            absence,
+        }
     }
 
     /// A team and the absence of one of it.
@@ -172,7 +250,9 @@ impl Things {
 
     /// By the method's full name without `kefu.` and `v1.`.
     fn requests(&self) -> BTreeMap<&'static str, Value> {
-        let Self { customer, contact, ticket, order, invitation, policy, team, absence } = self;
+        let Self { customer, contact, ticket, order, invitation, policy, .. } = self;
+        let Self { violation, action, hold, suggestion, shift, team, absence, .. } = self;
+        let of = |name: &str, field: &str| json!({"name": name, field: "好的"});
         let unit = json!({"orgUnit": RIVERSIDE});
         let title = json!({"en": "Riverside"});
         let of_customer = json!({"name": customer});
@@ -321,7 +401,7 @@ impl Things {
             ("ticket.TeamService.ListTeams", unit.clone()),
             ("ticket.TeamService.UpdateTeam", json!({"team": {"name": team, "title": title}})),
             (
-                "ticket.DutyService.ListShifts",
+                "ticket.DutyService.ListRosterShifts",
                 json!({"team": team, "startTime": "2026-09-28T00:00:00Z",
                 "endTime": "2026-09-29T00:00:00Z"}),
             ),
@@ -344,6 +424,76 @@ impl Things {
                 json!({"orgUnit": RIVERSIDE, "startTime": "2026-09-28T00:00:00Z",
                 "endTime": "2026-09-29T00:00:00Z"}),
             ),
+            (
+                "ticket.ViolationService.ReportViolation",
+                json!({"ticket": ticket, "code": "late-first-response", "staff": "zhao",
+                "evidence": "未登记"}),
+            ),
+            ("ticket.ViolationService.GetViolation", json!({"name": violation})),
+            ("ticket.ViolationService.ConfirmViolation", json!({"name": violation})),
+            ("ticket.ViolationService.DismissViolation", of(violation, "reason")),
+            ("ticket.ViolationService.AppealViolation", of(violation, "reason")),
+            (
+                "ticket.ViolationService.DecideViolationAppeal",
+                json!({"name": violation, "decision": "好的",
+                "outcome": "VIOLATION_APPEAL_OUTCOME_UPHELD"}),
+            ),
+            (
+                "ticket.ViolationService.GetViolationStatement",
+                json!({"staff": "wang", "orgUnit": RIVERSIDE, "year": 2026, "month": 3}),
+            ),
+            (
+                "ticket.CorrectiveActionService.RecordRootCause",
+                json!({"rootCause": {"ticket": ticket, "cause": "material", "method": "5-why",
+                "finding": "材料"}}),
+            ),
+            ("ticket.CorrectiveActionService.ListRootCauses", json!({"parent": ticket})),
+            (
+                "ticket.CorrectiveActionService.PlanCorrectiveAction",
+                json!({"correctiveAction": {"ticket": ticket, "description": "换", "owner": "wang",
+                "kind": "CORRECTIVE_ACTION_KIND_PREVENTIVE", "dueTime": "2096-10-02T07:06:40Z"}}),
+            ),
+            ("ticket.CorrectiveActionService.GetCorrectiveAction", json!({"name": action})),
+            ("ticket.CorrectiveActionService.ListCorrectiveActions", unit.clone()),
+            ("ticket.CorrectiveActionService.StartCorrectiveAction", json!({"name": action})),
+            ("ticket.CorrectiveActionService.CompleteCorrectiveAction", of(action, "evidence")),
+            (
+                "ticket.CorrectiveActionService.VerifyCorrectiveAction",
+                json!({"name": action, "verification": "好的",
+                "verdict": "CORRECTIVE_ACTION_VERDICT_EFFECTIVE"}),
+            ),
+            ("ticket.CorrectiveActionService.CancelCorrectiveAction", of(action, "reason")),
+            (
+                "ticket.CorrectiveActionService.PlaceProductHold",
+                json!({"productHold": {"orgUnit": RIVERSIDE, "product": "阀门", "reason": "漏水"}}),
+            ),
+            ("ticket.CorrectiveActionService.LiftProductHold", of(hold, "reason")),
+            ("ticket.CorrectiveActionService.ListProductHolds", unit.clone()),
+            (
+                "ticket.SuggestionService.SubmitSuggestion",
+                json!({"suggestion": {"orgUnit": RIVERSIDE, "tickets": [ticket], "title": "换",
+                "text": "换", "decisionMaker": "liu"}}),
+            ),
+            ("ticket.SuggestionService.GetSuggestion", json!({"name": suggestion})),
+            ("ticket.SuggestionService.ListSuggestions", unit.clone()),
+            (
+                "ticket.SuggestionService.DecideSuggestion",
+                json!({"name": suggestion, "reason": "好的", "outcome": "SUGGESTION_STATE_ACCEPTED"}),
+            ),
+            (
+                "ticket.ShiftService.PlanShift",
+                json!({"shift": {"dispatchCentre": RIVERSIDE, "members": ["li"], "leader": "li",
+                "startTime": "2096-10-01T00:00:00Z", "endTime": "2096-10-01T08:00:00Z"}}),
+            ),
+            ("ticket.ShiftService.GetShift", json!({"name": shift})),
+            ("ticket.ShiftService.ListShifts", json!({"dispatchCentre": RIVERSIDE})),
+            ("ticket.ShiftService.GetShiftList", json!({"name": shift})),
+            (
+                "ticket.ShiftService.SetUnfinishedReason",
+                json!({"name": shift, "workOrder": order, "reason": "等配件"}),
+            ),
+            ("ticket.ShiftService.SubmitShiftList", json!({"name": shift})),
+            ("ticket.ShiftService.SignShiftHandover", json!({"name": shift})),
             (
                 "survey.SurveyPolicyService.ApplySurveyPolicy",
                 json!({"orgUnit": RIVERSIDE, "policy": {"code": "x", "title": title}}),

@@ -2,6 +2,7 @@
 
 mod clocks;
 mod handling;
+mod learning;
 mod ledger;
 mod life;
 mod message_template;
@@ -123,6 +124,7 @@ pub fn draft() -> PolicyDraft {
             description: Text::new("First response too late", "首次回复超时"),
             amount_cents: 20_000,
             currency: "CNY".into(),
+            ..ViolationDraft::default()
         }],
         ..PolicyDraft::default()
     }

@@ -46,7 +46,7 @@ fn x06_every_fault_of_a_policy_is_named_with_its_path() {
         code: "late-first-response".into(),
         amount_cents: -1,
         currency: "yuan".into(),
-        description: Text::default(),
+        ..ViolationDraft::default()
     });
     let mut found = paths(faulty);
     found.sort();

@@ -8,6 +8,17 @@ use super::*;
 const DISPATCHER: &str = "dispatcher-sun";
 const MANAGER: &str = "manager-qian";
 
+/// One that has a violation for a missed reply.
+fn sound() -> Policy {
+    let mut draft = draft();
+    draft.violations.push(ViolationDraft {
+        code: "late-work-order".into(),
+        description: Text::new("No reply in time", "逾期未反馈"),
+        ..ViolationDraft::default()
+    });
+    Policy::try_new(draft).expect("a sound policy")
+}
+
 fn issued(due_hours: i64) -> WorkOrder {
     let brief = Brief {
         dispatch_centre: "group/north".into(),
@@ -27,10 +38,6 @@ fn issued(due_hours: i64) -> WorkOrder {
     };
     let actor = Actor::staff(DISPATCHER);
     issue_order(brief, Some(HANDLER.into()), None, identity, &actor, hours(0)).expect("in time")
-}
-
-fn sound() -> Policy {
-    Policy::try_new(draft()).expect("a sound policy")
 }
 
 fn signature() -> OrderCommand {

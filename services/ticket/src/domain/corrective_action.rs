@@ -1,0 +1,288 @@
+//! Corrective and preventive actions (纠正/预防措施), T-18: planned, begun, done, verified by quality; what did not work is
+//! done again. An action that nobody verified is not closed.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    step::{Need, Step, StepRefusal, wrong_field},
+    word::{Subject, coded},
+    work_order::StepTaken,
+};
+
+/// The most rounds of one action.
+const MAX_ROUNDS: usize = 20;
+
+/// An action. Changed by [`decide_action`] and [`notice_overdue`] alone; the fields are open for the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorrectiveAction {
+    /// Its identity.
+    pub id: Uuid,
+    /// The ticket that gave cause.
+    pub ticket: Uuid,
+    /// The customer of that ticket.
+    pub customer: Option<Uuid>,
+    /// The org unit of that ticket.
+    pub org_unit: String,
+    /// What it is against.
+    pub kind: ActionKind,
+    /// What is to be done.
+    pub description: String,
+    /// Who does it.
+    pub owner: Subject,
+    /// Who planned it.
+    pub planned_by: Subject,
+    /// All rounds but the last, oldest first: each found not to work.
+    pub earlier: Vec<Round>,
+    /// The last round.
+    pub round: Round,
+    /// That it was called off, and why.
+    pub cancelled: Option<(StepTaken, String)>,
+    /// When it was planned.
+    pub created_at: Timestamp,
+    /// When it was last changed; never goes back.
+    pub updated_at: Timestamp,
+    /// Counts the changes from 1.
+    pub revision: i64,
+}
+
+/// One round of an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// By when it has to be done.
+    pub due: Timestamp,
+    /// When it was put on record that it is overdue.
+    pub noticed: Option<Timestamp>,
+    /// When the owner began.
+    pub started: Option<Timestamp>,
+    /// What shows that it was done, by whom and when.
+    pub done: Option<(String, StepTaken)>,
+    /// Whether it worked.
+    pub verified: Option<Verification>,
+}
+
+/// Whether an action worked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verification {
+    /// Whether.
+    pub verdict: ActionVerdict,
+    /// How that was verified.
+    pub text: String,
+    /// By whom, when.
+    pub verified: StepTaken,
+}
+
+coded! {
+    /// What an action is against.
+    ActionKind {
+        /// What happened.
+        Corrective = "corrective",
+        /// That it happens again.
+        Preventive = "preventive",
+    }
+}
+
+coded! {
+    /// Whether an action worked.
+    ActionVerdict {
+        /// It did.
+        Effective = "effective",
+        /// It did not.
+        NotEffective = "not_effective",
+    }
+}
+
+coded! {
+    /// Where an action stands.
+    ActionState {
+        /// Nobody has begun this round.
+        Planned = "planned",
+        /// The owner works on it.
+        Started = "started",
+        /// Done, waits for quality.
+        Completed = "completed",
+        /// Verified as effective.
+        Closed = "closed",
+        /// Called off.
+        Cancelled = "cancelled",
+    }
+}
+
+/// What is asked of an action. Texts were checked for length and characters by whoever decoded them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActionCommand {
+    /// Begin.
+    Start,
+    /// It is done.
+    Complete {
+        /// What shows that.
+        evidence: String,
+    },
+    /// Whether it worked.
+    Verify {
+        /// Whether.
+        verdict: ActionVerdict,
+        /// How that was verified.
+        text: String,
+        /// By when the next round has to be done.
+        next_due: Option<Timestamp>,
+    },
+    /// Call it off.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl ActionCommand {
+    /// The name of the method that asks for it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Start => "StartCorrectiveAction",
+            Self::Complete { .. } => "CompleteCorrectiveAction",
+            Self::Verify { .. } => "VerifyCorrectiveAction",
+            Self::Cancel { .. } => "CancelCorrectiveAction",
+        }
+    }
+}
+
+const START: Need = Need { code: "start", en: "the owner must have begun this round" };
+const NOT_STARTED: Need = Need { code: "not_started_yet", en: "this round was begun already" };
+const EVIDENCE: Need = Need { code: "evidence", en: "the action must be done first" };
+const NOT_COMPLETED: Need =
+    Need { code: "not_completed_yet", en: "the action is done and waits to be verified" };
+const OPEN: Need = Need { code: "open_action", en: "the action is closed or was called off" };
+const ROUNDS: Need = Need { code: "rounds", en: "the action has had its 20 rounds" };
+const OWNER: Need = Need { code: "owner", en: "only the owner may do this" };
+const NOT_OWNER: Need = Need { code: "not_owner", en: "the owner may not do this" };
+
+impl CorrectiveAction {
+    /// Where it stands.
+    #[must_use]
+    pub fn state(&self) -> ActionState {
+        let Round { started, done, verified, .. } = &self.round;
+        match verified.as_ref().map(|verified| verified.verdict) {
+            _ if self.cancelled.is_some() => ActionState::Cancelled,
+            Some(ActionVerdict::Effective) => ActionState::Closed,
+            _ if done.is_some() => ActionState::Completed,
+            _ if started.is_some() => ActionState::Started,
+            _ => ActionState::Planned,
+        }
+    }
+
+    /// Whether the last round has still to be done.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.state(), ActionState::Planned | ActionState::Started)
+    }
+
+    /// Since when it is overdue at `now`.
+    #[must_use]
+    pub fn overdue_since(&self, now: Timestamp) -> Option<Timestamp> {
+        Some(self.round.due).filter(|due| self.is_open() && *due < now)
+    }
+
+    /// When the timers have to look at it.
+    #[must_use]
+    pub fn next_fire_at(&self) -> Option<Timestamp> {
+        Some(self.round.due).filter(|_| self.is_open() && self.round.noticed.is_none())
+    }
+
+    fn changed(&self, now: Timestamp) -> Self {
+        let mut next = self.clone();
+        next.revision += 1;
+        next.updated_at = now.max(self.updated_at);
+        next
+    }
+}
+
+/// That the last round is overdue, once. A timer comes at the due time itself, a command then is still in time.
+#[must_use]
+pub fn notice_overdue(
+    action: &CorrectiveAction,
+    now: Timestamp,
+    is_timer: bool,
+) -> Option<CorrectiveAction> {
+    action.next_fire_at().filter(|due| *due < now || (is_timer && *due == now))?;
+    let mut next = action.changed(now);
+    next.round.noticed = Some(next.updated_at);
+    Some(next)
+}
+
+/// What a command makes of an action as of `now`.
+///
+/// # Errors
+/// [`StepRefusal`]; then nothing has changed.
+pub fn decide_action(
+    action: &CorrectiveAction,
+    command: ActionCommand,
+    actor: &Subject,
+    now: Timestamp,
+) -> Result<CorrectiveAction, StepRefusal> {
+    let state = action.state();
+    let step = Step { subject: "corrective_action", state: state.code(), command: command.name() };
+    let owns = *actor == action.owner;
+    match command {
+        ActionCommand::Start | ActionCommand::Complete { .. } => step.duty(owns, OWNER)?,
+        ActionCommand::Verify { .. } | ActionCommand::Cancel { .. } => {
+            step.duty(!owns, NOT_OWNER)?;
+        }
+    }
+    if matches!(state, ActionState::Closed | ActionState::Cancelled) {
+        return step.missing(OPEN);
+    }
+    let mut next = action.changed(now);
+    let now = next.updated_at;
+    let taken = StepTaken { by: actor.clone(), at: now };
+    match command {
+        ActionCommand::Start => match state {
+            ActionState::Planned => next.round.started = Some(now),
+            ActionState::Completed => return step.missing(NOT_COMPLETED),
+            _ => return step.missing(NOT_STARTED),
+        },
+        ActionCommand::Complete { evidence } => match state {
+            ActionState::Started => next.round.done = Some((evidence, taken)),
+            ActionState::Completed => return step.missing(NOT_COMPLETED),
+            _ => return step.missing(START),
+        },
+        ActionCommand::Verify { verdict, text, next_due } => {
+            if state != ActionState::Completed {
+                let mut missing = vec![EVIDENCE];
+                if state == ActionState::Planned {
+                    missing.insert(0, START);
+                }
+                return step.all_missing(missing);
+            }
+            next.round.verified = Some(Verification { verdict, text, verified: taken });
+            match (verdict, next_due) {
+                (ActionVerdict::Effective, None) => {}
+                (ActionVerdict::Effective, Some(_)) => {
+                    return wrong_field("next_due_time", "must be empty for what worked");
+                }
+                (ActionVerdict::NotEffective, Some(due)) if due > now => {
+                    if next.earlier.len() + 1 >= MAX_ROUNDS {
+                        return step.missing(ROUNDS);
+                    }
+                    next.earlier.push(std::mem::replace(&mut next.round, Round::until(due)));
+                }
+                (ActionVerdict::NotEffective, _) => {
+                    return wrong_field(
+                        "next_due_time",
+                        format!("must be after {now}, which is now"),
+                    );
+                }
+            }
+        }
+        ActionCommand::Cancel { reason } => next.cancelled = Some((taken, reason)),
+    }
+    Ok(next)
+}
+
+impl Round {
+    /// A round of which nothing is done.
+    #[must_use]
+    pub fn until(due: Timestamp) -> Self {
+        Self { due, noticed: None, started: None, done: None, verified: None }
+    }
+}

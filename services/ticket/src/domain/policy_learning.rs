@@ -1,0 +1,128 @@
+//! What a regulation says about violations, root causes, product holds, suggestions and shifts (T-17 to T-21).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use kefu_calendar::{Calendar, Target};
+
+use super::{
+    policy::ViolationRule,
+    policy_check::{Faults, target},
+    word::Text,
+};
+
+/// The row of the violation table that a missed reply proposes where a policy does not say which: policies that were
+/// stored before they could say it count on it.
+const LATE_WORK_ORDER: &str = "late-work-order";
+const MAX_ROOT_CAUSES: usize = 200;
+const MAX_HOLD_CATEGORIES: usize = 100;
+const LEADS: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(12 * 3_600);
+
+/// The rules, checked.
+#[derive(Clone, Debug, Default)]
+pub struct Learning {
+    /// How long the person concerned may appeal; none means without limit.
+    pub appeal_within: Option<Target>,
+    /// Code of the violation that a missed reply to a work order proposes; none means none.
+    pub late_work_order: Option<String>,
+    /// The root causes by code; empty where any will do.
+    pub root_causes: BTreeMap<String, Text>,
+    /// A complaint in one of these categories holds its product.
+    pub hold_categories: BTreeSet<String>,
+    /// Within which time a suggestion is decided; none means no time.
+    pub suggestion_decision_within: Option<Target>,
+    /// How shifts are handed over; none means that no list is due.
+    pub shifts: Option<ShiftRules>,
+}
+
+/// The handover of shifts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShiftRules {
+    /// So long before its end the list of a shift is due.
+    pub list_before_end: Duration,
+    /// Code of the violation that a missing list proposes.
+    pub missed_list_violation: Option<String>,
+}
+
+/// The rules as they are written down.
+#[derive(Clone, Debug, Default)]
+pub struct LearningDraft {
+    /// `violation_appeal_within`.
+    pub appeal_within: Option<Target>,
+    /// `late_work_order_violation`; empty means none.
+    pub late_work_order: String,
+    /// `root_causes`: code and title.
+    pub root_causes: Vec<(String, Text)>,
+    /// `product_hold_categories`.
+    pub hold_categories: Vec<String>,
+    /// `suggestion_decision_within`.
+    pub suggestion_decision_within: Option<Target>,
+    /// `shifts`: lead, where it is a duration, and code.
+    pub shifts: Option<(Option<Duration>, String)>,
+}
+
+/// Every fault with its path below `learning`.
+pub(super) fn check(
+    draft: LearningDraft,
+    calendar: Option<&Calendar>,
+    violations: &BTreeMap<String, ViolationRule>,
+    faults: &mut Faults,
+) -> Learning {
+    let within = |value: Option<Target>, field: &str, faults: &mut Faults| {
+        value.and_then(|value| target(Some(value), calendar, &format!("learning.{field}"), faults))
+    };
+    let appeal_within = within(draft.appeal_within, "violation_appeal_within", faults);
+    let decided = within(draft.suggestion_decision_within, "suggestion_decision_within", faults);
+    let code = |code: String, field: &str, faults: &mut Faults| {
+        let code = Some(code).filter(|code| !code.is_empty())?;
+        if !violations.contains_key(&code) {
+            faults.add(format_args!("learning.{field}"), "is not in the table `violations`");
+        }
+        Some(code)
+    };
+    let late_work_order = code(draft.late_work_order, "late_work_order_violation", faults)
+        .or_else(|| violations.get(LATE_WORK_ORDER).map(|rule| rule.code.clone()));
+    let shifts = draft.shifts.and_then(|(lead, missed)| {
+        let missed = code(missed, "shifts.missed_list_violation", faults);
+        let lead = lead.filter(|lead| LEADS.contains(lead));
+        if lead.is_none() {
+            faults.add("learning.shifts.list_before_end", "must be 1 minute to 12 hours");
+        }
+        Some(ShiftRules { list_before_end: lead?, missed_list_violation: missed })
+    });
+    Learning {
+        appeal_within,
+        late_work_order,
+        root_causes: root_causes(draft.root_causes, faults),
+        hold_categories: hold_categories(draft.hold_categories, faults),
+        suggestion_decision_within: decided,
+        shifts,
+    }
+}
+
+fn root_causes(drafts: Vec<(String, Text)>, faults: &mut Faults) -> BTreeMap<String, Text> {
+    faults.at_most(drafts.len(), MAX_ROOT_CAUSES, "learning.root_causes");
+    let mut causes = BTreeMap::new();
+    for (index, (code, title)) in drafts.into_iter().enumerate() {
+        let path = format!("learning.root_causes[{index}]");
+        faults.name(&code, format_args!("{path}.code"));
+        if title == Text::default() {
+            faults.add(format_args!("{path}.title"), "must have a text in English or Chinese");
+        }
+        faults.unique(&mut causes, code, title, format_args!("{path}.code"));
+    }
+    causes
+}
+
+fn hold_categories(drafts: Vec<String>, faults: &mut Faults) -> BTreeSet<String> {
+    faults.at_most(drafts.len(), MAX_HOLD_CATEGORIES, "learning.product_hold_categories");
+    let mut categories = BTreeSet::new();
+    for (index, category) in drafts.into_iter().enumerate() {
+        if !categories.insert(category) {
+            let path = format_args!("learning.product_hold_categories[{index}]");
+            faults.add(path, "is given twice");
+        }
+    }
+    categories
+}
