@@ -94,7 +94,7 @@ async fn t11_the_receiver_sees_what_is_on_its_way_and_answers_for_it_once_accept
         (&ticket.number, &ticket.policy_version)
     );
     assert_eq!((accepted.transfer.is_none(), &accepted.clocks), (true, &ticket.clocks));
-    assert_eq!(names(&mut south, "group/south").await, [ticket.name.clone()]);
+    assert_eq!(names(&mut south, "group/south").await, std::slice::from_ref(&ticket.name));
     assert!(names(&mut north, "group/north").await.is_empty());
     assert_eq!(
         north.tickets.get_ticket(get).await.unwrap_err().code(),
