@@ -133,6 +133,7 @@ fn app(deps: &Dependencies) -> anyhow::Result<App> {
         authorizer: Arc::clone(&deps.authorizer),
         timers,
         order_timers: TimerSignal::default(),
+        reports: app::report::ReportGate::default(),
         tail,
         pool,
     })

@@ -58,6 +58,7 @@ pub struct App {
     pub(crate) timers: TimerSignal,
     pub(crate) order_timers: TimerSignal,
     pub(crate) tail: Tail,
+    pub(crate) reports: report::ReportGate,
 }
 
 /// A page of a list, and where the next one begins.

@@ -40,6 +40,7 @@ mod policy_check_clock;
 mod policy_draft;
 mod refusal;
 mod register;
+mod report;
 mod story;
 mod ticket;
 mod timers;
@@ -73,6 +74,10 @@ pub use self::{
     },
     refusal::{Missing, Refusal},
     register::{Identity, Intake, Registration, register},
+    report::{
+        AGE_BOUNDS_DAYS, DEFAULT_REPEAT_WINDOW_DAYS, ReportWindow, Share, iso_week, iso_week_of,
+        pareto, ratio, week_from, week_of,
+    },
     ticket::{Complainant, Details, Open, Solution, State, StateName, Ticket},
     verdict::{Verdict, VerdictSource},
     violation::ProposedViolation,

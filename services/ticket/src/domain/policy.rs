@@ -35,6 +35,7 @@ pub struct Policy {
     pub(super) pause_reasons: BTreeMap<Arc<str>, PauseReason>,
     pub(super) phrases: ForbiddenPhrases,
     pub(super) templates: BTreeMap<String, MessageTemplate>,
+    pub(super) repeat_window_days: u32,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
@@ -228,6 +229,12 @@ impl Policy {
     #[must_use]
     pub fn message_template(&self, situation: &str) -> Option<&MessageTemplate> {
         self.templates.get(situation)
+    }
+
+    /// How many days of 24 hours before a complaint an earlier one about the same matter makes it a repeat (T-20).
+    #[must_use]
+    pub fn repeat_window_days(&self) -> u32 {
+        self.repeat_window_days
     }
 
     /// A row of the violation table.

@@ -18,6 +18,7 @@ use super::{
         ClockRuleDraft, GradePriorityDraft, LevelDraft, PolicyDraft, SeverityDraft,
         VerdictOptionDraft, ViolationDraft,
     },
+    report::DEFAULT_REPEAT_WINDOW_DAYS,
     word::{Fault, Priority, ReceiverLevel, Severity, Text},
 };
 
@@ -125,6 +126,7 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     let phrases = faults.below("forbidden_phrases", phrases);
     let templates = message_template::check(draft.message_templates, &phrases);
     let templates = faults.below("message_templates", templates);
+    let repeat_window_days = repeat_window(draft.repeat_window_days, &mut faults);
     match calendar {
         Some(calendar) if faults.0.is_empty() => Ok(Policy {
             code: draft.code,
@@ -139,8 +141,21 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
             pause_reasons,
             phrases,
             templates,
+            repeat_window_days,
         }),
         _ => Err(faults.0),
+    }
+}
+
+/// How far back a complaint can be repeated (T-20).
+fn repeat_window(days: i32, faults: &mut Faults) -> u32 {
+    match u32::try_from(days) {
+        Ok(0) => DEFAULT_REPEAT_WINDOW_DAYS,
+        Ok(days) if days <= MAX_DAYS => days,
+        _ => {
+            faults.add("repeat_window_days", "must be 0 (meaning 90) to 366");
+            DEFAULT_REPEAT_WINDOW_DAYS
+        }
     }
 }
 

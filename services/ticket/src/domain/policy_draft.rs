@@ -39,6 +39,8 @@ pub struct PolicyDraft {
     pub forbidden_phrases: Vec<ForbiddenPhraseDraft>,
     /// `message_templates`.
     pub message_templates: Vec<MessageTemplateDraft>,
+    /// `repeat_window_days`; 0 means the default.
+    pub repeat_window_days: i32,
 }
 
 /// Why a ticket may wait.

@@ -229,6 +229,7 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
                 text: wording(found, "text", template.text.as_ref()),
             },
         ),
+        repeat_window_days: message.repeat_window_days,
     }
 }
 
