@@ -10,6 +10,8 @@ use super::report_compare::{METRICS, figure};
 use super::report_document::{Cell, Document, Names, Section};
 use super::report_words::{Words, cause_name, channel_name, clock_name, metric_name};
 
+/// So many org units are told apart: a document is read by people.
+const MAX_UNITS: usize = 300;
 const MINUTE: &str = "%Y-%m-%d %H:%M";
 
 /// The org units that are named, to look up what they are called.
@@ -222,16 +224,26 @@ impl<'a> Page<'a> {
         self.section(("Category tree", "类别树"), &columns, rows.collect())
     }
 
+    /// Those with the most tickets where there are very many, in the order of the tree; the rest in one line.
     fn org_units(&self) -> Section {
-        let rows = self.report.org_units.iter().map(|unit| {
+        let mut units: Vec<&pb::OrgUnitCount> = self.report.org_units.iter().collect();
+        units.sort_by_key(|unit| std::cmp::Reverse(unit.count));
+        let others = units.split_off(units.len().min(MAX_UNITS));
+        units.sort_by(|a, b| a.org_unit.cmp(&b.org_unit));
+        let rows = units.into_iter().map(|unit| {
             let then = |then: &pb::ComplaintReport| {
                 let found = then.org_units.iter().find(|other| other.org_unit == unit.org_unit);
                 Some(found.map_or(0, |found| found.count))
             };
             self.row(self.names.org_unit(&unit.org_unit), unit.count, then)
         });
+        let mut rows: Vec<_> = rows.collect();
+        if !others.is_empty() {
+            let count = others.iter().map(|unit| unit.count).sum();
+            rows.push(self.row(self.words(("Others", "其他")).to_owned(), count, |_| None));
+        }
         let columns = self.columns(("Org unit", "组织单元"));
-        self.section(("Org units", "组织单元"), &columns, rows.collect())
+        self.section(("Org units", "组织单元"), &columns, rows)
     }
 
     fn severities(&self) -> Section {

