@@ -153,6 +153,7 @@ fn app(deps: &Dependencies) -> anyhow::Result<App> {
         timers,
         order_timers: TimerSignal::default(),
         learning_timers: TimerSignal::default(),
+        reports: app::report::ReportGate::default(),
         tail,
         pool,
     })

@@ -270,6 +270,7 @@ impl Run<'_> {
             start_time: Some(kefu_rpc::to_proto_timestamp(start)),
             end_time: Some(kefu_rpc::to_proto_timestamp(end)),
             kinds: vec![self.plan.kind.into()],
+            ..GetComplaintReportRequest::default()
         };
         let report = self.client.reports().get_complaint_report(request).await;
         Ok(report.map_err(failed("the report"))?.into_inner())

@@ -71,6 +71,7 @@ pub struct App {
     pub(crate) order_timers: TimerSignal,
     pub(crate) learning_timers: TimerSignal,
     pub(crate) tail: Tail,
+    pub(crate) reports: report::ReportGate,
 }
 
 impl App {

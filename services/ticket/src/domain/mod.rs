@@ -63,6 +63,7 @@ mod policy_learning;
 mod product_hold;
 mod refusal;
 mod register;
+mod report;
 mod routing;
 mod routing_check;
 mod routing_draft;
@@ -125,6 +126,10 @@ pub use self::{
     product_hold::{ProductHold, held_product, lift_hold},
     refusal::{Missing, Refusal},
     register::{Identity, Intake, Registration, register},
+    report::{
+        AGE_BOUNDS_DAYS, DEFAULT_REPEAT_WINDOW_DAYS, ReportWindow, Share, iso_week, iso_week_of,
+        pareto, ratio, week_from, week_of,
+    },
     routing::{Amount, AssignCause, Candidate, Distribution, Look, Routed, Routing, rank},
     routing_draft::{
         CategoryDraft, ComplainantTypeDraft, ConditionsDraft, CriterionDraft, RoutingDraft,

@@ -45,6 +45,7 @@ pub struct Policy {
     pub(super) handling: HandlingRules,
     pub(super) routing: Routing,
     pub(super) learning: Learning,
+    pub(super) repeat_window_days: u32,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
@@ -292,6 +293,12 @@ impl Policy {
     #[must_use]
     pub fn learning(&self) -> &Learning {
         &self.learning
+    }
+
+    /// How many days of 24 hours before a complaint an earlier one about the same matter makes it a repeat (T-20).
+    #[must_use]
+    pub fn repeat_window_days(&self) -> u32 {
+        self.repeat_window_days
     }
 
     /// A row of the violation table.

@@ -18,7 +18,9 @@ use super::{
         ClockRuleDraft, GradePriorityDraft, LevelDraft, PolicyDraft, SeverityDraft,
         VerdictOptionDraft, ViolationDraft,
     },
-    policy_learning, routing_check,
+    policy_learning,
+    report::DEFAULT_REPEAT_WINDOW_DAYS,
+    routing_check,
     word::{Fault, Priority, ReceiverLevel, Severity, Text},
 };
 
@@ -140,6 +142,7 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     );
     let learning =
         policy_learning::check(draft.learning, calendar.as_ref(), &violations, &mut faults);
+    let repeat_window_days = repeat_window(draft.repeat_window_days, &mut faults);
     match calendar {
         Some(calendar) if faults.0.is_empty() => Ok(Policy {
             code: draft.code,
@@ -157,8 +160,21 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
             handling,
             routing,
             learning,
+            repeat_window_days,
         }),
         _ => Err(faults.0),
+    }
+}
+
+/// How far back a complaint can be repeated (T-20).
+fn repeat_window(days: i32, faults: &mut Faults) -> u32 {
+    match u32::try_from(days) {
+        Ok(0) => DEFAULT_REPEAT_WINDOW_DAYS,
+        Ok(days) if days <= MAX_DAYS => days,
+        _ => {
+            faults.add("repeat_window_days", "must be 0 (meaning 90) to 366");
+            DEFAULT_REPEAT_WINDOW_DAYS
+        }
     }
 }
 

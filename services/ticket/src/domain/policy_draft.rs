@@ -48,6 +48,8 @@ pub struct PolicyDraft {
     pub routing: RoutingDraft,
     /// `learning`.
     pub learning: LearningDraft,
+    /// `repeat_window_days`; 0 means the default.
+    pub repeat_window_days: i32,
 }
 
 /// Why a ticket may wait.

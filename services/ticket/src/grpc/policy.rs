@@ -232,6 +232,7 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
         ),
         handling: policy_handling::draft(message, found),
         learning: super::policy_learning::draft(found, message.learning.as_ref()),
+        repeat_window_days: message.repeat_window_days,
     }
 }
 

@@ -313,7 +313,11 @@ fn signature(violations: &mut Violations, signature: Option<&SignatureKind>) -> 
     }
 }
 
-fn language(violations: &mut Violations, code: &str, otherwise: Language) -> Option<Language> {
+pub(super) fn language(
+    violations: &mut Violations,
+    code: &str,
+    otherwise: Language,
+) -> Option<Language> {
     match code.split('-').next().unwrap_or_default() {
         "" => Some(otherwise),
         tag if tag.eq_ignore_ascii_case("en") => Some(Language::English),

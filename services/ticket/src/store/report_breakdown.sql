@@ -1,15 +1,30 @@
--- The same tickets, counted by what they are and by what happened to them: rows of (section, label, count), for clocks
--- with their kind and how many of the count were kept, broken and still run.
+-- The same tickets, counted by what they are and by what had happened to them as of $5: rows of (section, label, count);
+-- for clocks with their kind and how many of the count were kept, broken and still ran; for verdicts with how many of the
+-- count closed their ticket (met); for nodes of the category tree with how many were of that very category (met).
 --
 -- What hangs on the tickets is looked up by their ids: OFFSET 0 keeps the planner, who takes a week for a good part of all
--- time, from reading those tables as a whole.
+-- time, from reading those tables as a whole. Every section is bounded: what free text can make many is cut to $6 rows (of
+-- the tree, 200), the most frequent, and the rest is told by the total.
 WITH scope AS (
     SELECT DISTINCT org_unit FROM number_counter
     WHERE org_unit = $1 OR (org_unit > $1 || '/' AND org_unit < $1 || '0')
 ),
 picked AS MATERIALIZED (
-    SELECT ticket.id, ticket.org_unit, ticket.severity, ticket.channel FROM scope JOIN ticket USING (org_unit)
-    WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.kind = ANY ($4::text[])
+    SELECT ticket.id, ticket.org_unit, ticket.severity, ticket.channel, ticket.category, ticket.product, ticket.cycle
+    FROM scope JOIN ticket USING (org_unit)
+    WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5
+      AND ticket.kind = ANY ($4::text[])
+),
+category AS MATERIALIZED (
+    SELECT category, count(*) AS count FROM picked GROUP BY category
+),
+-- Each category counts for itself and for the nodes above it, eight levels deep.
+node AS (
+    SELECT array_to_string(path[:depth], '/') AS node, sum(count)::bigint AS count,
+           coalesce(sum(count) FILTER (WHERE depth = cardinality(path)), 0)::bigint AS own
+    FROM (SELECT string_to_array(category, '/') AS path, count FROM category WHERE category <> '') AS paths
+    CROSS JOIN LATERAL generate_series(1, least(cardinality(path), 8)) AS depth
+    GROUP BY 1
 )
 SELECT 'severity' AS "section!", severity::text AS "label!", NULL AS kind, count(*) AS "count!",
        0::bigint AS "met!", 0::bigint AS "breached!", 0::bigint AS "running!"
@@ -19,21 +34,45 @@ SELECT 'channel', channel, NULL, count(*), 0, 0, 0 FROM picked GROUP BY channel
 UNION ALL
 (SELECT 'org_unit', org_unit, NULL, count(*), 0, 0, 0 FROM picked GROUP BY org_unit ORDER BY org_unit LIMIT 1000)
 UNION ALL
+(SELECT 'category', category, NULL, count, 0, 0, 0 FROM category ORDER BY count DESC, category COLLATE "C" LIMIT $6)
+UNION ALL
+(SELECT 'node', node, NULL, count, own, 0, 0 FROM node ORDER BY count DESC, node COLLATE "C" LIMIT 200)
+UNION ALL
+(SELECT 'product', product, NULL, count(*), 0, 0, 0
+ FROM picked GROUP BY product ORDER BY count(*) DESC, product COLLATE "C" LIMIT $6)
+UNION ALL
 SELECT 'clock', clock.rule, clock.kind, count(*), count(*) FILTER (WHERE clock.state = 'met'),
-       count(*) FILTER (WHERE clock.state = 'breached'), count(*) FILTER (WHERE clock.state IN ('running', 'paused'))
+       count(*) FILTER (WHERE clock.state = 'breached'), count(*) FILTER (WHERE clock.state = 'running')
 FROM picked CROSS JOIN LATERAL (
-    SELECT rule, kind, state FROM ticket_clock WHERE ticket_id = picked.id OFFSET 0) AS clock
+    SELECT rule, kind, CASE
+               WHEN breached_at <= $5 AND (fulfilled_at < breached_at) IS NOT TRUE THEN 'breached'
+               WHEN fulfilled_at <= $5 THEN 'met'
+               WHEN cancelled_at <= $5 THEN 'cancelled'
+               ELSE 'running'
+           END AS state
+    FROM ticket_clock
+    -- What it was resumed or revised from began earlier than it did.
+    WHERE ticket_id = picked.id AND started_at <= $5
+      AND (revisions IS NULL OR (revisions -> -1 ->> 'at')::timestamptz <= $5)
+      AND (ticket_clock.cycle = 1 OR EXISTS (
+          SELECT FROM verdict
+          WHERE verdict.ticket_id = picked.id AND verdict.cycle = ticket_clock.cycle - 1 AND verdict.recorded_at <= $5))
+    OFFSET 0) AS clock
 GROUP BY clock.rule, clock.kind
 UNION ALL
-SELECT 'verdict', verdict.value::text, NULL, count(*), 0, 0, 0
-FROM picked CROSS JOIN LATERAL (SELECT value FROM verdict WHERE ticket_id = picked.id OFFSET 0) AS verdict
+-- A verdict that did not close its ticket began the next cycle.
+SELECT 'verdict', verdict.value::text, NULL, count(*), count(*) FILTER (WHERE verdict.cycle = picked.cycle), 0, 0
+FROM picked CROSS JOIN LATERAL (
+    SELECT value, cycle FROM verdict WHERE ticket_id = picked.id AND recorded_at <= $5 OFFSET 0) AS verdict
 GROUP BY verdict.value
 UNION ALL
 SELECT 'escalation', escalation.cause, NULL, count(*), 0, 0, 0
-FROM picked CROSS JOIN LATERAL (SELECT cause FROM escalation WHERE ticket_id = picked.id OFFSET 0) AS escalation
+FROM picked CROSS JOIN LATERAL (
+    SELECT cause FROM escalation WHERE ticket_id = picked.id AND escalated_at <= $5 OFFSET 0) AS escalation
 GROUP BY escalation.cause
 UNION ALL
 SELECT 'violation', violation.code, NULL, count(*), 0, 0, 0
-FROM picked CROSS JOIN LATERAL (SELECT code FROM violation WHERE ticket_id = picked.id OFFSET 0) AS violation
+FROM picked CROSS JOIN LATERAL (
+    SELECT code FROM violation WHERE ticket_id = picked.id AND proposed_at <= $5 OFFSET 0) AS violation
 GROUP BY violation.code
 ORDER BY 1, 2

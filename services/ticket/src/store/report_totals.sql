@@ -1,26 +1,37 @@
--- How many tickets of a period came how far, and how fast. Percentiles by nearest rank, in seconds of elapsed time.
+-- How many tickets of a period came how far, and how fast, all as of $5. Percentiles by nearest rank, in seconds of elapsed
+-- time. Both statements over the period's tickets find them by ticket_org_unit_idx, so their cost is that of the period and
+-- not of the table.
+--
+-- What was overdue: a promise of the cycle as of then (as many verdicts that reopened came later, as many cycles less),
+-- whose deadline had passed and which was neither fulfilled nor cancelled.
 WITH scope AS (
     SELECT DISTINCT org_unit FROM number_counter
     WHERE org_unit = $1 OR (org_unit > $1 || '/' AND org_unit < $1 || '0')
 ),
 picked AS (
-    SELECT ticket.* FROM scope JOIN ticket USING (org_unit)
-    WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.kind = ANY ($4::text[])
+    SELECT ticket.*, ticket.state IN ('closed', 'cancelled') AND ticket.state_since <= $5 AS ended
+    FROM scope JOIN ticket USING (org_unit)
+    WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5
+      AND ticket.kind = ANY ($4::text[])
 )
 SELECT count(*) AS "received!",
-       count(first_responded_at) AS "answered!",
-       count(first_resolved_at) AS "resolved!",
-       count(*) FILTER (WHERE state = 'closed') AS "closed!",
-       count(*) FILTER (WHERE state = 'cancelled') AS "cancelled!",
-       count(*) FILTER (WHERE state NOT IN ('closed', 'cancelled') AND EXISTS (
+       count(*) FILTER (WHERE first_responded_at <= $5) AS "answered!",
+       count(*) FILTER (WHERE first_resolved_at <= $5) AS "resolved!",
+       count(*) FILTER (WHERE ended AND state = 'closed') AS "closed!",
+       count(*) FILTER (WHERE ended AND state = 'cancelled') AS "cancelled!",
+       count(*) FILTER (WHERE NOT ended AND EXISTS (
            SELECT FROM ticket_clock AS clock
-           WHERE clock.ticket_id = picked.id AND clock.cycle = picked.cycle AND clock.fulfilled_at IS NULL
-             AND (clock.breached_at IS NOT NULL OR clock.due_at <= $5)
+           WHERE clock.ticket_id = picked.id AND coalesce(clock.breached_at, clock.due_at) <= $5
+             AND (clock.fulfilled_at IS NULL OR clock.fulfilled_at > $5)
+             AND (clock.cancelled_at IS NULL OR clock.cancelled_at > $5)
+             AND clock.cycle = CASE WHEN picked.cycle = 1 THEN 1 ELSE picked.cycle - (
+                 SELECT count(*) FROM verdict
+                 WHERE verdict.ticket_id = picked.id AND verdict.cycle < picked.cycle AND verdict.recorded_at > $5) END
        )) AS "overdue!",
        percentile_disc(ARRAY[0.5, 0.9]) WITHIN GROUP (
            ORDER BY extract(epoch FROM first_responded_at - created_at)::double precision
-       ) FILTER (WHERE first_responded_at IS NOT NULL) AS first_response,
+       ) FILTER (WHERE first_responded_at <= $5) AS first_response,
        percentile_disc(ARRAY[0.5, 0.9]) WITHIN GROUP (
            ORDER BY extract(epoch FROM first_resolved_at - created_at)::double precision
-       ) FILTER (WHERE first_resolved_at IS NOT NULL) AS resolution
+       ) FILTER (WHERE first_resolved_at <= $5) AS resolution
 FROM picked

@@ -327,6 +327,10 @@ impl Things {
             ("ticket.TicketPolicyService.GetEffectiveTicketPolicy", unit.clone()),
             ("ticket.ReportService.GetComplaintReport", unit.clone()),
             (
+                "ticket.ReportService.RenderComplaintReport",
+                json!({"report": {"orgUnit": RIVERSIDE}, "format": "REPORT_FORMAT_HTML"}),
+            ),
+            (
                 "ticket.TicketService.CreateTicket",
                 json!({"ticket": {"orgUnit": RIVERSIDE,
                 "kind": "TICKET_KIND_COMPLAINT", "channel": "TICKET_CHANNEL_PHONE", "subject": "漏水"}}),

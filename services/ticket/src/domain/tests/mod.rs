@@ -9,6 +9,7 @@ mod message_template;
 mod phrase;
 mod policy;
 mod properties;
+mod report;
 mod routing;
 mod simulation;
 mod work_order;

@@ -1,0 +1,48 @@
+-- What was open as of $5, by age, with how much of it was overdue; the tickets that had waited longest; and how the backlog
+-- moved: what was open at the end of the period $2 to $3 or as of $5, whichever came first, and what ended in the period.
+--
+-- Open then is what is open now (ticket_open_idx) and what ended since (ticket_ended_idx, which holds all that is asked of
+-- it), so the cost is that of the backlog and of the time since then.
+WITH scope AS (
+    SELECT DISTINCT org_unit FROM number_counter
+    WHERE org_unit = $1 OR (org_unit > $1 || '/' AND org_unit < $1 || '0')
+),
+ended AS MATERIALIZED (
+    SELECT ticket.id, ticket.created_at, ticket.state, ticket.state_since
+    FROM scope JOIN ticket USING (org_unit)
+    WHERE ticket.state IN ('closed', 'cancelled') AND ticket.state_since >= least($2::timestamptz, $5::timestamptz) AND ticket.created_at <= $5
+      AND ticket.kind = ANY ($4::text[])
+      -- In the period, or open as of then or at the end of the period.
+      AND (ticket.state_since < $3 OR ticket.state_since > $5 OR ticket.created_at < $3)
+),
+stock AS MATERIALIZED (
+    SELECT ticket.id, ticket.created_at FROM scope JOIN ticket USING (org_unit)
+    WHERE ticket.state NOT IN ('closed', 'cancelled') AND ticket.created_at <= $5 AND ticket.kind = ANY ($4::text[])
+    UNION ALL
+    SELECT id, created_at FROM ended WHERE state_since > $5
+),
+aged AS (
+    SELECT id, created_at,
+           width_bucket(extract(epoch FROM $5::timestamptz - created_at)::double precision, $6::double precision[]) AS bucket,
+           EXISTS (
+               SELECT FROM ticket_clock AS clock
+               WHERE clock.ticket_id = stock.id AND coalesce(clock.breached_at, clock.due_at) <= $5
+                 AND (clock.fulfilled_at IS NULL OR clock.fulfilled_at > $5)
+                 AND (clock.cancelled_at IS NULL OR clock.cancelled_at > $5)
+                 AND clock.cycle = 1 + (
+                     SELECT count(*) FROM verdict JOIN ticket ON ticket.id = verdict.ticket_id
+                     WHERE verdict.ticket_id = stock.id AND verdict.cycle < ticket.cycle AND verdict.recorded_at <= $5)
+           ) AS overdue
+    FROM stock
+)
+SELECT 'age' AS "section!", bucket AS "bucket!", count(*) AS "count!", count(*) FILTER (WHERE overdue) AS "overdue!",
+       (array_agg(id ORDER BY created_at, id))[:10] AS oldest
+FROM aged GROUP BY bucket
+UNION ALL
+SELECT 'open', 0, count(*), 0, NULL FROM (
+    SELECT FROM stock WHERE created_at < $3
+    UNION ALL
+    SELECT FROM ended WHERE created_at < $3 AND state_since >= $3 AND state_since <= $5) AS open_at_end
+UNION ALL
+SELECT state, 0, count(*), 0, NULL FROM ended WHERE state_since >= $2 AND state_since < $3 AND state_since <= $5 GROUP BY state
+ORDER BY 1, 2
