@@ -22,6 +22,8 @@
 //!   kept from the customer context's feed; only what the copy does not know yet is asked for.
 //! - **A survey's answer counts once (T-13, S-08).** It takes effect in the transaction that moves the feed's cursor, and
 //!   the journal has every answer, also one that came too late to count.
+//! - **Queues and search follow the journal (T-23).** A worker looks at each ticket that changed as it is then, in the
+//!   transaction that moves its place in the journal; commands pay nothing for it, and each answer says how far it is.
 //! - **Lists are bounded (X-08)** and cost by the number of org units and the size of the page, not of the table.
 
 pub mod app;
@@ -42,7 +44,8 @@ use sqlx::migrate::Migrator;
 use crate::app::{App, Customers, Intake, TimerSignal};
 use crate::grpc::Grpc;
 use crate::workers::{
-    customer_feed::CustomerFeed, survey_feed::SurveyFeed, timers::Timers, work_orders::OrderTimers,
+    customer_feed::CustomerFeed, projections::Projections, survey_feed::SurveyFeed, timers::Timers,
+    work_orders::OrderTimers,
 };
 
 /// The migrations of the context's own tables, after those of journal and policy.
@@ -76,6 +79,7 @@ impl Context for TicketContext {
         ));
         let timers = Timers::new(Arc::clone(&app));
         let order_timers = OrderTimers::new(Arc::clone(&app));
+        let [queue, search] = Projections::of(&app);
         let mut assembled = Assembled::new(Grpc::routes(Arc::clone(&app)))
             .journal(app.tail.clone())
             // What causes before what is caused.
@@ -83,6 +87,8 @@ impl Context for TicketContext {
             .settles(Arc::clone(&survey_feed) as Arc<dyn Settle>)
             .settles(Arc::new(timers.clone()))
             .settles(Arc::new(order_timers.clone()))
+            .settles(Arc::new(queue.clone()))
+            .settles(Arc::new(search.clone()))
             .worker(worker("customer-feed", customer_feed, |feed, shutdown| async move {
                 feed.run(shutdown).await;
                 Ok(())
@@ -96,6 +102,8 @@ impl Context for TicketContext {
                 Ok(())
             }))
             .worker(worker("work-order-timers", order_timers, OrderTimers::run))
+            .worker(worker("queue", queue, Projections::run))
+            .worker(worker("search", search, Projections::run))
             .worker(worker("request-pruner", pool, |pool, shutdown| async move {
                 prune_until(pool, shutdown).await;
                 Ok(())

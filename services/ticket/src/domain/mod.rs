@@ -38,8 +38,11 @@ mod policy;
 mod policy_check;
 mod policy_check_clock;
 mod policy_draft;
+mod queue;
 mod refusal;
 mod register;
+mod saved_view;
+mod search;
 mod story;
 mod ticket;
 mod timers;
@@ -71,8 +74,11 @@ pub use self::{
         SeverityDraft, StepDraft, VerdictOption, VerdictOptionDraft, VerdictOutcome,
         ViolationDraft, ViolationRule,
     },
+    queue::{QueueOrder, TICKET_FIELDS, TicketFilter},
     refusal::{Missing, Refusal},
     register::{Identity, Intake, Registration, register},
+    saved_view::SavedView,
+    search::{MAX_WORDS, SearchQuery, SearchText},
     ticket::{Complainant, Details, Open, Solution, State, StateName, Ticket},
     verdict::{Verdict, VerdictSource},
     violation::ProposedViolation,

@@ -5,6 +5,7 @@ pub mod event;
 pub mod message;
 pub mod policy;
 pub mod report;
+pub mod saved_view;
 pub mod ticket;
 pub mod violation;
 pub mod work_order;

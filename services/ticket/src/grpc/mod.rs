@@ -2,7 +2,9 @@
 
 mod message;
 mod policy;
+mod queue;
 mod report;
+mod saved_view;
 mod status;
 mod ticket;
 mod values;
@@ -12,7 +14,9 @@ mod work_order;
 
 use std::sync::Arc;
 
+use kefu_api::ticket::v1::queue_service_server::QueueServiceServer;
 use kefu_api::ticket::v1::report_service_server::ReportServiceServer;
+use kefu_api::ticket::v1::saved_view_service_server::SavedViewServiceServer;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyServiceServer;
 use kefu_api::ticket::v1::ticket_service_server::TicketServiceServer;
 use kefu_api::ticket::v1::work_order_service_server::WorkOrderServiceServer;
@@ -36,6 +40,8 @@ impl Grpc {
         Routes::new(TicketServiceServer::new(grpc.clone()))
             .add_service(TicketPolicyServiceServer::new(grpc.clone()))
             .add_service(ReportServiceServer::new(grpc.clone()))
+            .add_service(QueueServiceServer::new(grpc.clone()))
+            .add_service(SavedViewServiceServer::new(grpc.clone()))
             .add_service(WorkOrderServiceServer::new(grpc))
     }
 }

@@ -178,6 +178,16 @@ pub(crate) async fn find(
     Ok(sqlx::query_file_as!(TicketRow, "src/store/ticket_get.sql", id).fetch_optional(conn).await?)
 }
 
+/// The tickets with these ids, in no order: one statement.
+pub(crate) async fn find_all(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<TicketRow>, StoreError> {
+    Ok(sqlx::query_file_as!(TicketRow, "src/store/ticket_get_many.sql", ids)
+        .fetch_all(conn)
+        .await?)
+}
+
 /// Locks the ticket for this transaction, the first thing that every change does, and tells its org unit. Whatever is
 /// read after this is what the last change left.
 pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<String>, StoreError> {

@@ -1,6 +1,7 @@
 //! What goes on without being called: the timers, and reading the feeds of the other contexts.
 
 pub mod customer_feed;
+pub mod projections;
 pub mod survey_feed;
 pub mod timers;
 pub mod work_orders;

@@ -7,7 +7,9 @@ use kefu_api::clock::v1::SetTimeRequest;
 use kefu_api::clock::v1::clock_service_client::ClockServiceClient;
 use kefu_api::customer::v1::{ContactChanged, CustomerChanged, OrgUnitChanged, StandingChanged};
 use kefu_api::ticket::v1 as pb;
+use kefu_api::ticket::v1::queue_service_client::QueueServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
+use kefu_api::ticket::v1::saved_view_service_client::SavedViewServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
 use kefu_api::ticket::v1::work_order_service_client::WorkOrderServiceClient;
@@ -76,6 +78,8 @@ pub struct Desk {
     pub policies: TicketPolicyServiceClient<Signed>,
     pub reports: ReportServiceClient<Signed>,
     pub orders: WorkOrderServiceClient<Signed>,
+    pub queues: QueueServiceClient<Signed>,
+    pub views: SavedViewServiceClient<Signed>,
     pub clock: ClockServiceClient<Signed>,
 }
 
@@ -163,6 +167,8 @@ impl World {
             policies: TicketPolicyServiceClient::with_interceptor(transport.clone(), token.clone()),
             reports: ReportServiceClient::with_interceptor(transport.clone(), token.clone()),
             orders: WorkOrderServiceClient::with_interceptor(transport.clone(), token.clone()),
+            queues: QueueServiceClient::with_interceptor(transport.clone(), token.clone()),
+            views: SavedViewServiceClient::with_interceptor(transport.clone(), token.clone()),
             clock: ClockServiceClient::with_interceptor(transport, token),
         }
     }

@@ -7,6 +7,7 @@ mod message_template;
 mod phrase;
 mod policy;
 mod properties;
+mod search;
 mod simulation;
 mod work_order;
 
