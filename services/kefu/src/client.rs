@@ -10,7 +10,9 @@ use kefu_api::customer::v1::org_unit_service_client::OrgUnitServiceClient;
 use kefu_api::gateway::v1::gateway_service_client::GatewayServiceClient;
 use kefu_api::survey::v1::survey_policy_service_client::SurveyPolicyServiceClient;
 use kefu_api::survey::v1::survey_service_client::SurveyServiceClient;
+use kefu_api::ticket::v1::queue_service_client::QueueServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
+use kefu_api::ticket::v1::saved_view_service_client::SavedViewServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
 use kefu_api::ticket::v1::work_order_service_client::WorkOrderServiceClient;
@@ -109,6 +111,16 @@ impl Client {
     /// Work orders.
     pub fn work_orders(&self) -> WorkOrderServiceClient<Signed> {
         WorkOrderServiceClient::new(self.signed())
+    }
+
+    /// Queues and search.
+    pub fn queues(&self) -> QueueServiceClient<Signed> {
+        QueueServiceClient::new(self.signed())
+    }
+
+    /// Queues under names.
+    pub fn saved_views(&self) -> SavedViewServiceClient<Signed> {
+        SavedViewServiceClient::new(self.signed())
     }
 
     /// Invitations and answers.

@@ -28,6 +28,7 @@ use kefu_api::gateway::v1::gateway_service_client::GatewayServiceClient;
 use kefu_api::survey::v1::survey_policy_service_client::SurveyPolicyServiceClient;
 use kefu_api::survey::v1::survey_service_client::SurveyServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
+use kefu_api::ticket::v1::saved_view_service_client::SavedViewServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
 use kefu_api::ticket::v1::work_order_service_client::WorkOrderServiceClient;
@@ -194,6 +195,11 @@ impl Mesh {
     /// Work orders.
     pub fn work_orders(&self, token: &str) -> WorkOrderServiceClient<Signed> {
         self.client(token).work_orders()
+    }
+
+    /// Queues under names.
+    pub fn saved_views(&self, token: &str) -> SavedViewServiceClient<Signed> {
+        self.client(token).saved_views()
     }
 
     /// Invitations and answers.

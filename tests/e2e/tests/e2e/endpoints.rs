@@ -89,6 +89,7 @@ struct Things {
     contact: String,
     ticket: String,
     order: String,
+    view: String,
     invitation: String,
     policy: String,
 }
@@ -119,6 +120,21 @@ impl Things {
         };
         let order = world.clerk().work_orders().issue_work_order(order).await;
         let order = order.unwrap().into_inner().name;
+        // Of the one who may do everything below, for only the owner changes a view; and shared, so that others are denied
+        // it and do not merely miss it.
+        let lifetime = jiff::SignedDuration::from_hours(1);
+        let owner = world.mesh.token_for("wang", "group", [role::CLERK], lifetime);
+        let view = pb::CreateSavedViewRequest {
+            saved_view: Some(pb::SavedView {
+                title: "待处理".into(),
+                org_unit: RIVERSIDE.into(),
+                shared: true,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let view = world.mesh.saved_views(&owner).create_saved_view(view).await;
+        let view = view.unwrap().into_inner().name;
         let mut manager = world.manager().tickets();
         let request = pb::ResolveTicketRequest {
             name: made.name.clone(),
@@ -138,12 +154,12 @@ impl Things {
         let invitations = world.quality().surveys().list_invitations(request).await.unwrap();
         let invitation = invitations.into_inner().invitations[0].name.clone();
         let (ticket, policy) = (made.name, made.policy_version);
-        Self { customer, contact, ticket, order, invitation, policy }
+        Self { customer, contact, ticket, order, view, invitation, policy }
     }
 
     /// By the method's full name without `kefu.` and `v1.`.
     fn requests(&self) -> BTreeMap<&'static str, Value> {
-        let Self { customer, contact, ticket, order, invitation, policy } = self;
+        let Self { customer, contact, ticket, order, view, invitation, policy } = self;
         let unit = json!({"orgUnit": RIVERSIDE});
         let title = json!({"en": "Riverside"});
         let of_customer = json!({"name": customer});
@@ -279,6 +295,20 @@ impl Things {
             ("ticket.WorkOrderService.ArchiveWorkOrder", of_order.clone()),
             ("ticket.WorkOrderService.VoidWorkOrder", about_order("reason")),
             ("ticket.WorkOrderService.RenderWorkOrder", of_order),
+            ("ticket.QueueService.ListQueue", unit.clone()),
+            ("ticket.QueueService.CountQueue", unit.clone()),
+            ("ticket.QueueService.SearchTickets", json!({"orgUnit": RIVERSIDE, "query": "漏水"})),
+            (
+                "ticket.SavedViewService.CreateSavedView",
+                json!({"savedView": {"orgUnit": RIVERSIDE, "title": "待处理"}}),
+            ),
+            ("ticket.SavedViewService.GetSavedView", json!({"name": view})),
+            ("ticket.SavedViewService.ListSavedViews", unit.clone()),
+            (
+                "ticket.SavedViewService.UpdateSavedView",
+                json!({"savedView": {"name": view, "title": "待回访"}}),
+            ),
+            ("ticket.SavedViewService.DeleteSavedView", json!({"name": view})),
             (
                 "survey.SurveyPolicyService.ApplySurveyPolicy",
                 json!({"orgUnit": RIVERSIDE, "policy": {"code": "x", "title": title}}),
