@@ -12,8 +12,10 @@ use kefu_api::survey::v1::survey_policy_service_client::SurveyPolicyServiceClien
 use kefu_api::survey::v1::survey_service_client::SurveyServiceClient;
 use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServiceClient;
 use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
+use kefu_api::ticket::v1::queue_service_client::QueueServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
 use kefu_api::ticket::v1::routing_service_client::RoutingServiceClient;
+use kefu_api::ticket::v1::saved_view_service_client::SavedViewServiceClient;
 use kefu_api::ticket::v1::shift_service_client::ShiftServiceClient;
 use kefu_api::ticket::v1::suggestion_service_client::SuggestionServiceClient;
 use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
@@ -151,6 +153,16 @@ impl Client {
     /// Shifts.
     pub fn shifts(&self) -> ShiftServiceClient<Signed> {
         ShiftServiceClient::new(self.signed())
+    }
+
+    /// Queues and search.
+    pub fn queues(&self) -> QueueServiceClient<Signed> {
+        QueueServiceClient::new(self.signed())
+    }
+
+    /// Queues under names.
+    pub fn saved_views(&self) -> SavedViewServiceClient<Signed> {
+        SavedViewServiceClient::new(self.signed())
     }
 
     /// Invitations and answers.

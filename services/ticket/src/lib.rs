@@ -34,6 +34,8 @@
 //! - **Of a product at most one hold is in force per org unit (T-18),** which the schema enforces. One that the policy places
 //!   is committed with the complaint that gives cause.
 //! - **Nothing is charged without a confirmation, and statements of past months never change (T-19).**
+//! - **Queues and search follow the journal (T-23).** A worker looks at each ticket that changed as it is then, in the
+//!   transaction that moves its place in the journal; commands pay nothing for it, and each answer says how far it is.
 //! - **Lists are bounded (X-08)** and cost by the number of org units and the size of the page, not of the table.
 
 pub mod app;
@@ -55,7 +57,7 @@ use crate::app::{App, Customers, Intake, TimerSignal};
 use crate::grpc::Grpc;
 use crate::workers::{
     customer_feed::CustomerFeed, duty::DutyKeeper, learning::LearningTimers,
-    survey_feed::SurveyFeed, timers::Timers, work_orders::OrderTimers,
+    projections::Projections, survey_feed::SurveyFeed, timers::Timers, work_orders::OrderTimers,
 };
 
 /// The migrations of the context's own tables, after those of journal and policy.
@@ -91,6 +93,7 @@ impl Context for TicketContext {
         let order_timers = OrderTimers::new(Arc::clone(&app));
         let duty = DutyKeeper::new(Arc::clone(&app));
         let learning_timers = LearningTimers::new(Arc::clone(&app));
+        let [queue, search] = Projections::of(&app);
         let mut assembled = Assembled::new(Grpc::routes(Arc::clone(&app)))
             .journal(app.tail.clone())
             // What causes before what is caused.
@@ -101,6 +104,8 @@ impl Context for TicketContext {
             .settles(Arc::new(duty.clone()))
             .worker(worker("duty", duty, DutyKeeper::run))
             .settles(Arc::new(learning_timers.clone()))
+            .settles(Arc::new(queue.clone()))
+            .settles(Arc::new(search.clone()))
             .worker(worker("customer-feed", customer_feed, |feed, shutdown| async move {
                 feed.run(shutdown).await;
                 Ok(())
@@ -115,6 +120,8 @@ impl Context for TicketContext {
             }))
             .worker(worker("work-order-timers", order_timers, OrderTimers::run))
             .worker(worker("learning-timers", learning_timers, LearningTimers::run))
+            .worker(worker("queue", queue, Projections::run))
+            .worker(worker("search", search, Projections::run))
             .worker(worker("request-pruner", pool, |pool, shutdown| async move {
                 prune_until(pool, shutdown).await;
                 Ok(())

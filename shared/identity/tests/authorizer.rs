@@ -412,3 +412,30 @@ fn g10_a_missing_file_is_named() {
     let authorizer = Authorizer::from_file(&path).unwrap();
     assert!(allows(&authorizer, &Caller::ANONYMOUS, "ticket.GetTicket", "group"));
 }
+
+#[test]
+fn x07_views_are_for_whoever_reads_and_search_is_for_people() {
+    let authorizer = Authorizer::with_defaults().unwrap();
+    let may = |role: &str, method: &str| {
+        let action = format!("ticket.{method}");
+        allows(&authorizer, &caller(role, "group/north"), &action, "group/north/riverside")
+    };
+    let nobody = [role::OPERATOR, role::SERVICE];
+    for role in role::ALL.into_iter().filter(|role| !nobody.contains(role)) {
+        for method in [
+            "ListQueue",
+            "CountQueue",
+            "SearchTickets",
+            "CreateSavedView",
+            "UpdateSavedView",
+            "DeleteSavedView",
+        ] {
+            assert!(may(role, method), "{role} {method}");
+        }
+    }
+    // Other contexts read queues, and neither look into notes nor keep views.
+    assert!(may(role::SERVICE, "ListQueue"));
+    for method in ["SearchTickets", "CreateSavedView", "UpdateSavedView", "DeleteSavedView"] {
+        assert!(!may(role::SERVICE, method) && !may(role::OPERATOR, method), "{method}");
+    }
+}

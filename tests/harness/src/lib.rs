@@ -31,6 +31,7 @@ use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServ
 use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
 use kefu_api::ticket::v1::routing_service_client::RoutingServiceClient;
+use kefu_api::ticket::v1::saved_view_service_client::SavedViewServiceClient;
 use kefu_api::ticket::v1::shift_service_client::ShiftServiceClient;
 use kefu_api::ticket::v1::suggestion_service_client::SuggestionServiceClient;
 use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
@@ -236,6 +237,11 @@ impl Mesh {
     /// Shifts.
     pub fn shifts(&self, token: &str) -> ShiftServiceClient<Signed> {
         self.client(token).shifts()
+    }
+
+    /// Queues under names.
+    pub fn saved_views(&self, token: &str) -> SavedViewServiceClient<Signed> {
+        self.client(token).saved_views()
     }
 
     /// Invitations and answers.

@@ -18,7 +18,7 @@ use crate::schedule::Schedule;
 use crate::site::{ROOT, Site};
 use crate::table::{Table, millis, thousands};
 use crate::world::World;
-use crate::{bare, memory, site, target, timers, versus};
+use crate::{bare, memory, reads, site, target, timers, versus};
 
 /// Measures Kefu: under load, against pgbench, at rest. Calls nothing but this machine, and stops by itself.
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ enum Command {
     Run(RunArgs),
     /// Compare with pgbench and the same statements, in alternating rounds.
     VsPgbench(VersusArgs),
+    /// Fill a database with tickets and show the latencies of reading from it.
+    Reads(reads::ReadsArgs),
     /// Show the memory of the services at rest.
     IdleMemory(MemoryArgs),
     /// Let very many deadlines fall due within a short time, with two replicas, and kill one of them half way.
@@ -258,6 +260,7 @@ async fn command(command: Command) -> anyhow::Result<()> {
         Command::Run(args) => until_told(load(&args)).await,
         // Boxed: it holds the world that it measures.
         Command::VsPgbench(args) => until_told(Box::pin(versus::run(&args))).await,
+        Command::Reads(args) => until_told(Box::pin(reads::run(&args))).await,
         Command::IdleMemory(args) => until_told(memory::run(&args)).await,
         Command::Timers(args) => until_told(Box::pin(timers::run(&args))).await,
         Command::OneProcess(args) => {
@@ -339,8 +342,9 @@ fn print(scenario: Scenario, schedule: &Schedule, report: &Report) -> anyhow::Re
     Ok(())
 }
 
+/// A line of a latency table.
 #[allow(clippy::cast_precision_loss, reason = "a count")]
-fn row(name: &str, recorder: &Recorder) -> Vec<String> {
+pub fn row(name: &str, recorder: &Recorder) -> Vec<String> {
     let mut cells = vec![name.to_owned(), thousands(recorder.succeeded() as f64)];
     match recorder.latencies() {
         Some(found) => {
@@ -360,7 +364,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "must be a duration like `30s`, at most 1 hour".to_owned())
 }
 
-fn connections(text: &str) -> Result<usize, String> {
+pub(crate) fn connections(text: &str) -> Result<usize, String> {
     let parsed = text.parse().ok().filter(|count| (1..=1_000).contains(count));
     parsed.ok_or_else(|| "must be a number from 1 to 1000".to_owned())
 }

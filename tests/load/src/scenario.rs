@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use kefu::client::Client;
 use kefu_api::gateway::v1::GetCustomerOverviewRequest;
-use kefu_api::ticket::v1::GetTicketRequest;
+use kefu_api::ticket::v1::{
+    GetTicketRequest, ListQueueRequest, ListTicketHistoryRequest, ListTicketMessagesRequest,
+    QueueOrder, SearchTicketsRequest,
+};
 use kefu_clock::IdSource;
 use tonic::{Code, Request};
 
+use crate::site::ROOT;
 use crate::stats::scatter;
 use crate::world::World;
 
@@ -30,6 +34,12 @@ pub enum Scenario {
     Customer360,
     /// 20 % create, 70 % get, 10 % customer 360.
     Mix,
+    /// Read a page of a queue (T-23): of the whole company, of an org unit, of a person; in each order.
+    QueuePage,
+    /// Read a ticket, its audit trail and what was said to the customer.
+    TicketHistory,
+    /// Find tickets by Chinese words (T-23), frequent and rare ones, in the company and in an org unit.
+    Search,
 }
 
 impl Scenario {
@@ -40,6 +50,9 @@ impl Scenario {
             Self::GetTicket => "get-ticket",
             Self::Customer360 => "customer-360",
             Self::Mix => "mix",
+            Self::QueuePage => "queue-page",
+            Self::TicketHistory => "ticket-history",
+            Self::Search => "search",
         }
     }
 
@@ -93,8 +106,61 @@ impl Caller {
                 let request = timed(GetCustomerOverviewRequest { name });
                 self.client.gateway().get_customer_overview(request).await.map(|_| ())
             }
+            Scenario::QueuePage => {
+                let request = timed(self.queue(number));
+                self.client.queues().list_queue(request).await.map(|_| ())
+            }
+            Scenario::TicketHistory => {
+                self.ticket_history(pick(&self.world.tickets).unwrap_or_default()).await
+            }
+            Scenario::Search => {
+                let request = timed(self.search(number));
+                self.client.queues().search_tickets(request).await.map(|_| ())
+            }
         };
         outcome.map_err(|status| status.code())
+    }
+
+    fn queue(&self, number: u64) -> ListQueueRequest {
+        let unit = scatter(number, self.world.org_units.len());
+        let (root, unit) = (ROOT.to_owned(), self.world.org_units.get(unit).cloned());
+        let (org_unit, filter) = match number % 4 {
+            0 => (root, String::new()),
+            1 => (root, format!("handler = handler-{}", number % 500)),
+            2 => (unit.unwrap_or(root), "state = IN_PROGRESS AND severity >= 2".to_owned()),
+            _ => (root, "priority = URGENT OR overdue = true".to_owned()),
+        };
+        let orders = [QueueOrder::DueTime, QueueOrder::Priority, QueueOrder::Newest];
+        let order = orders[scatter(number, orders.len())].into();
+        ListQueueRequest { org_unit, filter, order, page_size: 20, ..Default::default() }
+    }
+
+    async fn ticket_history(&self, name: String) -> Result<(), tonic::Status> {
+        let mut client = self.client.tickets();
+        client.get_ticket(timed(GetTicketRequest { name: name.clone() })).await?;
+        let parent = name.clone();
+        let history = ListTicketHistoryRequest { parent, ..Default::default() };
+        client.list_ticket_history(timed(history)).await?;
+        let messages = ListTicketMessagesRequest { parent: name, ..Default::default() };
+        client.list_ticket_messages(timed(messages)).await?;
+        Ok(())
+    }
+
+    fn search(&self, number: u64) -> SearchTicketsRequest {
+        // In a tenth of the tickets, in few, in one, in none.
+        let words = [
+            "漏水".to_owned(),
+            "天花板 配件已到货".to_owned(),
+            "电梯轿厢异响".to_owned(),
+            format!("编号{}", scatter(number, 1_000_000)),
+            "书面答复 水泵7".to_owned(),
+            "钢琴".to_owned(),
+        ];
+        let query = words[scatter(number, words.len())].clone();
+        let unit = scatter(!number, self.world.org_units.len());
+        let unit = self.world.org_units.get(unit).filter(|_| number % 3 == 0).cloned();
+        let org_unit = unit.unwrap_or_else(|| ROOT.to_owned());
+        SearchTicketsRequest { org_unit, query, page_size: 20, ..Default::default() }
     }
 }
 

@@ -61,12 +61,15 @@ mod policy_check_clock;
 mod policy_draft;
 mod policy_learning;
 mod product_hold;
+mod queue;
 mod refusal;
 mod register;
 mod report;
 mod routing;
 mod routing_check;
 mod routing_draft;
+mod saved_view;
+mod search;
 mod shift;
 mod step;
 mod story;
@@ -124,6 +127,7 @@ pub use self::{
     },
     policy_learning::{Learning, LearningDraft, ShiftRules},
     product_hold::{ProductHold, held_product, lift_hold},
+    queue::{QueueOrder, TICKET_FIELDS, TicketFilter},
     refusal::{Missing, Refusal},
     register::{Identity, Intake, Registration, register},
     report::{
@@ -135,6 +139,8 @@ pub use self::{
         CategoryDraft, ComplainantTypeDraft, ConditionsDraft, CriterionDraft, RoutingDraft,
         RuleDraft,
     },
+    saved_view::SavedView,
+    search::{MAX_WORDS, SearchQuery, SearchText},
     shift::{Shift, ShiftCommand, ShiftState, allow_reason, decide_shift, miss_list, plan_shift},
     step::{Need, StepRefusal},
     suggestion::{

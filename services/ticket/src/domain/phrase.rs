@@ -214,6 +214,20 @@ impl Folded {
     }
 }
 
+/// The runs of letters and digits of a text, folded: words, where there are spaces between words, and what stands between
+/// two marks, where there are none.
+pub(super) fn runs(text: &str) -> Vec<String> {
+    let folded = Folded::of(text);
+    let mut runs: Vec<String> = Vec::new();
+    for (at, c) in folded.text.char_indices() {
+        match runs.last_mut().filter(|_| !folded.apart[at]) {
+            Some(run) => run.push(c),
+            None => runs.push(c.into()),
+        }
+    }
+    runs
+}
+
 /// What leaves no trace on the screen or only decorates a letter: joiners, marks of direction, fillers, variation
 /// selectors, tags, and combining strokes that are no part of a letter in normal form C.
 fn is_unseen(c: char) -> bool {
@@ -227,7 +241,7 @@ fn is_unseen(c: char) -> bool {
 
 /// Whether a letter or digit is of a script that is written with spaces between words. Korean is, but hangs endings to
 /// its words, so the border of a word says nothing there.
-fn is_spaced_script(c: char) -> bool {
+pub(super) fn is_spaced_script(c: char) -> bool {
     let unspaced = matches!(c,
         '\u{E00}'..='\u{EFF}' | '\u{1000}'..='\u{109F}' | '\u{1100}'..='\u{11FF}' | '\u{1780}'..='\u{17FF}'
         | '\u{2E80}'..='\u{A4CF}' | '\u{AC00}'..='\u{D7FF}' | '\u{F900}'..='\u{FAFF}' | '\u{1B000}'..='\u{1B16F}'

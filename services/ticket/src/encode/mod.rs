@@ -14,6 +14,7 @@ pub mod report_sections;
 mod report_words;
 pub mod report_xlsx;
 pub mod routing;
+pub mod saved_view;
 pub mod shift;
 pub mod suggestion;
 pub mod team;

@@ -66,5 +66,6 @@ pub(super) fn cause_name(cause: pb::EscalationCause) -> Words {
         pb::EscalationCause::Verdict => ("The customer's verdict", "客户不满意"),
         pb::EscalationCause::Manager => ("A manager's decision", "主管决定"),
         pb::EscalationCause::Step => ("A step of escalation", "升级步骤"),
+        pb::EscalationCause::Authority => ("Beyond the level's authority", "超出受理权限"),
     }
 }

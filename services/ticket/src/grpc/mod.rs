@@ -7,9 +7,11 @@ mod message;
 mod policy;
 mod policy_handling;
 mod policy_learning;
+mod queue;
 mod report;
 mod routing;
 mod routing_policy;
+mod saved_view;
 mod shift;
 mod status;
 mod suggestion;
@@ -25,8 +27,10 @@ use std::sync::Arc;
 use kefu_api::ticket::v1::corrective_action_service_server::CorrectiveActionServiceServer;
 use kefu_api::ticket::v1::duty_service_server::DutyServiceServer;
 use kefu_api::ticket::v1::handling_service_server::HandlingServiceServer;
+use kefu_api::ticket::v1::queue_service_server::QueueServiceServer;
 use kefu_api::ticket::v1::report_service_server::ReportServiceServer;
 use kefu_api::ticket::v1::routing_service_server::RoutingServiceServer;
+use kefu_api::ticket::v1::saved_view_service_server::SavedViewServiceServer;
 use kefu_api::ticket::v1::shift_service_server::ShiftServiceServer;
 use kefu_api::ticket::v1::suggestion_service_server::SuggestionServiceServer;
 use kefu_api::ticket::v1::team_service_server::TeamServiceServer;
@@ -62,6 +66,8 @@ impl Grpc {
             .add_service(CorrectiveActionServiceServer::new(grpc.clone()))
             .add_service(SuggestionServiceServer::new(grpc.clone()))
             .add_service(ShiftServiceServer::new(grpc.clone()))
+            .add_service(QueueServiceServer::new(grpc.clone()))
+            .add_service(SavedViewServiceServer::new(grpc.clone()))
             .add_service(WorkOrderServiceServer::new(grpc))
     }
 }

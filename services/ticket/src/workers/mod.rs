@@ -3,6 +3,7 @@
 pub mod customer_feed;
 pub mod duty;
 pub mod learning;
+pub mod projections;
 pub mod survey_feed;
 pub mod timers;
 pub mod work_orders;

@@ -10,8 +10,10 @@ use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServiceClient;
 use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
 use kefu_api::ticket::v1::handling_service_client::HandlingServiceClient;
+use kefu_api::ticket::v1::queue_service_client::QueueServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
 use kefu_api::ticket::v1::routing_service_client::RoutingServiceClient;
+use kefu_api::ticket::v1::saved_view_service_client::SavedViewServiceClient;
 use kefu_api::ticket::v1::shift_service_client::ShiftServiceClient;
 use kefu_api::ticket::v1::suggestion_service_client::SuggestionServiceClient;
 use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
@@ -92,6 +94,8 @@ pub struct Desk {
     pub actions: CorrectiveActionServiceClient<Signed>,
     pub suggestions: SuggestionServiceClient<Signed>,
     pub shifts: ShiftServiceClient<Signed>,
+    pub queues: QueueServiceClient<Signed>,
+    pub views: SavedViewServiceClient<Signed>,
     pub clock: ClockServiceClient<Signed>,
 }
 
@@ -193,6 +197,8 @@ impl World {
                 token.clone(),
             ),
             shifts: ShiftServiceClient::with_interceptor(transport.clone(), token.clone()),
+            queues: QueueServiceClient::with_interceptor(transport.clone(), token.clone()),
+            views: SavedViewServiceClient::with_interceptor(transport.clone(), token.clone()),
             clock: ClockServiceClient::with_interceptor(transport, token),
         }
     }

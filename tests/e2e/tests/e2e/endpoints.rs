@@ -94,6 +94,7 @@ struct Things {
     hold: String,
     suggestion: String,
     shift: String,
+    view: String,
     invitation: String,
     policy: String,
     team: String,
@@ -205,6 +206,7 @@ impl Things {
         let invitation = invitations.into_inner().invitations[0].name.clone();
         let (ticket, policy) = (made.name, made.policy_version);
         let (team, absence) = Self::make_team(world).await;
+        let view = Self::make_view(world).await;
         Self {
             customer,
             contact,
@@ -219,7 +221,26 @@ impl Things {
             policy,
             team,
             absence,
+            view,
         }
+    }
+
+    /// A view of the one who may do everything below, for only the owner changes one; and shared, so that others are denied it
+    /// and do not merely miss it.
+    async fn make_view(world: &World) -> String {
+        let lifetime = jiff::SignedDuration::from_hours(1);
+        let owner = world.mesh.token_for("wang", "group", [role::CLERK], lifetime);
+        let view = pb::CreateSavedViewRequest {
+            saved_view: Some(pb::SavedView {
+                title: "待处理".into(),
+                org_unit: RIVERSIDE.into(),
+                shared: true,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let view = world.mesh.saved_views(&owner).create_saved_view(view).await;
+        view.unwrap().into_inner().name
     }
 
     /// A team and the absence of one of it.
@@ -251,7 +272,7 @@ impl Things {
     /// By the method's full name without `kefu.` and `v1.`.
     fn requests(&self) -> BTreeMap<&'static str, Value> {
         let Self { customer, contact, ticket, order, invitation, policy, .. } = self;
-        let Self { violation, action, hold, suggestion, shift, team, absence, .. } = self;
+        let Self { violation, action, hold, suggestion, shift, team, absence, view, .. } = self;
         let of = |name: &str, field: &str| json!({"name": name, field: "好的"});
         let unit = json!({"orgUnit": RIVERSIDE});
         let title = json!({"en": "Riverside"});
@@ -392,6 +413,20 @@ impl Things {
             ("ticket.WorkOrderService.ArchiveWorkOrder", of_order.clone()),
             ("ticket.WorkOrderService.VoidWorkOrder", about_order("reason")),
             ("ticket.WorkOrderService.RenderWorkOrder", of_order),
+            ("ticket.QueueService.ListQueue", unit.clone()),
+            ("ticket.QueueService.CountQueue", unit.clone()),
+            ("ticket.QueueService.SearchTickets", json!({"orgUnit": RIVERSIDE, "query": "漏水"})),
+            (
+                "ticket.SavedViewService.CreateSavedView",
+                json!({"savedView": {"orgUnit": RIVERSIDE, "title": "待处理"}}),
+            ),
+            ("ticket.SavedViewService.GetSavedView", json!({"name": view})),
+            ("ticket.SavedViewService.ListSavedViews", unit.clone()),
+            (
+                "ticket.SavedViewService.UpdateSavedView",
+                json!({"savedView": {"name": view, "title": "待回访"}}),
+            ),
+            ("ticket.SavedViewService.DeleteSavedView", json!({"name": view})),
             (
                 "ticket.RoutingService.AssignTicket",
                 json!({"name": ticket, "team": team, "reason": "好的"}),

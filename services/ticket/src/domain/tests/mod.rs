@@ -11,6 +11,7 @@ mod policy;
 mod properties;
 mod report;
 mod routing;
+mod search;
 mod simulation;
 mod work_order;
 
