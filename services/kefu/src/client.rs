@@ -10,6 +10,7 @@ use kefu_api::customer::v1::org_unit_service_client::OrgUnitServiceClient;
 use kefu_api::gateway::v1::gateway_service_client::GatewayServiceClient;
 use kefu_api::survey::v1::survey_policy_service_client::SurveyPolicyServiceClient;
 use kefu_api::survey::v1::survey_service_client::SurveyServiceClient;
+use kefu_api::ticket::v1::delivery_service_client::DeliveryServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
@@ -104,6 +105,11 @@ impl Client {
     /// Reports.
     pub fn reports(&self) -> ReportServiceClient<Signed> {
         ReportServiceClient::new(self.signed())
+    }
+
+    /// What is on its way out.
+    pub fn deliveries(&self) -> DeliveryServiceClient<Signed> {
+        DeliveryServiceClient::new(self.signed())
     }
 
     /// Work orders.

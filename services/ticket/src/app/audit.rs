@@ -82,7 +82,7 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
     }
     match &change.what {
         What::Responded { message, overridden, .. }
-        | What::ResultFedBack { message, overridden } => {
+        | What::ResultFedBack { message, overridden, .. } => {
             after.insert("message".to_owned(), message.as_str().into());
             if !overridden.is_empty() {
                 let phrases: Vec<&str> = overridden.iter().map(|phrase| &**phrase).collect();
@@ -155,6 +155,7 @@ fn fields(ticket: &Ticket) -> Map<String, Value> {
         ("product", details.product.as_str().into()),
         ("tags", details.tags.as_slice().into()),
         ("severity", ticket.severity.number().into()),
+        ("priority", ticket.priority.code().into()),
         ("follow_up", ticket.state.follow_up().map(follow_up_json).into()),
         ("handler", ticket.handler.as_deref().into()),
         ("receiver_level", ticket.receiver_level.number().into()),

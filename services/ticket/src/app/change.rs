@@ -5,7 +5,7 @@ use kefu_journal::{Entry, Provenance};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Error, audit};
+use super::{Error, audit, outbox};
 use crate::domain::{Actor, Change, Complainant, Details, MessagePurpose, Ticket, What, apply};
 use crate::encode::event;
 use crate::store;
@@ -57,8 +57,11 @@ pub(crate) async fn record(
         store::follow_up::save_severity(conn, &now).await?;
     }
     save_clocks(conn, &before, &now, customer).await?;
+    if before.priority != now.priority {
+        store::ticket::save_priority(conn, &now).await?;
+    }
     for step in &steps {
-        save_step(conn, ids, step, customer).await?;
+        save_step(conn, ids, step, customer, by).await?;
     }
     let entries: Vec<Entry<'_>> =
         steps.iter().map(|step| step.entry(ids, by, &timers, customer)).collect();
@@ -132,18 +135,19 @@ async fn save_step(
     ids: &IdSource,
     step: &Step<'_>,
     customer: Option<Uuid>,
+    by: &Provenance,
 ) -> Result<(), Error> {
     let Step { earlier, later, change, violation } = step;
     let said = match &change.what {
-        What::Responded { message, overridden, .. } => {
-            Some((MessagePurpose::Answer, message, overridden))
+        What::Responded { message, overridden, dispatch, .. } => {
+            Some((MessagePurpose::Answer, message, overridden, dispatch))
         }
-        What::ResultFedBack { message, overridden } => {
-            Some((MessagePurpose::Result, message, overridden))
+        What::ResultFedBack { message, overridden, dispatch } => {
+            Some((MessagePurpose::Result, message, overridden, dispatch))
         }
         _ => None,
     };
-    if let Some((purpose, body, overridden)) = said {
+    if let Some((purpose, body, overridden, dispatch)) = said {
         let message = Message {
             id: ids.uuid(),
             purpose,
@@ -154,6 +158,10 @@ async fn save_step(
             created_at: change.at,
         };
         store::message::insert(conn, later, customer, &message).await?;
+        if let Some(dispatch) = dispatch {
+            let delivery = outbox::message(ids.uuid(), later, message.id, dispatch, change);
+            outbox::put(conn, ids, by, &delivery).await?;
+        }
     }
     if let Some(verdict) = change.verdict() {
         store::verdict::insert(conn, later.id, customer, verdict).await?;

@@ -5,7 +5,7 @@ use kefu_policy::OrgUnitError;
 use kefu_postgres::StoreError;
 use kefu_rpc::{Etag, Fault};
 
-use crate::domain::{OrderRefusal, Refusal};
+use crate::domain::{DeliveryRefusal, OrderRefusal, Refusal};
 
 /// Why the context refuses or fails. One table turns it into a status: `grpc/status.rs`.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub enum Error {
     /// The same about a work order.
     #[error(transparent)]
     OrderRefused(#[from] OrderRefusal),
+    /// The same about a delivery.
+    #[error(transparent)]
+    DeliveryRefused(#[from] DeliveryRefusal),
     /// There is no such resource.
     #[error("{name} does not exist")]
     NotFound {

@@ -5,15 +5,19 @@
 mod audit;
 pub(crate) mod change;
 pub mod customer;
+pub mod delivery;
 pub mod error;
 pub mod intake;
+pub mod macros;
 pub mod message;
+mod outbox;
 pub mod policy;
 pub mod registration;
 pub mod report;
 pub mod survey;
 pub mod ticket;
 pub mod timer;
+pub mod trigger;
 pub mod violation;
 pub mod work;
 pub mod work_order;
@@ -33,6 +37,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
 use uuid::Uuid;
 
+use crate::channel::Channels;
 use crate::domain::{Policy, Ticket};
 use crate::store::ticket::TicketRow;
 
@@ -40,6 +45,7 @@ pub use self::{
     customer::Customers,
     error::Error,
     intake::Intake,
+    outbox::OutboxSignal,
     timer::TimerSignal,
     work::{Call, RequestKey},
 };
@@ -57,6 +63,8 @@ pub struct App {
     pub(crate) intake: Intake,
     pub(crate) timers: TimerSignal,
     pub(crate) order_timers: TimerSignal,
+    pub(crate) channels: Channels,
+    pub(crate) outbox: OutboxSignal,
     pub(crate) tail: Tail,
 }
 

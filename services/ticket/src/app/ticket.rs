@@ -132,6 +132,7 @@ impl App {
         let ticket = change::record(work.conn(), &self.ids, ticket, &changes, &call.by).await?;
         let answer = work.commit(encode::resource(&ticket)).await?;
         self.timers.expect(ticket.next_fire_at());
+        self.outbox.wake();
         Ok(answer)
     }
 

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 
 use super::{
     clock::{ClockChange, ClockEffect, ClockEntry},
+    delivery::Dispatch,
     escalation::Escalation,
     ticket::{Details, Open, Solution, State, Ticket},
     verdict::Verdict,
     violation::ProposedViolation,
     waiting::FollowUp,
-    word::{Actor, ReceiverLevel, Severity, Subject},
+    word::{Actor, Priority, ReceiverLevel, Severity, Subject},
 };
 
 /// One change.
@@ -42,6 +43,8 @@ pub enum What {
         sent_at: Timestamp,
         /// The forbidden phrases that it was said in spite of (T-14).
         overridden: Vec<Arc<str>>,
+        /// How it is sent, where this system sends it.
+        dispatch: Option<Dispatch>,
     },
     /// It waits.
     Paused {
@@ -60,6 +63,8 @@ pub enum What {
         message: String,
         /// The forbidden phrases that it was said in spite of (T-14).
         overridden: Vec<Arc<str>>,
+        /// How it is sent, where this system sends it.
+        dispatch: Option<Dispatch>,
     },
     /// The customer is satisfied.
     Closed(Verdict),
@@ -147,6 +152,13 @@ pub enum What {
         /// Code of the pause reason.
         reason: Arc<str>,
     },
+    /// It became more urgent (T-26).
+    PriorityRaised {
+        /// What it was.
+        from: Priority,
+        /// What it is.
+        to: Priority,
+    },
 }
 
 impl Change {
@@ -172,6 +184,7 @@ impl Change {
             What::Assessed { .. } => "AssessTicket",
             What::ReminderDue { .. } => "RemindCustomer",
             What::CloseProposed { .. } => "ProposeClose",
+            What::PriorityRaised { .. } => "RaisePriority",
         }
     }
 
@@ -320,6 +333,7 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
             };
         }
         What::Updated(details) => ticket.details = details.clone(),
+        What::PriorityRaised { to, .. } => ticket.priority = *to,
     }
 }
 

@@ -21,15 +21,22 @@
 //!   reply that it owes and does not get is missed once, as of when it was due (T-16).
 //! * Nothing that the policy forbids is said to the customer unless a supervisor overrides it, and then that is on record;
 //!   what is noted internally changes nothing else (T-14).
+//! * What is sent is tried until it is taken, parked or cancelled by a person, each of them once and for good but that a person
+//!   may take up again what was parked (T-14). A trigger does all of its steps or none (T-26).
 //! * The ticket is judged by the policy version that was in force when it was registered.
 
 mod announce;
 mod assess;
+mod automate;
+mod automation;
+mod automation_check;
+mod automation_draft;
 mod change;
 mod clock;
 mod clock_note;
 mod command;
 mod decide;
+mod delivery;
 mod escalation;
 mod explain;
 mod message_template;
@@ -53,14 +60,29 @@ mod work_order_decide;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::{message_template::MAX_TEMPLATES, phrase::MAX_PHRASES};
+pub(crate) use self::{
+    delivery::MAX_RECIPIENT, message_template::MAX_TEMPLATES, phrase::MAX_PHRASES,
+};
 
 pub use self::{
+    automate::{Automated, Doing, Outgoing, automate},
+    automation::{
+        AutoStep, Automation, TicketCondition, Tongue, Trigger, TriggerEvent, TriggerOutcome,
+        Wording,
+    },
+    automation_draft::{
+        AdapterDraft, AutomationDraft, ConditionDraft, MacroDraft, StepDraftOf, TriggerDraft,
+        WordingDraft,
+    },
     change::{Change, What, apply},
     clock::{Alarm, ClockChange, ClockEffect, ClockEntry, ClockState, Fulfilment},
     clock_note::{Announcement, Revision, Step, StepRule, StepTime},
     command::Command,
     decide::decide,
+    delivery::{
+        AdapterKind, Attempted, ChannelAdapter, Delivery, DeliveryContent, DeliveryRefusal,
+        DeliveryState, Dispatch, Patience, Route,
+    },
     escalation::{Escalation, EscalationCause},
     explain::{DeadlineExplanation, explain},
     message_template::{Filling, MessageTemplate, Variable},

@@ -7,6 +7,7 @@ use std::{
 
 use kefu_calendar::{Calendar, Target};
 
+use super::automation::Automation;
 use super::clock_note::StepRule;
 use super::message_template::MessageTemplate;
 use super::phrase::ForbiddenPhrases;
@@ -35,6 +36,7 @@ pub struct Policy {
     pub(super) pause_reasons: BTreeMap<Arc<str>, PauseReason>,
     pub(super) phrases: ForbiddenPhrases,
     pub(super) templates: BTreeMap<String, MessageTemplate>,
+    pub(super) automation: Automation,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
@@ -228,6 +230,12 @@ impl Policy {
     #[must_use]
     pub fn message_template(&self, situation: &str) -> Option<&MessageTemplate> {
         self.templates.get(situation)
+    }
+
+    /// The channel adapters, triggers and macros (T-14, T-26).
+    #[must_use]
+    pub fn automation(&self) -> &Automation {
+        &self.automation
     }
 
     /// A row of the violation table.

@@ -10,7 +10,7 @@ use jiff::{Timestamp, ToSpan, civil};
 use kefu_calendar::{Calendar, Target};
 
 use super::{
-    message_template,
+    automation_check, message_template,
     phrase::ForbiddenPhrases,
     policy::{ClockRule, Policy, VerdictOption, VerdictOutcome, ViolationRule},
     policy_check_clock as check_clock,
@@ -88,7 +88,7 @@ impl Faults {
         }
     }
 
-    fn set<T: Copy + Ord>(
+    pub fn set<T: Copy + Ord>(
         &mut self,
         items: impl IntoIterator<Item = Option<T>>,
         path: impl fmt::Display,
@@ -125,6 +125,8 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     let phrases = faults.below("forbidden_phrases", phrases);
     let templates = message_template::check(draft.message_templates, &phrases);
     let templates = faults.below("message_templates", templates);
+    let known = automation_check::Known { templates: &templates, pause_reasons: &pause_reasons };
+    let automation = automation_check::check(draft.automation, &known, &mut faults);
     match calendar {
         Some(calendar) if faults.0.is_empty() => Ok(Policy {
             code: draft.code,
@@ -139,6 +141,7 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
             pause_reasons,
             phrases,
             templates,
+            automation,
         }),
         _ => Err(faults.0),
     }

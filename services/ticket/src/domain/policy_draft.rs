@@ -7,6 +7,7 @@
 use kefu_calendar::{Calendar, Target};
 
 use super::{
+    automation_draft::AutomationDraft,
     clock_note::StepTime,
     policy::{ReopenMode, VerdictOutcome},
     word::{Channel, ClockKind, Priority, Text, TicketKind},
@@ -39,6 +40,8 @@ pub struct PolicyDraft {
     pub forbidden_phrases: Vec<ForbiddenPhraseDraft>,
     /// `message_templates`.
     pub message_templates: Vec<MessageTemplateDraft>,
+    /// `channel_adapters`, `triggers`, `macros`, `max_trigger_depth`.
+    pub automation: AutomationDraft,
 }
 
 /// Why a ticket may wait.

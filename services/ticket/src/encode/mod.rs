@@ -1,6 +1,8 @@
 //! From the domain to what others see: resources of the API, and public events.
 
+pub mod automation;
 pub mod clock;
+pub mod delivery;
 pub mod event;
 pub mod message;
 pub mod policy;

@@ -1,7 +1,10 @@
 //! The wire: decode with all violations at once, one call of the app, encode.
 
+mod automation;
+mod delivery;
 mod message;
 mod policy;
+mod policy_automation;
 mod report;
 mod status;
 mod ticket;
@@ -12,6 +15,8 @@ mod work_order;
 
 use std::sync::Arc;
 
+use kefu_api::ticket::v1::automation_service_server::AutomationServiceServer;
+use kefu_api::ticket::v1::delivery_service_server::DeliveryServiceServer;
 use kefu_api::ticket::v1::report_service_server::ReportServiceServer;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyServiceServer;
 use kefu_api::ticket::v1::ticket_service_server::TicketServiceServer;
@@ -36,6 +41,8 @@ impl Grpc {
         Routes::new(TicketServiceServer::new(grpc.clone()))
             .add_service(TicketPolicyServiceServer::new(grpc.clone()))
             .add_service(ReportServiceServer::new(grpc.clone()))
+            .add_service(DeliveryServiceServer::new(grpc.clone()))
+            .add_service(AutomationServiceServer::new(grpc.clone()))
             .add_service(WorkOrderServiceServer::new(grpc))
     }
 }

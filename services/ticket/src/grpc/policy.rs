@@ -11,6 +11,7 @@ use kefu_policy::{Policy as _, decode, effective_time};
 use kefu_rpc::{Fault, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
 
+use super::policy_automation as automation;
 use super::status::status;
 use super::{Grpc, call, values};
 use crate::domain::{
@@ -141,6 +142,9 @@ fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> boo
         ("violations", message.violations.len()),
         ("pause_reasons", message.pause_reasons.len()),
     ];
+    if !automation::within_limits(message, violations) {
+        return false;
+    }
     let phrases = message.forbidden_phrases.len();
     let templates = message.message_templates.len();
     let within =
@@ -229,6 +233,7 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
                 text: wording(found, "text", template.text.as_ref()),
             },
         ),
+        automation: automation::draft(found, message),
     }
 }
 
@@ -257,7 +262,7 @@ fn wording(
     })
 }
 
-fn each<M, D>(
+pub(super) fn each<M, D>(
     found: &mut Violations,
     field: &str,
     messages: &[M],
@@ -334,7 +339,7 @@ fn step(found: &mut Violations, step: &pb::EscalationStep) -> StepDraft {
     }
 }
 
-fn text(
+pub(super) fn text(
     found: &mut Violations,
     field: &str,
     text: Option<&kefu_api::policy::v1::LocalizedText>,
@@ -361,7 +366,7 @@ fn outcome(outcome: pb::VerdictOutcome) -> Option<VerdictOutcome> {
     })
 }
 
-fn priority(priority: pb::TicketPriority) -> Option<Priority> {
+pub(super) fn priority(priority: pb::TicketPriority) -> Option<Priority> {
     Some(match priority {
         pb::TicketPriority::Unspecified => return None,
         pb::TicketPriority::Low => Priority::Low,

@@ -23,6 +23,7 @@ pub(super) fn status(context: &RequestContext, error: Error) -> Status {
         }
         Error::Refused(refusal) => refused(context, refusal),
         Error::OrderRefused(refusal) => super::work_order::refused(context, refusal),
+        Error::DeliveryRefused(refusal) => super::delivery::refused(refusal),
         Error::NotFound { kind, name } => kefu_rpc::not_found(kind, &name),
         Error::Denied { action, org_unit } => context.denied(action, org_unit.as_str()),
         Error::EtagStale { current } => {

@@ -6,6 +6,7 @@
 pub(crate) mod clock;
 pub(crate) mod clock_note;
 pub(crate) mod customer;
+pub(crate) mod delivery;
 pub(crate) mod escalation;
 pub(crate) mod follow_up;
 pub(crate) mod history;
@@ -15,6 +16,7 @@ pub(crate) mod registration;
 pub(crate) mod report;
 pub(crate) mod ticket;
 pub(crate) mod ticket_list;
+pub(crate) mod trigger;
 pub(crate) mod verdict;
 pub(crate) mod violation;
 pub(crate) mod work_order;

@@ -1,8 +1,12 @@
 //! The ticket context over the real wire, on real Postgres, with a clock that is set.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod automation;
+mod automation_policy;
 mod breach;
 mod customer;
+mod delivery;
+mod delivery_trouble;
 mod errors;
 mod intake;
 mod journal;
@@ -14,6 +18,7 @@ mod neighbour;
 mod pack;
 mod policy;
 mod races;
+mod receiver;
 mod report;
 mod survey;
 mod watch;

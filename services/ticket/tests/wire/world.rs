@@ -7,6 +7,8 @@ use kefu_api::clock::v1::SetTimeRequest;
 use kefu_api::clock::v1::clock_service_client::ClockServiceClient;
 use kefu_api::customer::v1::{ContactChanged, CustomerChanged, OrgUnitChanged, StandingChanged};
 use kefu_api::ticket::v1 as pb;
+use kefu_api::ticket::v1::automation_service_client::AutomationServiceClient;
+use kefu_api::ticket::v1::delivery_service_client::DeliveryServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
@@ -51,6 +53,8 @@ pub struct World {
     neighbour: Transport,
     pub neighbours: Option<Running>,
     pub replicas: Vec<Running>,
+    /// The operator's file with the ways out.
+    delivery: Option<tempfile::NamedTempFile>,
     ids: IdSource,
 }
 
@@ -76,13 +80,25 @@ pub struct Desk {
     pub policies: TicketPolicyServiceClient<Signed>,
     pub reports: ReportServiceClient<Signed>,
     pub orders: WorkOrderServiceClient<Signed>,
+    pub deliveries: DeliveryServiceClient<Signed>,
+    pub automation: AutomationServiceClient<Signed>,
     pub clock: ClockServiceClient<Signed>,
 }
 
 impl World {
     /// One replica, a neighbour, a small company and a policy for all of it.
     pub async fn new() -> Self {
-        let world = Self::empty().await;
+        Self::of(Self::empty().await).await
+    }
+
+    /// The same, with an operator's file of ways out.
+    pub async fn sending(config: &str) -> Self {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), config).unwrap();
+        Self::of(Self::empty_with(Some(file)).await).await
+    }
+
+    async fn of(world: Self) -> Self {
         for path in [
             "group",
             "group/north",
@@ -99,6 +115,10 @@ impl World {
 
     /// One replica, a neighbour and no company.
     pub async fn empty() -> Self {
+        Self::empty_with(None).await
+    }
+
+    async fn empty_with(delivery: Option<tempfile::NamedTempFile>) -> Self {
         let migrators = TicketContext::migrators();
         let database = TestDatabase::context(&migrators, TicketContext::NAME).await.unwrap();
         let others = TestDatabase::context(&Neighbour::migrators(), Neighbour::NAME).await.unwrap();
@@ -128,6 +148,7 @@ impl World {
             neighbour,
             neighbours: Some(running),
             replicas: Vec::new(),
+            delivery,
         };
         world.start_replica().await;
         world
@@ -138,7 +159,8 @@ impl World {
         let pool = self.database.pool().unwrap();
         let neighbour = Some(self.neighbour.clone());
         let (clock, authorizer) = (&self.clock, &self.authorizer);
-        let deps = dependencies(&self.minter, clock, authorizer, pool, &self.token, neighbour);
+        let mut deps = dependencies(&self.minter, clock, authorizer, pool, &self.token, neighbour);
+        deps.delivery_file = self.delivery.as_ref().map(|file| file.path().to_owned());
         let (running, _) = start::<TicketContext>(deps).await;
         self.replicas.push(running);
     }
@@ -163,6 +185,8 @@ impl World {
             policies: TicketPolicyServiceClient::with_interceptor(transport.clone(), token.clone()),
             reports: ReportServiceClient::with_interceptor(transport.clone(), token.clone()),
             orders: WorkOrderServiceClient::with_interceptor(transport.clone(), token.clone()),
+            deliveries: DeliveryServiceClient::with_interceptor(transport.clone(), token.clone()),
+            automation: AutomationServiceClient::with_interceptor(transport.clone(), token.clone()),
             clock: ClockServiceClient::with_interceptor(transport, token),
         }
     }
@@ -297,6 +321,7 @@ fn dependencies(
         peers: peers.into_iter().flatten().collect::<Peers>(),
         token: ServiceToken::from_file(token.path().into()),
         wake: Arc::default(),
+        delivery_file: None,
         shutdown: tokio_util::sync::CancellationToken::new(),
     }
 }
