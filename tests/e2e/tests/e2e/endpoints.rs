@@ -89,6 +89,7 @@ struct Things {
     contact: String,
     ticket: String,
     order: String,
+    delivery: String,
     invitation: String,
     policy: String,
 }
@@ -129,21 +130,31 @@ impl Things {
         let request = pb::FeedBackTicketRequest {
             name: made.name.clone(),
             message: "已修".into(),
+            // Nobody has configured where it leads, so it waits.
+            delivery: Some(pb::DeliveryRoute {
+                adapter: "messenger".into(),
+                recipient: "openid-wang".into(),
+            }),
             ..Default::default()
         };
         manager.feed_back_ticket(request).await.unwrap();
+        let request =
+            pb::ListDeliveriesRequest { org_unit: RIVERSIDE.into(), ..Default::default() };
+        let deliveries = world.manager().deliveries().list_deliveries(request).await.unwrap();
+        let delivery = deliveries.into_inner().deliveries[0].name.clone();
         world.mesh.clock().settle().await.unwrap();
         let request =
             survey::ListInvitationsRequest { org_unit: RIVERSIDE.into(), ..Default::default() };
         let invitations = world.quality().surveys().list_invitations(request).await.unwrap();
         let invitation = invitations.into_inner().invitations[0].name.clone();
         let (ticket, policy) = (made.name, made.policy_version);
-        Self { customer, contact, ticket, order, invitation, policy }
+        Self { customer, contact, ticket, order, delivery, invitation, policy }
     }
 
     /// By the method's full name without `kefu.` and `v1.`.
     fn requests(&self) -> BTreeMap<&'static str, Value> {
-        let Self { customer, contact, ticket, order, invitation, policy } = self;
+        let Self { customer, contact, ticket, order, delivery, invitation, policy } = self;
+        let of_delivery = json!({"name": delivery});
         let unit = json!({"orgUnit": RIVERSIDE});
         let title = json!({"en": "Riverside"});
         let of_customer = json!({"name": customer});
@@ -279,6 +290,15 @@ impl Things {
             ("ticket.WorkOrderService.ArchiveWorkOrder", of_order.clone()),
             ("ticket.WorkOrderService.VoidWorkOrder", about_order("reason")),
             ("ticket.WorkOrderService.RenderWorkOrder", of_order),
+            ("ticket.DeliveryService.GetDelivery", of_delivery.clone()),
+            ("ticket.DeliveryService.ListDeliveries", unit.clone()),
+            ("ticket.DeliveryService.RetryDelivery", of_delivery),
+            (
+                "ticket.DeliveryService.CancelDelivery",
+                json!({"name": delivery, "reason": "打过电话了"}),
+            ),
+            ("ticket.AutomationService.ApplyMacro", json!({"name": ticket, "macro": "label"})),
+            ("ticket.AutomationService.ListTriggerRuns", json!({"parent": ticket})),
             (
                 "survey.SurveyPolicyService.ApplySurveyPolicy",
                 json!({"orgUnit": RIVERSIDE, "policy": {"code": "x", "title": title}}),
