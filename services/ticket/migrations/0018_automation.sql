@@ -15,7 +15,7 @@ CREATE TABLE trigger_run (
     ticket_id     uuid        NOT NULL REFERENCES ticket,
     customer_id   uuid,
     depth         integer     NOT NULL CHECK (depth >= 0),
-    outcome       text        NOT NULL CHECK (outcome IN ('acted', 'refused', 'too_deep', 'failed')),
+    outcome       text        NOT NULL CHECK (outcome IN ('acted', 'refused', 'too_deep', 'too_often', 'failed')),
     detail        text        NOT NULL,
     from_revision bigint      NOT NULL,
     to_revision   bigint      NOT NULL CHECK (to_revision >= from_revision),

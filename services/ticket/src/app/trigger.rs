@@ -8,9 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use kefu_api::ticket::v1 as pb;
 use kefu_identity::Caller;
 use kefu_journal::{Provenance, Recorded};
+use prost::{Message as _, Name as _};
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -29,6 +31,8 @@ use crate::store::trigger::{Run, RunCursor};
 
 /// How the actor of what a trigger did begins.
 const BY_TRIGGER: &str = "system/trigger/";
+/// The time for which runs are counted.
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// The longest explanation that is kept, in characters.
 const MAX_DETAIL: usize = 500;
 
@@ -36,7 +40,29 @@ const MAX_DETAIL: usize = 500;
 #[derive(Clone, Debug)]
 pub(crate) struct Happened {
     pub(crate) recorded: Arc<Recorded>,
+    /// The ticket concerned.
+    pub(crate) ticket: Uuid,
     pub(crate) event: TriggerEvent,
+}
+
+impl Happened {
+    /// What a public event of the journal is to triggers; `None` where it is nothing to them.
+    fn of(recorded: &Arc<Recorded>) -> Option<Self> {
+        let recorded = Arc::clone(recorded);
+        let name = recorded.event_type.strip_prefix("kefu.ticket.v1.")?;
+        if recorded.aggregate_type == "ticket" {
+            let event = name.parse().ok()?;
+            return Some(Self { ticket: recorded.aggregate_id, event, recorded });
+        }
+        if recorded.aggregate_type != "delivery" || name != pb::DeliveryChanged::NAME {
+            return None;
+        }
+        // Only what was said to the customer, which no trigger says: a notice that cannot be sent causes no other.
+        let delivery = pb::DeliveryChanged::decode(recorded.payload.clone()).ok()?;
+        let parked = delivery.state() == pb::DeliveryState::Parked && !delivery.message.is_empty();
+        let ticket = delivery.ticket.strip_prefix("tickets/")?.parse().ok()?;
+        parked.then_some(Self { ticket, event: TriggerEvent::MessageParked, recorded })
+    }
 }
 
 /// Where in its chain an event stands.
@@ -52,23 +78,18 @@ impl App {
         &self,
         events: &[Arc<Recorded>],
     ) -> Result<Vec<Happened>, Error> {
-        let known = events.iter().filter(|recorded| recorded.aggregate_type == "ticket");
-        let known = known.filter_map(|recorded| {
-            let name = recorded.event_type.strip_prefix("kefu.ticket.v1.")?;
-            Some(Happened { recorded: Arc::clone(recorded), event: name.parse().ok()? })
-        });
-        let known: Vec<Happened> = known.collect();
+        let known: Vec<Happened> = events.iter().filter_map(Happened::of).collect();
         if known.is_empty() {
             return Ok(known);
         }
-        let tickets: BTreeSet<Uuid> = known.iter().map(|h| h.recorded.aggregate_id).collect();
+        let tickets: BTreeSet<Uuid> = known.iter().map(|happened| happened.ticket).collect();
         let tickets: Vec<Uuid> = tickets.into_iter().collect();
         let mut conn = self.read().await?;
         let versions: BTreeMap<Uuid, Uuid> =
             store::trigger::versions(&mut conn, &tickets).await?.into_iter().collect();
         let mut triggering = Vec::new();
         for happened in known {
-            let Some(id) = versions.get(&happened.recorded.aggregate_id) else { continue };
+            let Some(id) = versions.get(&happened.ticket) else { continue };
             let version = self.version(&mut conn, *id).await?;
             // A version that is not there fails where that can be put on record.
             let may = version.is_none_or(|version| {
@@ -104,7 +125,7 @@ impl App {
                 ),
             ) => Err(error),
             Err(error) => {
-                let ticket = happened.recorded.aggregate_id;
+                let ticket = happened.ticket;
                 tracing::error!(%ticket, %error, "the triggers of an event cannot be run");
                 self.give_up(from, to, happened).await
             }
@@ -118,7 +139,7 @@ impl App {
         if !store::trigger::advance(&mut tx, from, to).await? {
             return Ok(false);
         }
-        let id = recorded.aggregate_id;
+        let id = happened.ticket;
         store::ticket::lock(&mut tx, id).await?.ok_or_else(|| not_found(id))?;
         let row = store::ticket::find(&mut tx, id).await?.ok_or_else(|| not_found(id))?;
         let (mut ticket, version) = self.judged(&mut tx, row).await?;
@@ -130,8 +151,15 @@ impl App {
             }
             let actor = Actor::Trigger(trigger.name.clone());
             let now = self.now().max(ticket.updated_at);
-            let done = if link.depth >= version.policy.automation().max_depth() {
+            let automation = version.policy.automation();
+            let since = now.checked_sub(HOUR).unwrap_or(now);
+            let most = automation.max_per_hour();
+            let done = if link.depth >= automation.max_depth() {
                 Err((TriggerOutcome::TooDeep, String::new()))
+            } else if store::trigger::acted_since(&mut tx, id, &trigger.name, since, most).await?
+                >= most
+            {
+                Err((TriggerOutcome::TooOften, String::new()))
             } else {
                 let doing = Doing { actor: &actor, now, customer_name: None, route: None };
                 automate(&ticket, &version.policy, &trigger.then, doing)
@@ -212,7 +240,7 @@ impl App {
             return Ok(false);
         }
         let link = link(&mut tx, recorded).await?;
-        let id = recorded.aggregate_id;
+        let id = happened.ticket;
         let version = store::trigger::versions(&mut tx, &[id]).await?;
         for (_, version) in version {
             let Some(version) = self.version(&mut tx, version).await? else { continue };

@@ -46,7 +46,8 @@ impl Mail {
             .port(config.port)
             .tls(tls)
             .hello_name(ClientId::Domain(from.email.domain().to_owned()))
-            .timeout(Some(timeout));
+            // How long an attempt may take as a whole is seen to by whoever makes it.
+            .timeout(None);
         let server = match config.username.zip(config.password) {
             Some((name, password)) => server.credentials(Credentials::new(name, password)),
             None => server,
@@ -83,7 +84,7 @@ fn message(from: &Mailbox, parcel: &Parcel, to: &[String]) -> Result<(Envelope, 
     let unfit = |error: lettre::error::Error| foreign_words(&error.to_string(), MAX_ERROR);
     let id = format!("<{}@{}>", parcel.id, from.email.domain());
     // One line, whatever was typed.
-    let subject = foreign_words(&parcel.subject, 600);
+    let subject = parcel.subject.split(char::is_control).collect::<Vec<_>>().join(" ");
     let mut mail = Message::builder().from(from.clone());
     for address in &to {
         mail = mail.to(Mailbox::new(None, address.clone()));

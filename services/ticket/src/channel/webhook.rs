@@ -30,8 +30,8 @@ pub(super) struct Webhook {
 impl Webhook {
     pub(super) fn new(url: Url, keys: Vec<Vec<u8>>, timeout: Duration) -> Result<Self, String> {
         mail::install_cryptography();
+        // How long an attempt may take as a whole is seen to by whoever makes it.
         let client = Client::builder()
-            .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
             // The endpoint, and nobody whom the environment puts between.
             .no_proxy()

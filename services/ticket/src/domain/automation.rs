@@ -54,6 +54,8 @@ coded! {
         CloseProposed = "TicketCloseProposed",
         /// Its priority was raised.
         PriorityRaised = "TicketPriorityRaised",
+        /// A message to the customer could not be sent; has no event of its own.
+        MessageParked = "MessageParked",
     }
 }
 
@@ -66,6 +68,8 @@ coded! {
         Refused = "refused",
         /// The chain was longer than the policy allows.
         TooDeep = "too_deep",
+        /// It had acted as often within the hour as the policy allows.
+        TooOften = "too_often",
         /// It could not be run.
         Failed = "failed",
     }
@@ -226,6 +230,7 @@ pub struct Automation {
     pub(super) triggers: Vec<Trigger>,
     pub(super) macros: BTreeMap<String, Vec<AutoStep>>,
     pub(super) max_depth: u32,
+    pub(super) max_per_hour: u32,
 }
 
 impl Automation {
@@ -244,6 +249,12 @@ impl Automation {
     #[must_use]
     pub fn macro_steps(&self, code: &str) -> Option<&[AutoStep]> {
         self.macros.get(code).map(Vec::as_slice)
+    }
+
+    /// How often one trigger may act on one ticket within an hour.
+    #[must_use]
+    pub const fn max_per_hour(&self) -> u32 {
+        self.max_per_hour
     }
 
     /// How many triggers may run one after another in a chain.

@@ -36,6 +36,8 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(7 * 24 * 3_600);
 const ORDINARY_DEPTH: u32 = 3;
 const MAX_DEPTH: u32 = 10;
+const ORDINARY_PER_HOUR: u32 = 60;
+const MAX_PER_HOUR: u32 = 10_000;
 
 /// What steps may name.
 pub(super) struct Known<'a> {
@@ -60,12 +62,17 @@ pub(super) fn check(draft: AutomationDraft, known: &Known<'_>, faults: &mut Faul
         triggers.push(trigger(draft, &path, &adapters, known, faults));
     }
     let macros = macros(draft.macros, &adapters, known, faults);
-    let max_depth = u32::try_from(draft.max_depth).ok().filter(|depth| *depth <= MAX_DEPTH);
-    if max_depth.is_none() {
-        faults.add("max_trigger_depth", format!("must be 0 to {MAX_DEPTH}"));
-    }
-    let max_depth = max_depth.filter(|depth| *depth > 0).unwrap_or(ORDINARY_DEPTH);
-    Automation { adapters, triggers, macros, max_depth }
+    let mut limit = |number: i32, most: u32, ordinary: u32, path: &str| {
+        let known = u32::try_from(number).ok().filter(|number| *number <= most);
+        if known.is_none() {
+            faults.add(path, format!("must be 0 to {most}"));
+        }
+        known.filter(|number| *number > 0).unwrap_or(ordinary)
+    };
+    let max_depth = limit(draft.max_depth, MAX_DEPTH, ORDINARY_DEPTH, "max_trigger_depth");
+    let field = "max_trigger_runs_per_hour";
+    let max_per_hour = limit(draft.max_per_hour, MAX_PER_HOUR, ORDINARY_PER_HOUR, field);
+    Automation { adapters, triggers, macros, max_depth, max_per_hour }
 }
 
 fn adapters(drafts: Vec<AdapterDraft>, faults: &mut Faults) -> BTreeMap<String, ChannelAdapter> {

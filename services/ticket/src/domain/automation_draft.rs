@@ -9,7 +9,7 @@ use super::{
     word::{Channel, Priority, Text, TicketKind},
 };
 
-/// `channel_adapters`, `triggers`, `macros`, `max_trigger_depth`.
+/// `channel_adapters`, `triggers`, `macros`, and the limits of triggers.
 #[derive(Clone, Debug, Default)]
 pub struct AutomationDraft {
     /// `channel_adapters`.
@@ -20,6 +20,8 @@ pub struct AutomationDraft {
     pub macros: Vec<MacroDraft>,
     /// `max_trigger_depth`; 0 means the ordinary one.
     pub max_depth: i32,
+    /// `max_trigger_runs_per_hour`; 0 means the ordinary number.
+    pub max_per_hour: i32,
 }
 
 /// A way out.

@@ -18,6 +18,7 @@ pub(crate) fn run(run: &Run) -> pb::TriggerRun {
             TriggerOutcome::Acted => pb::TriggerOutcome::Acted,
             TriggerOutcome::Refused => pb::TriggerOutcome::Refused,
             TriggerOutcome::TooDeep => pb::TriggerOutcome::TooDeep,
+            TriggerOutcome::TooOften => pb::TriggerOutcome::TooOften,
             TriggerOutcome::Failed => pb::TriggerOutcome::Failed,
         }
         .into(),

@@ -90,6 +90,7 @@ pub(super) fn draft(found: &mut Violations, message: &pb::TicketPolicy) -> Autom
             steps: each(found, "steps", &one.steps, step),
         }),
         max_depth: message.max_trigger_depth,
+        max_per_hour: message.max_trigger_runs_per_hour,
     }
 }
 
@@ -218,5 +219,6 @@ fn event(event: pb::TriggerEvent) -> Option<TriggerEvent> {
         E::ReminderDue => TriggerEvent::ReminderDue,
         E::CloseProposed => TriggerEvent::CloseProposed,
         E::PriorityRaised => TriggerEvent::PriorityRaised,
+        E::MessageParked => TriggerEvent::MessageParked,
     })
 }

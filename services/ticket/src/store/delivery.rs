@@ -258,10 +258,19 @@ pub(crate) async fn next_due(
     Ok(at.map(Timestamp::to_jiff))
 }
 
-/// The adapters that something waits for and that are not among these.
+/// The adapters that something waits for and that are not among these: one look into the index for each that there is,
+/// however much waits for it.
 pub(crate) async fn strangers(pool: &PgPool, known: &[String]) -> Result<Vec<String>, StoreError> {
     Ok(sqlx::query_scalar!(
-        "SELECT DISTINCT adapter FROM delivery WHERE state = 'pending' AND adapter <> ALL ($1) LIMIT 100",
+        r#"WITH RECURSIVE waited_for AS (
+               (SELECT adapter FROM delivery WHERE state = 'pending' ORDER BY adapter LIMIT 1)
+               UNION ALL
+               SELECT (SELECT delivery.adapter FROM delivery
+                       WHERE state = 'pending' AND delivery.adapter > waited_for.adapter
+                       ORDER BY delivery.adapter LIMIT 1)
+               FROM waited_for WHERE waited_for.adapter IS NOT NULL
+           )
+           SELECT adapter AS "adapter!" FROM waited_for WHERE adapter <> ALL ($1) LIMIT 100"#,
         known,
     )
     .fetch_all(pool)

@@ -70,6 +70,30 @@ pub(crate) async fn ran(conn: &mut PgConnection, root: Uuid) -> Result<Vec<Strin
         .await?)
 }
 
+/// How often a trigger has acted on a ticket since a time, counted no further than `most`.
+pub(crate) async fn acted_since(
+    conn: &mut PgConnection,
+    ticket: Uuid,
+    rule: &str,
+    since: jiff::Timestamp,
+    most: u32,
+) -> Result<u32, StoreError> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM (
+               SELECT FROM trigger_run
+               WHERE ticket_id = $1 AND run_at > $3 AND rule = $2 AND outcome = 'acted'
+               LIMIT $4
+           ) AS acted"#,
+        ticket,
+        rule,
+        since.to_sqlx() as _,
+        i64::from(most),
+    )
+    .fetch_one(conn)
+    .await?;
+    read("trigger_run", u32::try_from(count))
+}
+
 /// That a trigger ran.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {

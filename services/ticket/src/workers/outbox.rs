@@ -86,8 +86,7 @@ impl Outbox {
     async fn send_due(&self, lane: &Lane) -> Result<Option<Timestamp>, Error> {
         let _turn = lane.turn.lock().await;
         if let Some(adapter) = &lane.adapter {
-            self.send_all(adapter).await?;
-            return Ok(store::delivery::next_due(&self.app.pool, adapter).await?);
+            return self.send_all(adapter).await;
         }
         let known: Vec<String> = self.app.channels.codes().map(ToOwned::to_owned).collect();
         for adapter in store::delivery::strangers(&self.app.pool, &known).await? {
@@ -96,13 +95,16 @@ impl Outbox {
         Ok(None)
     }
 
-    async fn send_all(&self, adapter: &str) -> Result<(), Error> {
+    async fn send_all(&self, adapter: &str) -> Result<Option<Timestamp>, Error> {
         let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
         loop {
-            let claimed = self.app.claim(adapter, limit).await?;
-            if claimed.is_empty() {
-                return Ok(());
+            // Asked first: mostly there is nothing to do, and then this is all.
+            let next = store::delivery::next_due(&self.app.pool, adapter).await?;
+            if next.is_none_or(|next| next > self.app.now()) {
+                return Ok(next);
             }
+            // None where others were faster.
+            let claimed = self.app.claim(adapter, limit).await?;
             // All of them, also if the first cannot be noted: its lease ends, and then it is sent again.
             let attempts = futures::stream::iter(claimed).map(|claimed| self.app.attempt(claimed));
             let noted: Vec<_> = attempts.buffer_unordered(AT_ONCE).collect().await;

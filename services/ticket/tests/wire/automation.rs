@@ -155,7 +155,7 @@ async fn t26_triggers_that_cause_each_other_come_to_an_end() {
         trigger("pong", updated, None, vec![tags(&["pong"]), note("二")]),
         trigger("late", updated, None, vec![tags(&["late"])]),
     ]);
-    let policy = pb::TicketPolicy { max_trigger_depth: 1, ..policy };
+    let policy = pb::TicketPolicy { max_trigger_depth: 10, ..policy };
     let world = with(World::new().await, policy).await;
     let mut manager = world.manager();
     let ticket = manager.create(complaint("group", "漏水")).await;
@@ -170,9 +170,11 @@ async fn t26_triggers_that_cause_each_other_come_to_an_end() {
     sorted.sort_unstable();
     assert_eq!(sorted, ["late", "ping", "pong"]);
     assert_eq!(manager.get(&ticket.name).await.tags, ["x", "ping", "pong", "late"]);
-    let before = manager.history(&ticket.name).await.len();
+    let history = manager.history(&ticket.name).await;
+    let notes = history.iter().filter(|entry| entry.action == "AddTicketNote").count();
+    assert_eq!(notes, 2, "each once in the chain");
     world.settle().await;
-    assert_eq!(manager.history(&ticket.name).await.len(), before);
+    assert_eq!(manager.history(&ticket.name).await.len(), history.len());
     // Another change by a person is another chain; that nothing is left to tag is no loop either.
     retag(&mut manager, &ticket.name, &["y"]).await;
     world.settle().await;
@@ -280,6 +282,59 @@ async fn x10_a_ticket_is_followed_by_the_triggers_of_its_own_policy() {
     world.settle().await;
     assert_eq!(manager.get(&old.name).await.tags, ["x"]);
     assert_eq!(manager.get(&new.name).await.tags, ["x", "新制度"]);
+}
+
+#[tokio::test]
+async fn t26_a_loop_through_another_system_is_slowed_down_and_on_record() {
+    let rules = vec![trigger("tag", pb::TriggerEvent::Updated, None, vec![tags(&["新"])])];
+    let policy = pb::TicketPolicy { max_trigger_runs_per_hour: 2, ..automatic(rules) };
+    let world = with(World::new().await, policy).await;
+    let mut manager = world.manager();
+    let ticket = manager.create(complaint("group", "漏水")).await;
+    for round in 0..4 {
+        retag(&mut manager, &ticket.name, &[&format!("第{round}次")]).await;
+        world.settle().await;
+    }
+    let outcomes: Vec<_> = runs(&mut manager, &ticket.name).await.iter().map(|run| run.1).collect();
+    let (acted, often) = (pb::TriggerOutcome::Acted, pb::TriggerOutcome::TooOften);
+    let count = |outcome| outcomes.iter().filter(|known| **known == outcome).count();
+    assert_eq!((count(acted), count(often)), (2, 2));
+    assert_eq!(manager.get(&ticket.name).await.tags, ["第3次"]);
+    world.pass_hours(2).await;
+    retag(&mut manager, &ticket.name, &["又一次"]).await;
+    world.settle().await;
+    assert_eq!(manager.get(&ticket.name).await.tags, ["又一次", "新"]);
+}
+
+#[tokio::test]
+async fn t14_what_a_customer_could_not_be_told_goes_up_by_itself_and_causes_no_loop() {
+    let server = MailServer::start().await;
+    let config = format!(
+        "adapters:\n{}recipients: {{night-shift: [a@b.cn]}}\n",
+        server.adapter("customer-mail")
+    );
+    let notice = pb::NoticeStep {
+        adapter: "customer-mail".into(),
+        recipients: "night-shift".into(),
+        wording: Some(wording("alarm", "zh")),
+    };
+    let then = vec![step(Step::Escalate("客户未收到答复".into())), step(Step::Notify(notice))];
+    let rules = vec![trigger("unreached", pb::TriggerEvent::MessageParked, None, then)];
+    let world = with(World::sending(&config).await, automatic(rules)).await;
+    let mut manager = world.manager();
+    let ticket = manager.create(complaint("group", "漏水")).await;
+    server.will(["550 no such user", "550 no such user", "550 no such user"]);
+    crate::delivery::send(&mut manager, &ticket.name, "好", by("customer-mail", "w@example.cn"))
+        .await
+        .unwrap();
+    world.settle().await;
+    let ticket = manager.get(&ticket.name).await;
+    assert_eq!(ticket.receiver_level, 2);
+    let acted = ("unreached".to_owned(), pb::TriggerOutcome::Acted, 0, String::new());
+    assert_eq!(runs(&mut manager, &ticket.name).await, [acted]);
+    // The message and the notice; that the notice was refused, too, is for people to see.
+    let parked = deliveries(&mut manager, "group", &[pb::DeliveryState::Parked]).await;
+    assert_eq!(parked.len(), 2);
 }
 
 fn with_macros() -> pb::TicketPolicy {

@@ -72,6 +72,7 @@ async fn t26_every_fault_of_the_automation_is_named_with_its_path() {
             ],
         }],
         max_trigger_depth: 11,
+        max_trigger_runs_per_hour: -1,
         ..policy()
     };
     let error = world.admin().apply("group", bad).await.unwrap_err();
@@ -87,6 +88,7 @@ async fn t26_every_fault_of_the_automation_is_named_with_its_path() {
         "macros[0].steps[1].pause.pause_reason",
         "macros[0].title",
         "max_trigger_depth",
+        "max_trigger_runs_per_hour",
         "triggers[0].name",
         "triggers[0].then",
         "triggers[0].title",

@@ -30,14 +30,14 @@ async fn t26_an_endpoint_that_hangs_keeps_no_other_waiting() {
 #[tokio::test]
 async fn t26_whatever_an_endpoint_does_is_contained_and_on_record() {
     let (mut endpoint, mut elsewhere) = (Endpoint::start().await, Endpoint::start().await);
-    let world = world(&endpoint.adapter("messenger", 300)).await;
+    let world = world(&endpoint.adapter("messenger", 3_000)).await;
     let mut manager = world.manager();
     let away = format!(
         "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{}/\r\ncontent-length: 0\r\n\r\n",
         elsewhere.port
     );
     let cases = [
-        (Answer::Hangs, "no answer within 300 ms"),
+        (Answer::Hangs, "no answer within 3000 ms"),
         (Answer::Endless, "500 Internal Server Error: xxx"),
         (Answer::Says(String::leak(away)), "302 Found"),
         (
