@@ -258,6 +258,7 @@ impl Processes {
             survey: address_of(ContextName::Survey, gateway),
             log_filter: args.log_filter.clone(),
             otlp_endpoint: args.otlp_endpoint.clone(),
+            delivery_file: args.delivery_file.clone(),
         };
         for context in ContextName::ALL {
             // A child could only say so in its log.
