@@ -49,7 +49,7 @@ pub struct UpArgs {
     /// File with the ways out of this system: mail servers, webhooks, their keys (see deploy/delivery/example.yaml). Without
     /// one nothing is sent.
     #[arg(long, env = "KEFU_DELIVERY_FILE")]
-    pub delivery_file: Option<std::path::PathBuf>,
+    pub delivery_file: Option<PathBuf>,
 
     /// Load a small story in English and Chinese, and show what can be done with it.
     #[arg(long)]

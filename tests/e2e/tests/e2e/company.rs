@@ -213,8 +213,8 @@ pub fn policy(
             kind: ticket::ChannelAdapterKind::Webhook.into(),
             title: Some(text("Messenger", "消息")),
             max_attempts: 10,
-            first_retry: Some(prost_types::Duration { seconds: 3_600, nanos: 0 }),
-            longest_retry: Some(prost_types::Duration { seconds: 86_400, nanos: 0 }),
+            first_retry: Some(Duration { seconds: 3_600, nanos: 0 }),
+            longest_retry: Some(Duration { seconds: 86_400, nanos: 0 }),
         }],
         macros: vec![ticket::Macro {
             code: "label".into(),
