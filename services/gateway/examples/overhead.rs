@@ -110,6 +110,7 @@ async fn main() -> Anyhow<()> {
         peers: Peers::default(),
         token: ServiceToken::none(),
         wake: Arc::default(),
+        delivery_file: None,
         shutdown: CancellationToken::new(),
     };
     let caller = Caller::staff("desk", "group".parse()?, ["clerk"]);

@@ -44,6 +44,8 @@ pub struct ChildOptions {
     pub log_filter: String,
     /// Where a collector takes OTLP, if anywhere.
     pub otlp_endpoint: Option<String>,
+    /// The operator's file with the ways out, if there is one.
+    pub delivery_file: Option<PathBuf>,
 }
 
 impl ChildOptions {
@@ -99,6 +101,9 @@ impl ChildOptions {
         command.env("KEFU_LOG_FORMAT", "text").env("KEFU_LOG", &self.log_filter);
         if let Some(endpoint) = &self.otlp_endpoint {
             command.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+        }
+        if let Some(file) = &self.delivery_file {
+            command.env("KEFU_DELIVERY_FILE", file);
         }
         // A Ctrl-C in the terminal goes to the whole group; who stops first is decided here.
         command.process_group(0).stdin(Stdio::null()).kill_on_drop(true);

@@ -11,6 +11,7 @@ use kefu_api::gateway::v1::gateway_service_client::GatewayServiceClient;
 use kefu_api::survey::v1::survey_policy_service_client::SurveyPolicyServiceClient;
 use kefu_api::survey::v1::survey_service_client::SurveyServiceClient;
 use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServiceClient;
+use kefu_api::ticket::v1::delivery_service_client::DeliveryServiceClient;
 use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
 use kefu_api::ticket::v1::queue_service_client::QueueServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
@@ -128,6 +129,11 @@ impl Client {
     /// Rosters, presence and absence.
     pub fn duty(&self) -> DutyServiceClient<Signed> {
         DutyServiceClient::new(self.signed())
+    }
+
+    /// What is on its way out.
+    pub fn deliveries(&self) -> DeliveryServiceClient<Signed> {
+        DeliveryServiceClient::new(self.signed())
     }
 
     /// Work orders.

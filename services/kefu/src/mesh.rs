@@ -37,6 +37,8 @@ pub struct MeshOptions {
     pub pool_size: u32,
     /// How long running calls may take to finish at the end.
     pub drain_timeout: Duration,
+    /// The operator's file with the ways out of this system; without one nothing is sent.
+    pub delivery_file: Option<PathBuf>,
 }
 
 impl MeshOptions {
@@ -54,6 +56,7 @@ impl MeshOptions {
             listener,
             pool_size: 16,
             drain_timeout: Duration::from_secs(30),
+            delivery_file: None,
         }
     }
 }
@@ -210,6 +213,7 @@ impl Shared {
             peers: self.peers.clone(),
             token: ServiceToken::minted(minter, C::NAME, clock)?,
             wake: Arc::default(),
+            delivery_file: self.options.delivery_file.clone(),
             shutdown: CancellationToken::new(),
         })
     }

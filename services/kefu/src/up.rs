@@ -46,6 +46,11 @@ fn address_of(context: ContextName, gateway: SocketAddr) -> SocketAddr {
 /// How to run.
 #[derive(Clone, Debug, clap::Args)]
 pub struct UpArgs {
+    /// File with the ways out of this system: mail servers, webhooks, their keys (see deploy/delivery/example.yaml). Without
+    /// one nothing is sent.
+    #[arg(long, env = "KEFU_DELIVERY_FILE")]
+    pub delivery_file: Option<PathBuf>,
+
     /// Load a small story in English and Chinese, and show what can be done with it.
     #[arg(long)]
     pub demo: bool,
@@ -128,7 +133,10 @@ async fn beside(
         drop(listener);
         Running::Processes(Processes::start(args, address, home, &databases).await?)
     } else {
-        let options = MeshOptions::new(databases, clock, home.key(), listener);
+        let options = MeshOptions {
+            delivery_file: args.delivery_file.clone(),
+            ..MeshOptions::new(databases, clock, home.key(), listener)
+        };
         Running::Mesh(Box::new(Mesh::start(options).await?))
     };
     let told = stop.run_until_cancelled(async {
@@ -250,6 +258,7 @@ impl Processes {
             survey: address_of(ContextName::Survey, gateway),
             log_filter: args.log_filter.clone(),
             otlp_endpoint: args.otlp_endpoint.clone(),
+            delivery_file: args.delivery_file.clone(),
         };
         for context in ContextName::ALL {
             // A child could only say so in its log.

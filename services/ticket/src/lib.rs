@@ -22,6 +22,10 @@
 //!   ticket; whoever touches it first, at the latest the timers at once, reports it under its lock.
 //! - **The ledger is evidence (T-05).** One row per ticket, rule and cycle; at most one runs per ticket and rule, which the
 //!   schema enforces; an ended cycle's rows are not changed.
+//! - **What leaves goes through the outbox (T-14, T-26)**, written in the transaction of what caused it and sent afterwards,
+//!   at least once, without a connection held; what cannot be sent is parked where people see it.
+//! - **A trigger acts once (T-26)** after an event and once in a chain of events, in the transaction that moves the triggers'
+//!   cursor over the event; what it did is on record under its name.
 //! - **No call onward while a registration can do without (T-03).** Org units, customers, contacts and standings are copies
 //!   kept from the customer context's feed; only what the copy does not know yet is asked for.
 //! - **A load is a count (T-03).** How many open tickets of a team somebody owns changes in the transaction that changes
@@ -39,6 +43,7 @@
 //! - **Lists are bounded (X-08)** and cost by the number of org units and the size of the page, not of the table.
 
 pub mod app;
+pub mod channel;
 pub mod domain;
 pub mod encode;
 pub mod grpc;
@@ -47,17 +52,20 @@ pub mod workers;
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use kefu_api::customer::v1::customer_service_client::CustomerServiceClient;
 use kefu_journal::{Sign, Subscriber, Tail, requests::prune_until};
 use kefu_policy::{OrgUnits, PolicyBook};
 use kefu_service::{Assembled, Context, Dependencies, Settle, Worker};
 use sqlx::migrate::Migrator;
 
-use crate::app::{App, Customers, Intake, TimerSignal};
+use crate::app::{App, Customers, Intake, OutboxSignal, TimerSignal};
+use crate::channel::Channels;
 use crate::grpc::Grpc;
 use crate::workers::{
-    customer_feed::CustomerFeed, duty::DutyKeeper, learning::LearningTimers,
-    projections::Projections, survey_feed::SurveyFeed, timers::Timers, work_orders::OrderTimers,
+    customer_feed::CustomerFeed, duty::DutyKeeper, learning::LearningTimers, outbox::Outbox,
+    projections::Projections, survey_feed::SurveyFeed, timers::Timers, triggers::Triggers,
+    work_orders::OrderTimers,
 };
 
 /// The migrations of the context's own tables, after those of journal and policy.
@@ -94,6 +102,8 @@ impl Context for TicketContext {
         let duty = DutyKeeper::new(Arc::clone(&app));
         let learning_timers = LearningTimers::new(Arc::clone(&app));
         let [queue, search] = Projections::of(&app);
+        let triggers = Triggers::new(Arc::clone(&app));
+        let outbox = Outbox::new(Arc::clone(&app));
         let mut assembled = Assembled::new(Grpc::routes(Arc::clone(&app)))
             .journal(app.tail.clone())
             // What causes before what is caused.
@@ -106,6 +116,8 @@ impl Context for TicketContext {
             .settles(Arc::new(learning_timers.clone()))
             .settles(Arc::new(queue.clone()))
             .settles(Arc::new(search.clone()))
+            .settles(Arc::new(triggers.clone()))
+            .settles(Arc::new(outbox.clone()))
             .worker(worker("customer-feed", customer_feed, |feed, shutdown| async move {
                 feed.run(shutdown).await;
                 Ok(())
@@ -122,6 +134,8 @@ impl Context for TicketContext {
             .worker(worker("learning-timers", learning_timers, LearningTimers::run))
             .worker(worker("queue", queue, Projections::run))
             .worker(worker("search", search, Projections::run))
+            .worker(worker("triggers", triggers, Triggers::run))
+            .worker(worker("outbox", outbox, Outbox::run))
             .worker(worker("request-pruner", pool, |pool, shutdown| async move {
                 prune_until(pool, shutdown).await;
                 Ok(())
@@ -161,6 +175,8 @@ fn app(deps: &Dependencies) -> anyhow::Result<App> {
         order_timers: TimerSignal::default(),
         learning_timers: TimerSignal::default(),
         reports: app::report::ReportGate::default(),
+        channels: Channels::load(deps.delivery_file.as_deref()).context("KEFU_DELIVERY_FILE")?,
+        outbox: OutboxSignal::default(),
         tail,
         pool,
     })

@@ -245,6 +245,21 @@ fn x07_learning_is_for_those_whose_it_is() {
 }
 
 #[test]
+fn t14_who_runs_the_machinery_sees_what_was_parked_and_nothing_of_the_business() {
+    let authorizer = Authorizer::with_defaults().unwrap();
+    let operator = caller(role::OPERATOR, "group/north");
+    let may =
+        |method: &str, place| allows(&authorizer, &operator, &format!("ticket.{method}"), place);
+    for method in ["GetDelivery", "ListDeliveries", "RetryDelivery"] {
+        assert!(may(method, "group/north/riverside"), "{method}");
+        assert!(!may(method, "group/south"), "{method}");
+    }
+    for method in ["CancelDelivery", "ListTicketMessages", "ApplyMacro", "ListTriggerRuns"] {
+        assert!(!may(method, "group/north"), "{method}");
+    }
+}
+
+#[test]
 fn x07_the_machinery_is_for_those_who_run_it() {
     let authorizer = Authorizer::with_defaults().unwrap();
     for role in role::ALL {

@@ -40,6 +40,11 @@ pub struct ServiceConfig {
     #[command(flatten)]
     pub peers: PeerConfig,
 
+    /// File with the ways out of this system: mail servers, webhooks, their keys (see deploy/delivery/example.yaml). Only the
+    /// ticket context sends; without a file nothing is sent.
+    #[arg(long, env = "KEFU_DELIVERY_FILE")]
+    pub delivery_file: Option<PathBuf>,
+
     /// Logs, traces, metrics.
     #[command(flatten)]
     pub telemetry: TelemetrySettings,

@@ -1,5 +1,6 @@
 //! What a context is given.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -36,6 +37,8 @@ pub struct Dependencies {
     pub token: ServiceToken,
     /// To be notified (`notify_one`) after commits that wrote to the journal; what the context's `Tail` waits for.
     pub wake: Arc<Notify>,
+    /// The operator's file with the ways out of this system, for a context that sends (T-14); `None` where nothing is sent.
+    pub delivery_file: Option<PathBuf>,
     /// Cancelled when the service is told to stop. Belongs to this service alone.
     pub shutdown: CancellationToken,
 }
@@ -71,6 +74,7 @@ impl Dependencies {
             peers: Peers::from_config(&config.peers)?,
             token: service_token(identity, C::NAME, shared)?,
             wake: Arc::default(),
+            delivery_file: config.delivery_file.clone(),
             shutdown: CancellationToken::new(),
             clock,
         })

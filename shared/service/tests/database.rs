@@ -64,6 +64,7 @@ fn world(database_url: &str) -> World {
         peers: Peers::default(),
         token: ServiceToken::none(),
         wake: Arc::default(),
+        delivery_file: None,
         shutdown: CancellationToken::new(),
     };
     World { minter, deps }

@@ -140,6 +140,7 @@ fn world() -> World {
         peers: Peers::default(),
         token: ServiceToken::none(),
         wake: Arc::default(),
+        delivery_file: None,
         shutdown: CancellationToken::new(),
     };
     World { clock, minter, deps }

@@ -75,6 +75,7 @@ impl Processes {
             survey,
             log_filter: "warn".to_owned(),
             otlp_endpoint: None,
+            delivery_file: None,
         };
         let start =
             |context| options.context(context, options.address_of(context), databases.of(context));

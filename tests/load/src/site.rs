@@ -143,6 +143,7 @@ impl Site {
             survey: free_address().await?,
             log_filter: LOG_FILTER.to_owned(),
             otlp_endpoint: None,
+            delivery_file: None,
         };
         let mut services = Vec::new();
         for name in ContextName::ALL {

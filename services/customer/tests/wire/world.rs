@@ -126,6 +126,7 @@ impl World {
             peers: Peers::default(),
             token: ServiceToken::none(),
             wake: Arc::default(),
+            delivery_file: None,
             shutdown: tokio_util::sync::CancellationToken::new(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

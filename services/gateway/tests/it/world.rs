@@ -68,6 +68,7 @@ impl World {
             .collect(),
             token: ServiceToken::none(),
             wake: Arc::default(),
+            delivery_file: None,
             shutdown: CancellationToken::new(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

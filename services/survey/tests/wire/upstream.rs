@@ -108,6 +108,7 @@ impl Upstream {
         let deps = Dependencies {
             database: Some(pool.clone()),
             wake: Arc::clone(&wake),
+            delivery_file: None,
             shutdown: tokio_util::sync::CancellationToken::new(),
             ..deps.clone()
         };

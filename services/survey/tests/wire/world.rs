@@ -108,6 +108,7 @@ impl World {
             peers: Peers::default(),
             token: ServiceToken::from_file(file.path().to_owned()),
             wake: Arc::default(),
+            delivery_file: None,
             shutdown: tokio_util::sync::CancellationToken::new(),
         };
         let tickets = Upstream::start::<Tickets>(&deps, &clock).await;
@@ -150,6 +151,7 @@ impl World {
             database: Some(self.database.pool().unwrap()),
             ids: Arc::new(IdSource::new(Arc::clone(&self.shared_clock))),
             wake: Arc::default(),
+            delivery_file: None,
             shutdown: tokio_util::sync::CancellationToken::new(),
             ..self.deps.clone()
         };

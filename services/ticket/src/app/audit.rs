@@ -94,7 +94,7 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
     }
     match &change.what {
         What::Responded { message, overridden, .. }
-        | What::ResultFedBack { message, overridden } => {
+        | What::ResultFedBack { message, overridden, .. } => {
             after.insert("message".to_owned(), message.as_str().into());
             if !overridden.is_empty() {
                 let phrases: Vec<&str> = overridden.iter().map(|phrase| &**phrase).collect();
@@ -178,6 +178,7 @@ fn fields(ticket: &Ticket) -> Map<String, Value> {
         ("org_unit", ticket.org_unit.as_str().into()),
         ("severity", ticket.severity.number().into()),
         ("handling", handling_json(&ticket.handling).ok().flatten().unwrap_or_default()),
+        ("priority", ticket.priority.code().into()),
         ("follow_up", ticket.state.follow_up().map(follow_up_json).into()),
         ("team", ticket.team.map(|team| team.to_string()).into()),
         ("owner", ticket.owner.as_deref().into()),

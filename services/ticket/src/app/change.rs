@@ -5,7 +5,7 @@ use kefu_journal::{Entry, Provenance};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Error, audit, handling_record};
+use super::{Error, audit, handling_record, outbox};
 use crate::domain::{
     Actor, Change, Complainant, Details, HandlingChange, MessagePurpose, Ticket, Violation,
     ViolationState, What, apply,
@@ -54,7 +54,7 @@ pub(crate) async fn record_all(
     let mut entries = Vec::new();
     for Recorded { steps, customer, .. } in &recorded {
         for step in steps {
-            save_step(conn, ids, step, *customer).await?;
+            save_step(conn, ids, step, *customer, by).await?;
             entries.push(step.entry(ids, by, &timers, *customer));
         }
     }
@@ -164,6 +164,9 @@ async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Res
         if assigned(before) != assigned(now) {
             store::routing::save(conn, now).await?;
         }
+        if before.priority != now.priority {
+            store::ticket::save_priority(conn, now).await?;
+        }
         if before.handling != now.handling || before.org_unit != now.org_unit {
             store::handling::save(conn, now).await?;
         }
@@ -229,24 +232,25 @@ async fn save_step(
     ids: &IdSource,
     step: &Step<'_>,
     customer: Option<Uuid>,
+    by: &Provenance,
 ) -> Result<(), Error> {
     let Step { later, change, violation, .. } = step;
     let said = match &change.what {
-        What::Responded { message, overridden, .. } => {
-            Some((MessagePurpose::Answer, message, overridden))
+        What::Responded { message, overridden, dispatch, .. } => {
+            Some((MessagePurpose::Answer, message, overridden, dispatch))
         }
-        What::ResultFedBack { message, overridden } => {
-            Some((MessagePurpose::Result, message, overridden))
+        What::ResultFedBack { message, overridden, dispatch } => {
+            Some((MessagePurpose::Result, message, overridden, dispatch))
         }
         What::Handling(change) => match &**change {
             HandlingChange::Accepted { message, overridden, .. } => {
-                Some((MessagePurpose::Answer, message, overridden))
+                Some((MessagePurpose::Answer, message, overridden, &None))
             }
             _ => None,
         },
         _ => None,
     };
-    if let Some((purpose, body, overridden)) = said {
+    if let Some((purpose, body, overridden, dispatch)) = said {
         let message = Message {
             id: ids.uuid(),
             purpose,
@@ -257,6 +261,10 @@ async fn save_step(
             created_at: change.at,
         };
         store::message::insert(conn, later, customer, &message).await?;
+        if let Some(dispatch) = dispatch {
+            let delivery = outbox::message(ids.uuid(), later, message.id, dispatch, change);
+            outbox::put(conn, ids, by, &delivery).await?;
+        }
     }
     if let Some(verdict) = change.verdict() {
         store::verdict::insert(conn, later.id, customer, verdict).await?;

@@ -6,7 +6,7 @@ use kefu_postgres::StoreError;
 use kefu_rpc::{Etag, Fault};
 use kefu_service::CommandError;
 
-use crate::domain::{OrderRefusal, Refusal, StepRefusal};
+use crate::domain::{DeliveryRefusal, OrderRefusal, Refusal, StepRefusal};
 
 /// Why the context refuses or fails. One table turns it into a status: `grpc/status.rs`.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,9 @@ pub enum Error {
         /// The name of the one that exists.
         name: String,
     },
+    /// The same about a delivery.
+    #[error(transparent)]
+    DeliveryRefused(#[from] DeliveryRefusal),
     /// There is no such resource.
     #[error("{name} does not exist")]
     NotFound {

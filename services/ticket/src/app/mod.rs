@@ -6,12 +6,15 @@ mod audit;
 pub(crate) mod change;
 pub mod corrective_action;
 pub mod customer;
+pub mod delivery;
 pub mod duty;
 pub mod error;
 pub mod handling;
 mod handling_record;
 pub mod intake;
+pub mod macros;
 pub mod message;
+mod outbox;
 pub mod policy;
 pub mod product_hold;
 pub mod projection;
@@ -28,6 +31,7 @@ pub mod survey;
 pub mod team;
 pub mod ticket;
 pub mod timer;
+pub mod trigger;
 pub mod violation;
 pub mod work;
 pub mod work_order;
@@ -49,6 +53,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
 use uuid::Uuid;
 
+use crate::channel::Channels;
 use crate::domain::{Policy, Ticket};
 use crate::store::ticket::TicketRow;
 
@@ -56,6 +61,7 @@ pub use self::{
     customer::Customers,
     error::Error,
     intake::Intake,
+    outbox::OutboxSignal,
     timer::TimerSignal,
     work::{Call, RequestKey},
 };
@@ -74,6 +80,8 @@ pub struct App {
     pub(crate) timers: TimerSignal,
     pub(crate) order_timers: TimerSignal,
     pub(crate) learning_timers: TimerSignal,
+    pub(crate) channels: Channels,
+    pub(crate) outbox: OutboxSignal,
     pub(crate) tail: Tail,
     pub(crate) reports: report::ReportGate,
 }

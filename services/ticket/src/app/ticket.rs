@@ -162,6 +162,7 @@ impl App {
         product_hold::follow(work.conn(), &self.ids, held, &ticket, policy, now).await?;
         let answer = work.commit(encode::resource(&ticket)).await?;
         self.timers.expect(ticket.next_fire_at());
+        self.outbox.wake();
         Ok(answer)
     }
 

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use super::{
     assign::{self, Assignment},
     clock::{ClockChange, ClockEffect, ClockEntry},
+    delivery::Dispatch,
     escalation::Escalation,
     handling::{self, HandlingChange},
     ticket::{Details, Open, Solution, State, Ticket},
     verdict::Verdict,
     violation::ProposedViolation,
     waiting::FollowUp,
-    word::{Actor, ReceiverLevel, Severity, Subject},
+    word::{Actor, Priority, ReceiverLevel, Severity, Subject},
 };
 
 /// One change.
@@ -44,6 +45,8 @@ pub enum What {
         sent_at: Timestamp,
         /// The forbidden phrases that it was said in spite of (T-14).
         overridden: Vec<Arc<str>>,
+        /// How it is sent, where this system sends it.
+        dispatch: Option<Dispatch>,
     },
     /// It waits.
     Paused {
@@ -62,6 +65,8 @@ pub enum What {
         message: String,
         /// The forbidden phrases that it was said in spite of (T-14).
         overridden: Vec<Arc<str>>,
+        /// How it is sent, where this system sends it.
+        dispatch: Option<Dispatch>,
     },
     /// The customer is satisfied.
     Closed(Verdict),
@@ -153,6 +158,13 @@ pub enum What {
     },
     /// Something about its handling (T-09 to T-13, T-15).
     Handling(Box<HandlingChange>),
+    /// It became more urgent (T-26).
+    PriorityRaised {
+        /// What it was.
+        from: Priority,
+        /// What it is.
+        to: Priority,
+    },
 }
 
 impl Change {
@@ -180,6 +192,7 @@ impl Change {
             What::ReminderDue { .. } => "RemindCustomer",
             What::CloseProposed { .. } => "ProposeClose",
             What::Handling(change) => change.action(),
+            What::PriorityRaised { .. } => "RaisePriority",
         }
     }
 
@@ -335,6 +348,7 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
         What::Handling(what) => {
             handling::apply(ticket, what, &change.actor, change.effective_at);
         }
+        What::PriorityRaised { to, .. } => ticket.priority = *to,
     }
 }
 

@@ -2,7 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::{assign::Assignment, handling::HandlingCommand, ticket::Details, word::Severity};
+use super::{
+    assign::Assignment,
+    delivery::Route,
+    handling::HandlingCommand,
+    ticket::Details,
+    word::{Priority, Severity},
+};
 
 /// What is asked for. Texts were checked for length and characters by whoever decoded them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +103,18 @@ pub enum Command {
     OverridePhrases(Box<Command>),
     /// What is asked of the handling (T-09 to T-13, T-15).
     Handle(HandlingCommand),
+    /// Say something to the customer and have it sent (T-14).
+    Send {
+        /// What is said.
+        command: Box<Command>,
+        /// How it is sent.
+        route: Route,
+    },
+    /// Raise the priority to this where it is lower. Possible until the ticket ends.
+    RaisePriority {
+        /// How urgent it is.
+        to: Priority,
+    },
     /// Do what the clocks have to do until now (T-07). Never refused.
     FireTimers,
 }
@@ -120,22 +138,34 @@ impl Command {
             Self::AddNote { .. } => "AddTicketNote",
             Self::Handle(command) => command.name(),
             Self::Assign(_) => "AssignTicket",
-            Self::OverridePhrases(command) => command.name(),
+            Self::OverridePhrases(command) | Self::Send { command, .. } => command.name(),
+            Self::RaisePriority { .. } => "RaisePriority",
             Self::FireTimers => "FireTimers",
         }
     }
 
     /// Whether it overrides the policy's forbidden phrases, which needs a permission of its own.
     #[must_use]
-    pub const fn overrides_phrases(&self) -> bool {
-        matches!(self, Self::OverridePhrases(_))
+    pub fn overrides_phrases(&self) -> bool {
+        match self {
+            Self::OverridePhrases(_) => true,
+            Self::Send { command, .. } => command.overrides_phrases(),
+            _ => false,
+        }
     }
 
-    /// What is asked for, and whether in spite of forbidden phrases.
-    pub(super) fn unwrapped(self) -> (Self, bool) {
+    /// What is asked for, whether in spite of forbidden phrases, and how it is sent.
+    pub(super) fn unwrapped(self) -> (Self, bool, Option<Route>) {
         match self {
-            Self::OverridePhrases(command) => (command.unwrapped().0, true),
-            command => (command, false),
+            Self::OverridePhrases(command) => {
+                let (command, _, route) = command.unwrapped();
+                (command, true, route)
+            }
+            Self::Send { command, route } => {
+                let (command, overriding, _) = command.unwrapped();
+                (command, overriding, Some(route))
+            }
+            command => (command, false, None),
         }
     }
 }

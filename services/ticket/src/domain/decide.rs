@@ -8,6 +8,7 @@ use super::{
     announce, assess, assign, authority,
     change::{Change, What},
     command::Command,
+    delivery::{Dispatch, Route},
     escalation::{self, EscalationCause},
     handling_decide,
     policy::Policy,
@@ -18,7 +19,7 @@ use super::{
     timers::{Until, settle},
     verdict,
     waiting::FollowUp,
-    word::{Actor, ClockKind, Fault},
+    word::{Actor, ClockKind, Fault, Priority},
 };
 
 /// Decides on a command as of `now`: the changes that it makes, in order, or why it is refused.
@@ -42,16 +43,16 @@ pub fn decide(
 ) -> Result<Vec<Change>, Refusal> {
     let mut story = Story::new(ticket, policy, actor, now);
     let name = command.name();
-    let (command, overriding) = command.unwrapped();
+    let (command, overriding, route) = command.unwrapped();
     match command {
         Command::Respond { message, sent_at } => {
-            respond(&mut story, name, Said { message, overriding }, sent_at)?;
+            respond(&mut story, name, Said { message, overriding, route }, sent_at)?;
         }
         Command::Pause { reason, code } => pause(&mut story, name, reason, &code)?,
         Command::Resume => resume(&mut story, name)?,
         Command::Resolve { solution } => resolve(&mut story, name, solution)?,
         Command::FeedBack { message } => {
-            feed_back(&mut story, name, Said { message, overriding })?;
+            feed_back(&mut story, name, Said { message, overriding, route })?;
         }
         Command::RecordVerdict { value, comment } => verdict::record(&mut story, value, comment)?,
         Command::TakeSurveyVerdict { cycle, value, comment } => {
@@ -69,8 +70,9 @@ pub fn decide(
         Command::AddNote { note } => add_note(&mut story, note)?,
         Command::Handle(command) => handling_decide::decide(&mut story, command, overriding)?,
         Command::Assign(assignment) => assign::assign(&mut story, name, assignment)?,
+        Command::RaisePriority { to } => raise_priority(&mut story, name, to)?,
         // Unwrapped above; and whoever only fires timers has nothing to override.
-        Command::OverridePhrases(_) | Command::FireTimers => {}
+        Command::OverridePhrases(_) | Command::Send { .. } | Command::FireTimers => {}
     }
     let now = story.now;
     settle(&mut story, Until::At(now));
@@ -82,6 +84,8 @@ struct Said {
     message: String,
     /// In spite of forbidden phrases.
     overriding: bool,
+    /// How it is sent, where this system sends it.
+    route: Option<Route>,
 }
 
 impl Said {
@@ -94,6 +98,11 @@ impl Said {
             faults.extend(found);
             Vec::new()
         })
+    }
+
+    /// The way that the policy has for it; everything that is wrong with it goes to `faults`.
+    fn dispatch(&self, story: &Story<'_>, faults: &mut Vec<Fault>) -> Option<Dispatch> {
+        self.route.as_ref().and_then(|route| route.resolve(story.policy, faults))
     }
 }
 
@@ -112,9 +121,13 @@ fn respond(
             _ => &[],
         },
     )?;
-    let sent_at = sent_at.unwrap_or(story.now);
     let mut faults = Vec::new();
+    if sent_at.is_some() && said.route.is_some() {
+        faults.push(Fault::new("send_time", "must not be set with a delivery: it is sent now"));
+    }
+    let sent_at = sent_at.unwrap_or(story.now);
     let overridden = said.judge(story, &mut faults);
+    let dispatch = said.dispatch(story, &mut faults);
     let began = story.ticket.cycle_started_at;
     if sent_at > story.now {
         let now = story.now;
@@ -132,7 +145,7 @@ fn respond(
     let mut clocks = Vec::new();
     story.fulfil(ClockKind::FirstResponse, sent_at, &mut clocks)?;
     story.progress(sent_at, &mut clocks)?;
-    let what = What::Responded { message: said.message, sent_at, overridden };
+    let what = What::Responded { message: said.message, sent_at, overridden, dispatch };
     story.record_as(story.actor.clone(), sent_at, what, clocks);
     Ok(())
 }
@@ -230,6 +243,7 @@ fn feed_back(story: &mut Story<'_>, command: &'static str, said: Said) -> Result
     handling_decide::not_on_its_way(story, command)?;
     let mut faults = Vec::new();
     let overridden = said.judge(story, &mut faults);
+    let dispatch = said.dispatch(story, &mut faults);
     refuse(faults)?;
     settle(story, Until::Before(story.now));
     let mut clocks = Vec::new();
@@ -237,7 +251,7 @@ fn feed_back(story: &mut Story<'_>, command: &'static str, said: Said) -> Result
     story.fulfil(ClockKind::ResultFeedback, story.now, &mut clocks)?;
     story.fulfil(ClockKind::ProgressUpdate, story.now, &mut clocks)?;
     story.start(&[ClockKind::CallBack], story.ticket.cycle, &mut clocks)?;
-    story.record(What::ResultFedBack { message: said.message, overridden }, clocks);
+    story.record(What::ResultFedBack { message: said.message, overridden, dispatch }, clocks);
     Ok(())
 }
 
@@ -294,6 +308,21 @@ fn update(story: &mut Story<'_>, command: &'static str, details: Details) -> Res
     settle(story, Until::At(story.now));
     if details != story.ticket.details {
         story.record(What::Updated(details), Vec::new());
+    }
+    Ok(())
+}
+
+fn raise_priority(
+    story: &mut Story<'_>,
+    command: &'static str,
+    to: Priority,
+) -> Result<(), Refusal> {
+    let ended = story.ticket.state.is_final();
+    allow(story, command, if ended { &[Missing::NotEnded] } else { &[] })?;
+    settle(story, Until::At(story.now));
+    let from = story.ticket.priority;
+    if from < to {
+        story.record(What::PriorityRaised { from, to }, Vec::new());
     }
     Ok(())
 }

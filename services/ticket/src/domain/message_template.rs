@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
+    automation::Tongue,
     clock::ClockState,
     phrase::ForbiddenPhrases,
     policy::Policy,
@@ -200,6 +201,19 @@ impl MessageTemplate {
     #[must_use]
     pub fn mentions(&self, variable: Variable) -> bool {
         self.english.iter().chain(&self.chinese).any(|piece| *piece == Piece::Value(variable))
+    }
+
+    /// Whether it has a text in a language.
+    #[must_use]
+    pub(super) fn speaks(&self, tongue: Tongue) -> bool {
+        let pieces = match tongue {
+            Tongue::English => &self.english,
+            Tongue::Chinese => &self.chinese,
+        };
+        pieces.iter().any(|piece| match piece {
+            Piece::Words(words) => !words.trim().is_empty(),
+            Piece::Value(_) => true,
+        })
     }
 
     /// The wording for a ticket, in each language that it has.

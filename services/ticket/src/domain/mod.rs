@@ -33,12 +33,18 @@
 //!   priority and never lower them (T-03).
 //! * An action against a cause is closed by the verification of somebody else that it worked, and not otherwise (T-18).
 //! * Nobody decides about a violation of its own, and nothing is charged without a confirmation (T-19).
+//! * What is sent is tried until it is taken, parked or cancelled by a person, each of them once and for good but that a person
+//!   may take up again what was parked (T-14). A trigger does all of its steps or none (T-26).
 //! * The ticket is judged by the policy version that was in force when it was registered.
 
 mod announce;
 mod assess;
 mod assign;
 mod authority;
+mod automate;
+mod automation;
+mod automation_check;
+mod automation_draft;
 mod category;
 mod change;
 mod clock;
@@ -46,6 +52,7 @@ mod clock_note;
 mod command;
 mod corrective_action;
 mod decide;
+mod delivery;
 mod due;
 mod escalation;
 mod explain;
@@ -90,6 +97,7 @@ mod tests;
 
 pub(crate) use self::{
     category::MAX_CATEGORIES,
+    delivery::MAX_RECIPIENT,
     message_template::MAX_TEMPLATES,
     phrase::MAX_PHRASES,
     routing_check::{MAX_RULES, MAX_STAFF, MAX_VALUES, is_currency},
@@ -97,6 +105,15 @@ pub(crate) use self::{
 
 pub use self::{
     assign::Assignment,
+    automate::{Automated, Doing, Outgoing, automate},
+    automation::{
+        AutoStep, Automation, TicketCondition, Tongue, Trigger, TriggerEvent, TriggerOutcome,
+        Wording,
+    },
+    automation_draft::{
+        AdapterDraft, AutomationDraft, ConditionDraft, MacroDraft, StepDraftOf, TriggerDraft,
+        WordingDraft,
+    },
     category::CategoryTree,
     change::{Change, What, apply},
     clock::{Alarm, ClockChange, ClockEffect, ClockEntry, ClockState, Fulfilment},
@@ -107,6 +124,10 @@ pub use self::{
         Verification, decide_action, notice_overdue,
     },
     decide::decide,
+    delivery::{
+        AdapterKind, Attempted, ChannelAdapter, Delivery, DeliveryContent, DeliveryRefusal,
+        DeliveryState, Dispatch, Patience, Route,
+    },
     due::Due,
     escalation::{Escalation, EscalationCause},
     explain::{DeadlineExplanation, explain},

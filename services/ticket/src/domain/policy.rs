@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use kefu_calendar::{Calendar, Target};
 use uuid::Uuid;
 
+use super::automation::Automation;
 use super::clock_note::StepRule;
 use super::handling_rules::HandlingRules;
 use super::message_template::MessageTemplate;
@@ -46,6 +47,7 @@ pub struct Policy {
     pub(super) routing: Routing,
     pub(super) learning: Learning,
     pub(super) repeat_window_days: u32,
+    pub(super) automation: Automation,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
@@ -299,6 +301,12 @@ impl Policy {
     #[must_use]
     pub fn repeat_window_days(&self) -> u32 {
         self.repeat_window_days
+    }
+
+    /// The channel adapters, triggers and macros (T-14, T-26).
+    #[must_use]
+    pub fn automation(&self) -> &Automation {
+        &self.automation
     }
 
     /// A row of the violation table.

@@ -10,7 +10,7 @@ use jiff::{Timestamp, ToSpan, civil};
 use kefu_calendar::{Calendar, Target};
 
 use super::{
-    handling_rules, message_template,
+    automation_check, handling_rules, message_template,
     phrase::ForbiddenPhrases,
     policy::{ClockRule, Policy, VerdictOption, VerdictOutcome, ViolationRule},
     policy_check_clock as check_clock,
@@ -143,6 +143,8 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     let learning =
         policy_learning::check(draft.learning, calendar.as_ref(), &violations, &mut faults);
     let repeat_window_days = repeat_window(draft.repeat_window_days, &mut faults);
+    let known = automation_check::Known { templates: &templates, pause_reasons: &pause_reasons };
+    let automation = automation_check::check(draft.automation, &known, &mut faults);
     match calendar {
         Some(calendar) if faults.0.is_empty() => Ok(Policy {
             code: draft.code,
@@ -161,6 +163,7 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
             routing,
             learning,
             repeat_window_days,
+            automation,
         }),
         _ => Err(faults.0),
     }

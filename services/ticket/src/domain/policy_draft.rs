@@ -7,6 +7,7 @@
 use kefu_calendar::{Calendar, Target};
 
 use super::{
+    automation_draft::AutomationDraft,
     clock_note::StepTime,
     handling_rules::HandlingDraft,
     policy::{IntakeHours, ReopenMode, VerdictOutcome},
@@ -50,6 +51,8 @@ pub struct PolicyDraft {
     pub learning: LearningDraft,
     /// `repeat_window_days`; 0 means the default.
     pub repeat_window_days: i32,
+    /// `channel_adapters`, `triggers`, `macros`, `max_trigger_depth`.
+    pub automation: AutomationDraft,
 }
 
 /// Why a ticket may wait.

@@ -241,6 +241,8 @@ pub enum Actor {
     Staff(Subject),
     /// A worker of this context; `timers` acts as `system/timers`.
     System(&'static str),
+    /// A trigger of a policy by its name; acts as `system/trigger/{name}` (T-26).
+    Trigger(Subject),
 }
 
 impl Actor {
@@ -261,6 +263,7 @@ impl Actor {
         match self {
             Self::Staff(subject) => subject.clone(),
             Self::System(worker) => format!("system/{worker}").into(),
+            Self::Trigger(name) => format!("system/trigger/{name}").into(),
         }
     }
 }

@@ -79,6 +79,10 @@ pub(crate) fn of(
             from_severity: from.number().into(),
             reason: reason.clone(),
         }),
+        What::PriorityRaised { from, .. } => PublicEvent::of(&pb::TicketPriorityRaised {
+            ticket: summary,
+            from_priority: encode::priority(*from).into(),
+        }),
         What::ReminderDue { reason } => PublicEvent::of(&pb::TicketReminderDue {
             ticket: summary,
             pause_reason: reason.to_string(),
@@ -168,12 +172,19 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         TicketSupervisionEnded => SupervisionEnded,
         TicketReportedToHeadquarters => ReportedToHeadquarters,
         TicketAssigned => Assigned,
+        TicketPriorityRaised => PriorityRaised,
+        DeliveryChanged => DeliveryChanged,
+    };
+    // A delivery is an aggregate of its own, and leaves its ticket as it is.
+    let (ticket, revision) = match &change {
+        Kind::DeliveryChanged(delivery) => (delivery.ticket.clone(), 0),
+        _ => (encode::name(event.aggregate_id), event.revision),
     };
     Ok(Some(pb::TicketEvent {
         id: event.event_id.to_string(),
-        ticket: encode::name(event.aggregate_id),
+        ticket,
         org_unit: event.org_unit.clone(),
-        revision: event.revision,
+        revision,
         actor: event.actor.clone(),
         occur_time: Some(to_proto_timestamp(event.occurred_at)),
         change: Some(change),

@@ -1,7 +1,9 @@
 //! From the domain to what others see: resources of the API, and public events.
 
+pub mod automation;
 pub mod clock;
 pub mod corrective_action;
+pub mod delivery;
 pub mod event;
 pub mod handling;
 pub mod message;

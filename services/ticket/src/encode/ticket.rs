@@ -187,7 +187,7 @@ pub(crate) fn channel(channel: Channel) -> pb::TicketChannel {
     }
 }
 
-fn priority(priority: Priority) -> pb::TicketPriority {
+pub(crate) fn priority(priority: Priority) -> pb::TicketPriority {
     match priority {
         Priority::Low => pb::TicketPriority::Low,
         Priority::Normal => pb::TicketPriority::Normal,

@@ -1,10 +1,13 @@
 //! The wire: decode with all violations at once, one call of the app, encode.
 
+mod automation;
 mod corrective_action;
+mod delivery;
 mod duty;
 mod handling;
 mod message;
 mod policy;
+mod policy_automation;
 mod policy_handling;
 mod policy_learning;
 mod queue;
@@ -24,7 +27,9 @@ mod work_order;
 
 use std::sync::Arc;
 
+use kefu_api::ticket::v1::automation_service_server::AutomationServiceServer;
 use kefu_api::ticket::v1::corrective_action_service_server::CorrectiveActionServiceServer;
+use kefu_api::ticket::v1::delivery_service_server::DeliveryServiceServer;
 use kefu_api::ticket::v1::duty_service_server::DutyServiceServer;
 use kefu_api::ticket::v1::handling_service_server::HandlingServiceServer;
 use kefu_api::ticket::v1::queue_service_server::QueueServiceServer;
@@ -68,6 +73,8 @@ impl Grpc {
             .add_service(ShiftServiceServer::new(grpc.clone()))
             .add_service(QueueServiceServer::new(grpc.clone()))
             .add_service(SavedViewServiceServer::new(grpc.clone()))
+            .add_service(DeliveryServiceServer::new(grpc.clone()))
+            .add_service(AutomationServiceServer::new(grpc.clone()))
             .add_service(WorkOrderServiceServer::new(grpc))
     }
 }

@@ -11,6 +11,7 @@ use kefu_policy::{Policy as _, decode, requested_effective_time};
 use kefu_rpc::{Fault, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
 
+use super::policy_automation as automation;
 use super::status::status;
 use super::{Grpc, policy_handling, routing_policy, values};
 use crate::app::Call;
@@ -138,6 +139,9 @@ fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> boo
         ("violations", message.violations.len()),
         ("pause_reasons", message.pause_reasons.len()),
     ];
+    if !automation::within_limits(message, violations) {
+        return false;
+    }
     let phrases = message.forbidden_phrases.len();
     let templates = message.message_templates.len();
     let within =
@@ -233,6 +237,7 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
         handling: policy_handling::draft(message, found),
         learning: super::policy_learning::draft(found, message.learning.as_ref()),
         repeat_window_days: message.repeat_window_days,
+        automation: automation::draft(found, message),
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn status(context: &RequestContext, error: Error) -> Status {
         Error::OrderRefused(refusal) => super::work_order::refused(context, refusal),
         Error::StepRefused(refusal) => step_refused(context, refusal),
         Error::AlreadyExists { kind, name } => kefu_rpc::already_exists(kind, &name),
+        Error::DeliveryRefused(refusal) => super::delivery::refused(refusal),
         Error::NotFound { kind, name } => kefu_rpc::not_found(kind, &name),
         Error::Denied { action, org_unit } => context.denied(action, org_unit.as_str()),
         Error::EtagStale { current } => {

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::status::status;
 use super::values::DetailChanges;
-use super::{Grpc, message, page_size, values, violation, watch};
+use super::{Grpc, delivery, message, page_size, values, violation, watch};
 use crate::app::{Call, registration::NewRegistration};
-use crate::domain::{Command, Severity, Ticket};
+use crate::domain::{Command, Route, Severity, Ticket};
 use crate::encode::ticket as encode;
 use crate::store::history::HistoryRow;
 use crate::store::ticket_list::TicketQuery;
@@ -72,8 +72,12 @@ macro_rules! command {
     }};
 }
 
-/// What is said to the customer, if asked for in spite of forbidden phrases (T-14).
-fn said_to_customer(command: Command, overriding: bool) -> Command {
+/// What is said to the customer, if asked for sent, and in spite of forbidden phrases (T-14).
+fn said_to_customer(command: Command, route: Option<Route>, overriding: bool) -> Command {
+    let command = match route {
+        Some(route) => Command::Send { command: Box::new(command), route },
+        None => command,
+    };
     if overriding { Command::OverridePhrases(Box::new(command)) } else { command }
 }
 
@@ -188,8 +192,9 @@ impl TicketService for Grpc {
             let said = text(&mut violations, "message", &message.message, values::LONG_TEXT);
             let sent_at = values::past_time(&mut violations, "send_time", message.send_time, now);
             let overriding = message.override_forbidden_phrases;
-            said.zip(sent_at).map(|(message, sent_at)| {
-                said_to_customer(Command::Respond { message, sent_at }, overriding)
+            let route = delivery::route(&mut violations, message.delivery.as_ref());
+            said.zip(sent_at).zip(route).map(|((message, sent_at), route)| {
+                said_to_customer(Command::Respond { message, sent_at }, route, overriding)
             })
         })
     }
@@ -228,8 +233,11 @@ impl TicketService for Grpc {
     ) -> Result<Response<pb::Ticket>, Status> {
         command!(self, request, "FeedBackTicket", |violations, message| {
             let overriding = message.override_forbidden_phrases;
-            text(&mut violations, "message", &message.message, values::LONG_TEXT)
-                .map(|message| said_to_customer(Command::FeedBack { message }, overriding))
+            let route = delivery::route(&mut violations, message.delivery.as_ref());
+            let said = text(&mut violations, "message", &message.message, values::LONG_TEXT);
+            said.zip(route).map(|(message, route)| {
+                said_to_customer(Command::FeedBack { message }, route, overriding)
+            })
         })
     }
 

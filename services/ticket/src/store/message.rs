@@ -10,7 +10,7 @@ use uuid::Uuid;
 use kefu_postgres::StoreError;
 
 use super::read;
-use crate::domain::{MessagePurpose, Ticket};
+use crate::domain::{DeliveryState, MessagePurpose, Ticket};
 
 /// Something that was said.
 #[derive(Debug)]
@@ -63,9 +63,18 @@ pub(crate) struct MessageRow {
     pub(crate) sent_at: jiff_sqlx::Timestamp,
     pub(crate) sent_by: String,
     pub(crate) created_at: jiff_sqlx::Timestamp,
+    pub(crate) delivery_id: Option<Uuid>,
+    pub(crate) delivery_state: Option<String>,
 }
 
 impl MessageRow {
+    /// The delivery that carries it, and where that stands.
+    pub(crate) fn delivery(&self) -> Result<Option<(Uuid, DeliveryState)>, StoreError> {
+        let stands = |state: &str| read("delivery.state", state.parse());
+        let state = self.delivery_state.as_deref().map(stands).transpose()?;
+        Ok(self.delivery_id.zip(state))
+    }
+
     /// What it was for.
     pub(crate) fn purpose(&self) -> Result<MessagePurpose, StoreError> {
         read("message.purpose", self.purpose.parse())
@@ -82,11 +91,13 @@ pub(crate) async fn list(
     let (at, id) = after.unzip();
     Ok(sqlx::query_as!(
         MessageRow,
-        r#"SELECT id, cycle, purpose, body, overridden_phrases, sent_at AS "sent_at: jiff_sqlx::Timestamp", sent_by,
-                  created_at AS "created_at: jiff_sqlx::Timestamp"
-           FROM message
-           WHERE ticket_id = $1 AND ($2::timestamptz IS NULL OR (sent_at, id) > ($2, $3::uuid))
-           ORDER BY sent_at, id
+        r#"SELECT message.id, message.cycle, message.purpose, message.body, message.overridden_phrases,
+                  message.sent_at AS "sent_at: jiff_sqlx::Timestamp", message.sent_by,
+                  message.created_at AS "created_at: jiff_sqlx::Timestamp", delivery.id AS "delivery_id?",
+                  delivery.state AS "delivery_state?"
+           FROM message LEFT JOIN delivery ON delivery.message_id = message.id
+           WHERE message.ticket_id = $1 AND ($2::timestamptz IS NULL OR (message.sent_at, message.id) > ($2, $3::uuid))
+           ORDER BY message.sent_at, message.id
            LIMIT $4"#,
         ticket,
         at.map(|at| at.to_sqlx()) as _,

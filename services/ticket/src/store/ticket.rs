@@ -232,6 +232,21 @@ pub(crate) async fn lock_free(
     Ok(locked.fetch_all(conn).await?)
 }
 
+/// Writes how urgent a ticket is that this transaction has locked.
+pub(crate) async fn save_priority(
+    conn: &mut PgConnection,
+    ticket: &Ticket,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE ticket SET priority = $2 WHERE id = $1",
+        ticket.id,
+        ticket.priority.code()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Writes what may have changed of the ticket's own row, which must still be at `revision`.
 pub(crate) async fn update(
     conn: &mut PgConnection,

@@ -1,11 +1,13 @@
-//! What goes on without being called: the timers, and reading the feeds of the other contexts.
+//! What goes on without being called: the timers, the senders, and reading the feeds of the other contexts.
 
 pub mod customer_feed;
 pub mod duty;
 pub mod learning;
+pub mod outbox;
 pub mod projections;
 pub mod survey_feed;
 pub mod timers;
+pub mod triggers;
 pub mod work_orders;
 
 use kefu_api::feed::v1::Event;

@@ -1,9 +1,13 @@
 //! The ticket context over the real wire, on real Postgres, with a clock that is set.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod automation;
+mod automation_policy;
 mod breach;
 mod corrective_action;
 mod customer;
+mod delivery;
+mod delivery_trouble;
 mod duty;
 mod errors;
 mod handling;
@@ -20,6 +24,7 @@ mod policy;
 mod product_hold;
 mod queue;
 mod races;
+mod receiver;
 mod recount;
 mod report;
 mod report_document;

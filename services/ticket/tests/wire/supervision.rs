@@ -35,6 +35,7 @@ fn missed_answer(policy: &mut pb::TicketPolicy) {
         description: Some(text("Headquarters was not answered", "未按期答复督办")),
         amount_cents: 10_000,
         currency: "CNY".into(),
+        ..pb::ViolationRule::default()
     });
     let missed_answer_violation = "no-answer".to_owned();
     policy.supervision = Some(pb::SupervisionRule { missed_answer_violation });

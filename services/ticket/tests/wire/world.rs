@@ -7,7 +7,9 @@ use kefu_api::clock::v1::SetTimeRequest;
 use kefu_api::clock::v1::clock_service_client::ClockServiceClient;
 use kefu_api::customer::v1::{ContactChanged, CustomerChanged, OrgUnitChanged, StandingChanged};
 use kefu_api::ticket::v1 as pb;
+use kefu_api::ticket::v1::automation_service_client::AutomationServiceClient;
 use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServiceClient;
+use kefu_api::ticket::v1::delivery_service_client::DeliveryServiceClient;
 use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
 use kefu_api::ticket::v1::handling_service_client::HandlingServiceClient;
 use kefu_api::ticket::v1::queue_service_client::QueueServiceClient;
@@ -61,6 +63,8 @@ pub struct World {
     neighbour: Transport,
     pub neighbours: Option<Running>,
     pub replicas: Vec<Running>,
+    /// The operator's file with the ways out.
+    delivery: Option<tempfile::NamedTempFile>,
     ids: IdSource,
 }
 
@@ -96,13 +100,25 @@ pub struct Desk {
     pub shifts: ShiftServiceClient<Signed>,
     pub queues: QueueServiceClient<Signed>,
     pub views: SavedViewServiceClient<Signed>,
+    pub deliveries: DeliveryServiceClient<Signed>,
+    pub automation: AutomationServiceClient<Signed>,
     pub clock: ClockServiceClient<Signed>,
 }
 
 impl World {
     /// One replica, a neighbour, a small company and a policy for all of it.
     pub async fn new() -> Self {
-        let world = Self::empty().await;
+        Self::of(Self::empty().await).await
+    }
+
+    /// The same, with an operator's file of ways out.
+    pub async fn sending(config: &str) -> Self {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), config).unwrap();
+        Self::of(Self::empty_with(Some(file)).await).await
+    }
+
+    async fn of(world: Self) -> Self {
         for path in [
             "group",
             "group/north",
@@ -119,6 +135,10 @@ impl World {
 
     /// One replica, a neighbour and no company.
     pub async fn empty() -> Self {
+        Self::empty_with(None).await
+    }
+
+    async fn empty_with(delivery: Option<tempfile::NamedTempFile>) -> Self {
         let migrators = TicketContext::migrators();
         let database = TestDatabase::context(&migrators, TicketContext::NAME).await.unwrap();
         let others = TestDatabase::context(&Neighbour::migrators(), Neighbour::NAME).await.unwrap();
@@ -148,6 +168,7 @@ impl World {
             neighbour,
             neighbours: Some(running),
             replicas: Vec::new(),
+            delivery,
         };
         world.start_replica().await;
         world
@@ -158,7 +179,8 @@ impl World {
         let pool = self.database.pool().unwrap();
         let neighbour = Some(self.neighbour.clone());
         let (clock, authorizer) = (&self.clock, &self.authorizer);
-        let deps = dependencies(&self.minter, clock, authorizer, pool, &self.token, neighbour);
+        let mut deps = dependencies(&self.minter, clock, authorizer, pool, &self.token, neighbour);
+        deps.delivery_file = self.delivery.as_ref().map(|file| file.path().to_owned());
         let (running, _) = start::<TicketContext>(deps).await;
         self.replicas.push(running);
     }
@@ -199,6 +221,8 @@ impl World {
             shifts: ShiftServiceClient::with_interceptor(transport.clone(), token.clone()),
             queues: QueueServiceClient::with_interceptor(transport.clone(), token.clone()),
             views: SavedViewServiceClient::with_interceptor(transport.clone(), token.clone()),
+            deliveries: DeliveryServiceClient::with_interceptor(transport.clone(), token.clone()),
+            automation: AutomationServiceClient::with_interceptor(transport.clone(), token.clone()),
             clock: ClockServiceClient::with_interceptor(transport, token),
         }
     }
@@ -333,6 +357,7 @@ fn dependencies(
         peers: peers.into_iter().flatten().collect::<Peers>(),
         token: ServiceToken::from_file(token.path().into()),
         wake: Arc::default(),
+        delivery_file: None,
         shutdown: tokio_util::sync::CancellationToken::new(),
     }
 }

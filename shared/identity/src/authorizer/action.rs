@@ -43,12 +43,14 @@ impl Group {
         let end = rest.find(|c: char| c.is_ascii_uppercase()).map_or(method.len(), |at| at + 1);
         let (verb, noun) = method.split_at(end);
         let by_verb = match verb {
+            // What an agent does in one step, however the verb sounds (T-26).
+            "Apply" if noun == "Macro" => Group::Handle,
             "Get" | "List" | "Search" | "Count" | "Explain" | "Watch" | "Diff" | "Simulate"
             | "Validate" | "Render" => Group::Read,
             "Create" | "Record" | "Register" | "Add" => Group::Register,
             "Update" | "Respond" | "Pause" | "Resume" | "Resolve" | "Feed" | "Escalate"
             | "Assign" | "Accept" | "Reopen" | "Issue" | "Complete" | "Plan" | "Assess"
-            | "Announce" => Group::Handle,
+            | "Announce" | "Retry" => Group::Handle,
             "Set" | "Cancel" | "Close" | "Revoke" | "Approve" | "Reject" | "Waive" | "Archive" => {
                 Group::Decide
             }
@@ -162,6 +164,9 @@ mod tests {
             ("ticket.FeedBackTicket", Some(Group::Handle)),
             ("ticket.AssessTicket", Some(Group::Handle)),
             ("ticket.AnnounceDelay", Some(Group::Handle)),
+            ("ticket.RetryDelivery", Some(Group::Handle)),
+            ("ticket.CancelDelivery", Some(Group::Decide)),
+            ("ticket.ApplyMacro", Some(Group::Handle)),
             ("customer.SetStanding", Some(Group::Decide)),
             ("customer.CreateOrgUnit", Some(Group::Administer)),
             ("ticket.ApplyTicketPolicy", Some(Group::Administer)),

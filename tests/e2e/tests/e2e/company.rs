@@ -209,6 +209,23 @@ pub fn policy(
             title: Some(text("First answer", "首次回复")),
             text: Some(text("We look into {ticket.number}.", "{ticket.number} 已受理。")),
         }],
+        channel_adapters: vec![ticket::ChannelAdapter {
+            code: "messenger".into(),
+            kind: ticket::ChannelAdapterKind::Webhook.into(),
+            title: Some(text("Messenger", "消息")),
+            max_attempts: 10,
+            first_retry: Some(Duration { seconds: 3_600, nanos: 0 }),
+            longest_retry: Some(Duration { seconds: 86_400, nanos: 0 }),
+        }],
+        macros: vec![ticket::Macro {
+            code: "label".into(),
+            title: Some(text("Mark as read", "标记已读")),
+            steps: vec![ticket::AutomationStep {
+                step: Some(ticket::automation_step::Step::AddTags(ticket::TagList {
+                    tags: vec!["已读".into()],
+                })),
+            }],
+        }],
         ..Default::default()
     }
 }

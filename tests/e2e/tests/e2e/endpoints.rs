@@ -95,6 +95,7 @@ struct Things {
     suggestion: String,
     shift: String,
     view: String,
+    delivery: String,
     invitation: String,
     policy: String,
     team: String,
@@ -196,9 +197,18 @@ impl Things {
         let request = pb::FeedBackTicketRequest {
             name: made.name.clone(),
             message: "已修".into(),
+            // Nobody has configured where it leads, so it waits.
+            delivery: Some(pb::DeliveryRoute {
+                adapter: "messenger".into(),
+                recipient: "openid-wang".into(),
+            }),
             ..Default::default()
         };
         manager.feed_back_ticket(request).await.unwrap();
+        let request =
+            pb::ListDeliveriesRequest { org_unit: RIVERSIDE.into(), ..Default::default() };
+        let deliveries = world.manager().deliveries().list_deliveries(request).await.unwrap();
+        let delivery = deliveries.into_inner().deliveries[0].name.clone();
         world.mesh.clock().settle().await.unwrap();
         let request =
             survey::ListInvitationsRequest { org_unit: RIVERSIDE.into(), ..Default::default() };
@@ -212,6 +222,7 @@ impl Things {
             contact,
             ticket,
             order,
+            delivery,
             violation,
             action,
             hold,
@@ -272,8 +283,11 @@ impl Things {
     /// By the method's full name without `kefu.` and `v1.`.
     fn requests(&self) -> BTreeMap<&'static str, Value> {
         let Self { customer, contact, ticket, order, invitation, policy, .. } = self;
-        let Self { violation, action, hold, suggestion, shift, team, absence, view, .. } = self;
+        let Self {
+            violation, action, hold, suggestion, shift, team, absence, view, delivery, ..
+        } = self;
         let of = |name: &str, field: &str| json!({"name": name, field: "好的"});
+        let of_delivery = json!({"name": delivery});
         let unit = json!({"orgUnit": RIVERSIDE});
         let title = json!({"en": "Riverside"});
         let of_customer = json!({"name": customer});
@@ -533,6 +547,15 @@ impl Things {
             ),
             ("ticket.ShiftService.SubmitShiftList", json!({"name": shift})),
             ("ticket.ShiftService.SignShiftHandover", json!({"name": shift})),
+            ("ticket.DeliveryService.GetDelivery", of_delivery.clone()),
+            ("ticket.DeliveryService.ListDeliveries", unit.clone()),
+            ("ticket.DeliveryService.RetryDelivery", of_delivery),
+            (
+                "ticket.DeliveryService.CancelDelivery",
+                json!({"name": delivery, "reason": "打过电话了"}),
+            ),
+            ("ticket.AutomationService.ApplyMacro", json!({"name": ticket, "macro": "label"})),
+            ("ticket.AutomationService.ListTriggerRuns", json!({"parent": ticket})),
             (
                 "survey.SurveyPolicyService.ApplySurveyPolicy",
                 json!({"orgUnit": RIVERSIDE, "policy": {"code": "x", "title": title}}),

@@ -158,6 +158,7 @@ fn t19_a_verdict_that_nobody_asked_for_is_proposed_once_the_call_back_is_overdue
             description: Text::new("Verdict not asked for", "未询问满意度"),
             amount_cents: 5_000,
             currency: "CNY".into(),
+            ..ViolationDraft::default()
         });
         // Long enough to try on three days.
         draft.clocks[3].target = elapsed(200);

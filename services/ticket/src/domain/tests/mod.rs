@@ -1,6 +1,8 @@
 //! What the rules say, by example and as properties. This file has what the tests share.
 
+mod automation;
 mod clocks;
+mod delivery;
 mod handling;
 mod learning;
 mod ledger;

@@ -1,0 +1,175 @@
+//! Deliveries: sending what is due, and what people do about what was parked (T-14, T-26).
+//!
+//! An attempt is three steps: lease, send, note what came of it. No transaction is open and no connection is held while it
+//! is sent. Whoever dies in between leaves a lease that ends, and then somebody else sends: so what is sent may arrive twice,
+//! under the same id, and never gets lost.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kefu_api::ticket::v1 as pb;
+use kefu_identity::{Caller, OrgUnit};
+use kefu_journal::Provenance;
+use kefu_rpc::Etag;
+use uuid::Uuid;
+
+use super::error::check_etag;
+use super::{App, Call, Error, Page, one_more, outbox};
+use crate::channel::Parcel;
+use crate::domain::{Attempted, Delivery};
+use crate::encode::{delivery as encode, ticket};
+use crate::store;
+use crate::store::delivery::{Claimed, DeliveryQuery};
+
+/// Longer than an attempt may take: whoever is silent for so long in real time has died.
+const LEASE_BEYOND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where a page of deliveries ends: when the last one was made, and its id.
+pub type Cursor = (Timestamp, Uuid);
+
+/// What a person asks of a delivery.
+#[derive(Clone, Debug)]
+pub enum DeliveryCommand {
+    /// Try it again.
+    Retry,
+    /// Do not send it.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl App {
+    /// One delivery.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub async fn get_delivery(&self, caller: &Caller, id: Uuid) -> Result<Delivery, Error> {
+        let mut conn = self.read().await?;
+        let held = store::delivery::find(&mut conn, id).await?.ok_or_else(|| not_found(id))?;
+        self.allow_at(caller, "ticket.GetDelivery", &held.delivery.org_unit)?;
+        Ok(held.delivery)
+    }
+
+    /// Those of the tickets at and below an org unit, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub(crate) async fn list_deliveries(
+        &self,
+        caller: &Caller,
+        org_unit: &OrgUnit,
+        query: DeliveryQuery,
+        size: u32,
+    ) -> Result<Page<Delivery, Cursor>, Error> {
+        self.allow(caller, "ticket.ListDeliveries", org_unit)?;
+        let mut conn = self.read().await?;
+        let query = DeliveryQuery { limit: one_more(size), ..query };
+        let found = store::delivery::list(&mut conn, &query).await?;
+        Ok(Page::of(found, size, |last| (last.created_at, last.id)))
+    }
+
+    /// Does what a person asks of a delivery, in one transaction.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::EtagStale`], [`Error::RequestIdReused`],
+    /// [`Error::DeliveryRefused`].
+    pub async fn delivery_command(
+        &self,
+        call: &Call,
+        action: &'static str,
+        id: Uuid,
+        etag: Option<Etag>,
+        command: DeliveryCommand,
+    ) -> Result<pb::Delivery, Error> {
+        let mut work = self.begin(call).await?;
+        let org_unit = store::delivery::lock(work.conn(), id).await?;
+        let org_unit = org_unit.ok_or_else(|| not_found(id))?;
+        self.allow_at(&call.caller, action, &org_unit)?;
+        if let Some(answer) = work.replay().await? {
+            return Ok(answer);
+        }
+        // Read after the lock, by a statement of its own.
+        let held = store::delivery::find(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
+        check_etag(etag, held.delivery.revision)?;
+        let now = work.now();
+        let before = held.delivery;
+        let mut delivery = before.clone();
+        let (action, reason) = match command {
+            // While it is being sent, that attempt is the one that was asked for.
+            DeliveryCommand::Retry if held.in_flight => {
+                return work.commit(encode::resource(&before)).await;
+            }
+            DeliveryCommand::Retry => delivery.retry(now).map(|()| ("RetryDelivery", None))?,
+            DeliveryCommand::Cancel { reason } => {
+                delivery.cancel(held.in_flight, now)?;
+                ("CancelDelivery", Some(reason))
+            }
+        };
+        let done = (action, reason.as_deref());
+        outbox::save(work.conn(), &self.ids, &call.by, (&before, &delivery), done).await?;
+        let answer = work.commit(encode::resource(&delivery)).await?;
+        self.outbox.wake();
+        Ok(answer)
+    }
+
+    /// Leases what is due of an adapter.
+    pub(crate) async fn claim(&self, adapter: &str, limit: i64) -> Result<Vec<Claimed>, Error> {
+        let time = self.channels.timeout(adapter) + LEASE_BEYOND_TIMEOUT;
+        let lease = (self.ids.uuid(), time);
+        Ok(store::delivery::claim(&self.pool, adapter, self.now(), limit, lease).await?)
+    }
+
+    /// Sends what was leased, and notes what came of it.
+    pub(crate) async fn attempt(&self, claimed: Claimed) -> Result<(), Error> {
+        let (id, lease) = (claimed.id, claimed.lease);
+        let outcome = if claimed.attempts > claimed.allowed_attempts {
+            // Whoever made the last attempt was never heard of again. One more could go on for ever.
+            let error = "nothing was heard of the last attempt".to_owned();
+            Attempted::Refused { error }
+        } else {
+            let parcel = Parcel {
+                id,
+                ticket: ticket::name(claimed.ticket),
+                ticket_number: claimed.ticket_number,
+                content: claimed.content,
+                recipient: claimed.recipient,
+                subject: claimed.subject,
+                body: claimed.body,
+                created_at: claimed.created_at,
+                now: self.now(),
+            };
+            self.channels.send(&claimed.adapter, claimed.kind, &parcel).await
+        };
+        self.note_attempt(id, lease, outcome).await
+    }
+
+    async fn note_attempt(&self, id: Uuid, lease: Uuid, outcome: Attempted) -> Result<(), Error> {
+        let mut tx = kefu_postgres::begin(&self.pool).await?;
+        if store::delivery::lock(&mut tx, id).await?.is_none() {
+            return Ok(());
+        }
+        let Some(held) = store::delivery::find(&mut tx, id).await? else { return Ok(()) };
+        // Whoever was thought dead has nothing to say any more, but that it was taken is a fact.
+        let taken = matches!(outcome, Attempted::Taken { .. });
+        if held.lease != Some(lease) && !taken {
+            return Ok(());
+        }
+        let before = held.delivery;
+        let mut delivery = before.clone();
+        let chance = u64::from_ne_bytes(kefu_clock::random_bytes());
+        if !delivery.attempted(outcome, self.now(), chance) {
+            return Ok(());
+        }
+        let by = Provenance::system("outbox");
+        let done = ("AttemptDelivery", None);
+        outbox::save(&mut tx, &self.ids, &by, (&before, &delivery), done).await?;
+        tx.commit().await?;
+        self.tail.wake();
+        Ok(())
+    }
+}
+
+fn not_found(id: Uuid) -> Error {
+    Error::NotFound { kind: "kefu.dev/Delivery", name: encode::name(id) }
+}

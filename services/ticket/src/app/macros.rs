@@ -1,0 +1,139 @@
+//! Macros: several steps that an agent applies as one (T-26).
+
+use kefu_api::ticket::v1 as pb;
+use kefu_identity::Caller;
+use kefu_rpc::{Etag, Fault};
+use uuid::Uuid;
+
+use super::error::check_etag;
+use super::ticket::not_found;
+use super::{App, Call, Error, change};
+use crate::domain::{
+    Actor, AutoStep, Complainant, Doing, Policy, Refusal, Route, Ticket, Variable, apply, automate,
+};
+use crate::encode::ticket as encode;
+use crate::store;
+
+const ACTION: &str = "ticket.ApplyMacro";
+
+/// Which macro, and how what it says is sent.
+#[derive(Clone, Debug)]
+pub struct MacroCall {
+    /// Its code in the ticket's policy.
+    pub code: String,
+    /// How what it says to the customer is sent.
+    pub route: Option<Route>,
+    /// Only show what the ticket would become.
+    pub validate_only: bool,
+}
+
+impl App {
+    /// Applies a macro of the ticket's policy: all of its steps or none, in one transaction. The customer context is asked
+    /// for a name only where a wording has one, and while no connection is held.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`] for the macro or one of its steps, [`Error::Invalid`] for one that the policy
+    /// does not have, [`Error::EtagStale`], [`Error::RequestIdReused`], [`Error::Refused`].
+    pub async fn apply_macro(
+        &self,
+        call: &Call,
+        id: Uuid,
+        etag: Option<Etag>,
+        asked: &MacroCall,
+    ) -> Result<pb::Ticket, Error> {
+        let mut conn = self.read().await?;
+        let row = store::ticket::find(&mut conn, id).await?.ok_or_else(|| not_found(id))?;
+        self.allow_at(&call.caller, ACTION, &row.org_unit)?;
+        let (mut ticket, version) = self.judged(&mut conn, row).await?;
+        drop(conn);
+        let policy = &version.policy;
+        let steps = policy.automation().macro_steps(&asked.code).ok_or_else(unknown_macro)?;
+        self.may_do(&call.caller, steps, &ticket)?;
+        says_something(steps, asked)?;
+        let name = match ticket.complainant {
+            Complainant::Customer { customer, .. } if names_customer(steps, policy) => {
+                self.customers.name(customer, call.deadline).await?
+            }
+            _ => None,
+        };
+        let actor = Actor::staff(call.caller.subject());
+        let doing = |now| Doing {
+            actor: &actor,
+            now,
+            customer_name: name.as_deref(),
+            route: asked.route.as_ref(),
+        };
+        if asked.validate_only {
+            check_etag(etag, ticket.revision)?;
+            let done = automate(&ticket, policy, steps, doing(self.now())).map_err(refused)?;
+            let (revision, updated_at) = (ticket.revision, ticket.updated_at);
+            done.changes.iter().for_each(|change| apply(&mut ticket, change));
+            // It is still the ticket that it was.
+            (ticket.revision, ticket.updated_at) = (revision, updated_at);
+            return Ok(encode::resource(&ticket));
+        }
+        let mut work = self.begin(call).await?;
+        let org_unit = store::ticket::lock(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
+        self.allow_at(&call.caller, ACTION, &org_unit)?;
+        if let Some(answer) = work.replay().await? {
+            return Ok(answer);
+        }
+        // Read again after the lock, by a statement of its own; its policy is the same for ever.
+        let row = store::ticket::find(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
+        let ticket = row.into_ticket(policy)?;
+        self.may_do(&call.caller, steps, &ticket)?;
+        check_etag(etag, ticket.revision)?;
+        let now = work.now();
+        let done = automate(&ticket, policy, steps, doing(now)).map_err(refused)?;
+        let ticket =
+            change::record(work.conn(), &self.ids, ticket, &done.changes, &call.by).await?;
+        let answer = work.commit(encode::resource(&ticket)).await?;
+        self.timers.expect(ticket.next_fire_at());
+        self.outbox.wake();
+        Ok(answer)
+    }
+
+    /// Passes if the caller may do each of the steps by itself.
+    fn may_do(&self, caller: &Caller, steps: &[AutoStep], ticket: &Ticket) -> Result<(), Error> {
+        steps.iter().try_for_each(|step| self.allow_at(caller, step.action(), &ticket.org_unit))
+    }
+}
+
+fn names_customer(steps: &[AutoStep], policy: &Policy) -> bool {
+    let wordings = steps.iter().filter_map(AutoStep::wording);
+    let mut templates = wordings.filter_map(|said| policy.message_template(&said.situation));
+    templates.any(|template| template.mentions(Variable::CustomerName))
+}
+
+/// A way to send is for a macro that says something.
+fn says_something(steps: &[AutoStep], asked: &MacroCall) -> Result<(), Error> {
+    let says = |step: &AutoStep| matches!(step, AutoStep::Respond(_) | AutoStep::FeedBack(_));
+    if asked.route.is_none() || steps.iter().any(says) {
+        return Ok(());
+    }
+    let fault = Fault::new(
+        "NOT_ALLOWED",
+        "must be unset: the macro says nothing to the customer",
+        "该宏不向客户发送内容，不得填写",
+    );
+    Err(Error::Invalid("delivery", fault))
+}
+
+fn unknown_macro() -> Error {
+    let fault =
+        Fault::new("UNKNOWN_MACRO", "is none of the ticket's policy", "工单适用的制度中没有该宏");
+    Error::Invalid("macro", fault)
+}
+
+/// Whose field it is: the caller's, or a step's of the macro.
+fn refused((step, refusal): (usize, Refusal)) -> Error {
+    let Refusal::Fields(mut faults) = refusal else { return Error::Refused(refusal) };
+    for fault in &mut faults {
+        if !fault.path.starts_with("delivery.") {
+            let field = std::mem::replace(&mut fault.path, "macro".to_owned());
+            fault.description = format!("steps[{step}]: {field} {}", fault.description);
+            fault.chinese = format!("steps[{step}]: {field} {}", fault.chinese);
+        }
+    }
+    Error::Refused(Refusal::Fields(faults))
+}

@@ -1,0 +1,339 @@
+//! Triggers at work: when … if … then (T-26).
+//!
+//! The journal is read in its order. What an event's triggers do, that they did it, and how far the journal has been read
+//! are one transaction, and the cursor is moved by compare-and-set: so of any number of replicas one acts, once, and after a
+//! crash either all of it is there or none. What a trigger changes is an event again; it goes on in the chain of the event
+//! that the trigger ran after, and in a chain each trigger acts once at most.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use kefu_api::ticket::v1 as pb;
+use kefu_identity::Caller;
+use kefu_journal::{Provenance, Recorded};
+use prost::{Message as _, Name as _};
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::change::{self, customer_of};
+use super::outbox::{self, Letter};
+use super::ticket::not_found;
+use super::{App, Error, Page, one_more};
+use crate::domain::{
+    Actor, Automated, DeliveryContent, Doing, Outgoing, Refusal, Ticket, Trigger, TriggerEvent,
+    TriggerOutcome, automate,
+};
+use crate::encode::ticket as encode;
+use crate::store;
+use crate::store::trigger::{Run, RunCursor};
+
+/// How the actor of what a trigger did begins.
+const BY_TRIGGER: &str = "system/trigger/";
+/// The time for which runs are counted.
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// The longest explanation that is kept, in characters.
+const MAX_DETAIL: usize = 500;
+
+/// An event that triggers may run after.
+#[derive(Clone, Debug)]
+pub(crate) struct Happened {
+    pub(crate) recorded: Arc<Recorded>,
+    /// The ticket concerned.
+    pub(crate) ticket: Uuid,
+    pub(crate) event: TriggerEvent,
+}
+
+impl Happened {
+    /// What a public event of the journal is to triggers; `None` where it is nothing to them.
+    fn of(recorded: &Arc<Recorded>) -> Option<Self> {
+        let recorded = Arc::clone(recorded);
+        let name = recorded.event_type.strip_prefix("kefu.ticket.v1.")?;
+        if recorded.aggregate_type == "ticket" {
+            let event = name.parse().ok()?;
+            return Some(Self { ticket: recorded.aggregate_id, event, recorded });
+        }
+        if recorded.aggregate_type != "delivery" || name != pb::DeliveryChanged::NAME {
+            return None;
+        }
+        // Only what was said to the customer, which no trigger says: a notice that cannot be sent causes no other.
+        let delivery = pb::DeliveryChanged::decode(recorded.payload.clone()).ok()?;
+        let parked = delivery.state() == pb::DeliveryState::Parked && !delivery.message.is_empty();
+        let ticket = delivery.ticket.strip_prefix("tickets/")?.parse().ok()?;
+        parked.then_some(Self { ticket, event: TriggerEvent::MessageParked, recorded })
+    }
+}
+
+/// Where in its chain an event stands.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    root: Uuid,
+    depth: u32,
+}
+
+impl App {
+    /// Those of the events after which a trigger of the ticket's policy may run: two statements, however many they are.
+    pub(crate) async fn triggering(
+        &self,
+        events: &[Arc<Recorded>],
+    ) -> Result<Vec<Happened>, Error> {
+        let known: Vec<Happened> = events.iter().filter_map(Happened::of).collect();
+        if known.is_empty() {
+            return Ok(known);
+        }
+        let tickets: BTreeSet<Uuid> = known.iter().map(|happened| happened.ticket).collect();
+        let tickets: Vec<Uuid> = tickets.into_iter().collect();
+        let mut conn = self.read().await?;
+        let versions: BTreeMap<Uuid, Uuid> =
+            store::trigger::versions(&mut conn, &tickets).await?.into_iter().collect();
+        let mut triggering = Vec::new();
+        for happened in known {
+            let Some(id) = versions.get(&happened.ticket) else { continue };
+            let version = self.version(&mut conn, *id).await?;
+            // A version that is not there fails where that can be put on record.
+            let may = version.is_none_or(|version| {
+                version.policy.automation().triggers_on(happened.event).next().is_some()
+            });
+            triggering.extend(may.then_some(happened));
+        }
+        Ok(triggering)
+    }
+
+    /// Moves the cursor over what no trigger runs after. False means that somebody else has moved it.
+    pub(crate) async fn skip_events(&self, from: &str, to: &str) -> Result<bool, Error> {
+        let mut conn = self.read().await?;
+        Ok(from == to || store::trigger::advance(&mut conn, from, to).await?)
+    }
+
+    /// Runs the triggers of an event and moves the cursor over it. False means that somebody else has moved it; then
+    /// nothing has happened. A ticket that cannot be worked on keeps no other waiting: that is put on record, too.
+    ///
+    /// # Errors
+    /// When the database is away, or others were at the ticket at the same time.
+    pub(crate) async fn run_triggers(
+        &self,
+        from: &str,
+        to: &str,
+        happened: &Happened,
+    ) -> Result<bool, Error> {
+        match self.try_triggers(from, to, happened).await {
+            Err(
+                error @ Error::Store(
+                    kefu_postgres::StoreError::Unavailable(_)
+                    | kefu_postgres::StoreError::Conflict(_),
+                ),
+            ) => Err(error),
+            Err(error) => {
+                let ticket = happened.ticket;
+                tracing::error!(%ticket, %error, "the triggers of an event cannot be run");
+                self.give_up(from, to, happened).await
+            }
+            done => done,
+        }
+    }
+
+    async fn try_triggers(&self, from: &str, to: &str, happened: &Happened) -> Result<bool, Error> {
+        let recorded = &happened.recorded;
+        let mut tx = kefu_postgres::begin(&self.pool).await?;
+        if !store::trigger::advance(&mut tx, from, to).await? {
+            return Ok(false);
+        }
+        let id = happened.ticket;
+        store::ticket::lock(&mut tx, id).await?.ok_or_else(|| not_found(id))?;
+        let row = store::ticket::find(&mut tx, id).await?.ok_or_else(|| not_found(id))?;
+        let (mut ticket, version) = self.judged(&mut tx, row).await?;
+        let link = link(&mut tx, recorded).await?;
+        let ran = store::trigger::ran(&mut tx, link.root).await?;
+        for trigger in version.policy.automation().triggers_on(happened.event) {
+            if ran.iter().any(|name| **name == *trigger.name) || !trigger.condition.holds(&ticket) {
+                continue;
+            }
+            let actor = Actor::Trigger(trigger.name.clone());
+            let now = self.now().max(ticket.updated_at);
+            let automation = version.policy.automation();
+            let since = now.checked_sub(HOUR).unwrap_or(now);
+            let most = automation.max_per_hour();
+            let done = if link.depth >= automation.max_depth() {
+                Err((TriggerOutcome::TooDeep, String::new()))
+            } else if store::trigger::acted_since(&mut tx, id, &trigger.name, since, most).await?
+                >= most
+            {
+                Err((TriggerOutcome::TooOften, String::new()))
+            } else {
+                let doing = Doing { actor: &actor, now, customer_name: None, route: None };
+                automate(&ticket, &version.policy, &trigger.then, doing)
+                    .map_err(|(step, refusal)| (TriggerOutcome::Refused, refused(step, &refusal)))
+            };
+            let before = ticket.revision;
+            let (outcome, detail) = match done {
+                Err(refused) => refused,
+                Ok(done) => {
+                    let by = Provenance {
+                        actor: actor.subject().to_string(),
+                        traceparent: recorded.traceparent.clone(),
+                        ..Provenance::default()
+                    };
+                    let acting = (&by, trigger, happened);
+                    ticket = self.act(&mut tx, ticket, done, acting, now).await?;
+                    (TriggerOutcome::Acted, String::new())
+                }
+            };
+            let run = Run {
+                root_event: link.root,
+                rule: trigger.name.to_string(),
+                event: recorded.event_id,
+                ticket: id,
+                customer: customer_of(&ticket),
+                depth: link.depth,
+                outcome,
+                detail,
+                revisions: (before, ticket.revision),
+                at: now,
+            };
+            store::trigger::insert(&mut tx, &run).await?;
+        }
+        tx.commit().await?;
+        self.tail.wake();
+        self.outbox.wake();
+        self.timers.expect(ticket.next_fire_at());
+        Ok(true)
+    }
+
+    /// Puts on record what a trigger does.
+    async fn act(
+        &self,
+        conn: &mut PgConnection,
+        ticket: Ticket,
+        done: Automated,
+        (by, trigger, happened): (&Provenance, &Trigger, &Happened),
+        now: Timestamp,
+    ) -> Result<Ticket, Error> {
+        let ticket = change::record(conn, &self.ids, ticket, &done.changes, by).await?;
+        for outgoing in done.outgoing {
+            let rule = Some(trigger.name.to_string());
+            let (adapter, letter) = match outgoing {
+                Outgoing::Notice { adapter, recipients, text } => {
+                    let content = DeliveryContent::Notice;
+                    let (message, body) = (None, Some(text));
+                    (adapter, Letter { content, message, rule, recipient: recipients, body })
+                }
+                Outgoing::Event(adapter) => {
+                    let content = DeliveryContent::Event;
+                    let body = Some(payload(&ticket, trigger, happened));
+                    let recipient = String::new();
+                    (adapter, Letter { content, message: None, rule, recipient, body })
+                }
+            };
+            let asked = (by.actor.as_str().into(), now);
+            let delivery = outbox::delivery(self.ids.uuid(), &ticket, &adapter, letter, asked);
+            outbox::put(conn, &self.ids, by, &delivery).await?;
+        }
+        Ok(ticket)
+    }
+
+    /// Moves the cursor over an event whose triggers cannot be run, and says so.
+    async fn give_up(&self, from: &str, to: &str, happened: &Happened) -> Result<bool, Error> {
+        let recorded = &happened.recorded;
+        let mut tx = kefu_postgres::begin(&self.pool).await?;
+        if !store::trigger::advance(&mut tx, from, to).await? {
+            return Ok(false);
+        }
+        let link = link(&mut tx, recorded).await?;
+        let id = happened.ticket;
+        let version = store::trigger::versions(&mut tx, &[id]).await?;
+        for (_, version) in version {
+            let Some(version) = self.version(&mut tx, version).await? else { continue };
+            for trigger in version.policy.automation().triggers_on(happened.event) {
+                let run = Run {
+                    root_event: link.root,
+                    rule: trigger.name.to_string(),
+                    event: recorded.event_id,
+                    ticket: id,
+                    customer: recorded.customer_id,
+                    depth: link.depth,
+                    outcome: TriggerOutcome::Failed,
+                    detail: "the ticket cannot be worked on; the log of the service says why"
+                        .to_owned(),
+                    revisions: (recorded.revision, recorded.revision),
+                    at: self.now(),
+                };
+                store::trigger::insert(&mut tx, &run).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// What triggers did to a ticket, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub(crate) async fn list_trigger_runs(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        after: Option<RunCursor>,
+        size: u32,
+    ) -> Result<Page<Run, RunCursor>, Error> {
+        let mut conn = self.read().await?;
+        self.allow_ticket(&mut conn, caller, "ticket.ListTriggerRuns", id).await?;
+        let runs = store::trigger::list(&mut conn, id, after, one_more(size)).await?;
+        Ok(Page::of(runs, size, |last| (last.at, last.root_event, last.rule.clone())))
+    }
+}
+
+/// What a trigger changed goes on in its chain; anything else begins one.
+async fn link(conn: &mut PgConnection, recorded: &Recorded) -> Result<Link, Error> {
+    let cause = if recorded.actor.starts_with(BY_TRIGGER) {
+        store::trigger::cause(conn, recorded.aggregate_id, recorded.revision).await?
+    } else {
+        None
+    };
+    Ok(match cause {
+        Some((root, depth)) => Link { root, depth: depth + 1 },
+        None => Link { root: recorded.event_id, depth: 0 },
+    })
+}
+
+fn refused(step: usize, refusal: &Refusal) -> String {
+    let why = match refusal {
+        Refusal::Fields(faults) => {
+            let told: Vec<String> = faults
+                .iter()
+                .map(|fault| format!("{} {}", fault.path, fault.description))
+                .collect();
+            told.join("; ")
+        }
+        other => other.to_string(),
+    };
+    format!("then[{step}]: {why}").chars().take(MAX_DETAIL).collect()
+}
+
+/// What another system learns: what the public event tells, and nothing that was noted internally.
+fn payload(ticket: &Ticket, trigger: &Trigger, happened: &Happened) -> String {
+    let recorded = &happened.recorded;
+    json!({
+        "type": recorded.event_type,
+        "timestamp": recorded.occurred_at.to_string(),
+        "data": {
+            "event": recorded.event_id,
+            "trigger": &*trigger.name,
+            "ticket": encode::name(ticket.id),
+            "number": ticket.number,
+            "org_unit": ticket.org_unit,
+            "customer": customer_of(ticket).map(|id| format!("customers/{id}")),
+            "kind": ticket.kind.code(),
+            "channel": ticket.channel.code(),
+            "category": ticket.details.category,
+            "tags": ticket.details.tags,
+            "state": ticket.state.name().code(),
+            "severity": ticket.severity.number(),
+            "priority": ticket.priority.code(),
+            "receiver_level": ticket.receiver_level.number(),
+            "cycle": ticket.cycle,
+            "revision": recorded.revision,
+        },
+    })
+    .to_string()
+}

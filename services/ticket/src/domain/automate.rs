@@ -1,0 +1,136 @@
+//! What the steps of a trigger or a macro do to a ticket: all of them or none (T-26).
+
+use jiff::Timestamp;
+
+use super::{
+    automation::{AutoStep, Tongue, Wording},
+    change::{Change, apply},
+    command::Command,
+    decide::decide,
+    delivery::{ChannelAdapter, Route},
+    message_template::Filling,
+    policy::Policy,
+    refusal::Refusal,
+    ticket::{Details, Ticket},
+    word::{Actor, Fault},
+};
+
+/// The most tags that a ticket can have.
+const MAX_TAGS: usize = 50;
+
+/// Who has steps done, and what they need to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Doing<'a> {
+    /// Who.
+    pub actor: &'a Actor,
+    /// When.
+    pub now: Timestamp,
+    /// The registered customer's name as far as known.
+    pub customer_name: Option<&'a str>,
+    /// How what is said to the customer is sent.
+    pub route: Option<&'a Route>,
+}
+
+/// What steps come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Automated {
+    /// The changes of the ticket, in order.
+    pub changes: Vec<Change>,
+    /// What leaves this system beside messages to the customer.
+    pub outgoing: Vec<Outgoing>,
+}
+
+/// Something for others than the customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outgoing {
+    /// A notice to staff.
+    Notice {
+        /// The way.
+        adapter: ChannelAdapter,
+        /// A list of recipients of the operator's configuration.
+        recipients: String,
+        /// What is said.
+        text: String,
+    },
+    /// An event for another system.
+    Event(ChannelAdapter),
+}
+
+/// Does the steps in their order, each on what the one before it left.
+///
+/// # Errors
+/// The first step that the ticket does not allow, by its index, and why; then nothing was done.
+pub fn automate(
+    ticket: &Ticket,
+    policy: &Policy,
+    steps: &[AutoStep],
+    doing: Doing<'_>,
+) -> Result<Automated, (usize, Refusal)> {
+    let mut done = Automated::default();
+    let mut present = ticket.clone();
+    for (index, step) in steps.iter().enumerate() {
+        let at = |refusal| (index, refusal);
+        let text = |wording: &Wording| {
+            let filling = Filling { ticket: &present, policy, customer_name: doing.customer_name };
+            words(policy, wording, filling)
+        };
+        let said = |command: Command| match doing.route {
+            Some(route) => Command::Send { command: Box::new(command), route: route.clone() },
+            None => command,
+        };
+        let command = match step {
+            AutoStep::AddTags(tags) => tagged(&present.details, tags).map_err(at)?,
+            AutoStep::RaisePriority(to) => Command::RaisePriority { to: *to },
+            AutoStep::Escalate(reason) => Command::Escalate { reason: reason.clone() },
+            AutoStep::AddNote(note) => Command::AddNote { note: note.clone() },
+            AutoStep::Respond(wording) => {
+                said(Command::Respond { message: text(wording).map_err(at)?, sent_at: None })
+            }
+            AutoStep::FeedBack(wording) => {
+                said(Command::FeedBack { message: text(wording).map_err(at)? })
+            }
+            AutoStep::Resolve(wording) => Command::Resolve { solution: text(wording).map_err(at)? },
+            AutoStep::Pause { code, reason } => {
+                Command::Pause { reason: reason.clone(), code: code.clone() }
+            }
+            AutoStep::Notify { adapter, recipients, wording } => {
+                let text = text(wording).map_err(at)?;
+                let (adapter, recipients) = (adapter.clone(), recipients.clone());
+                done.outgoing.push(Outgoing::Notice { adapter, recipients, text });
+                continue;
+            }
+            AutoStep::CallWebhook(adapter) => {
+                done.outgoing.push(Outgoing::Event(adapter.clone()));
+                continue;
+            }
+        };
+        let changes = decide(&present, policy, command, doing.actor, doing.now).map_err(at)?;
+        changes.iter().for_each(|change| apply(&mut present, change));
+        done.changes.extend(changes);
+    }
+    Ok(done)
+}
+
+fn words(policy: &Policy, wording: &Wording, filling: Filling<'_>) -> Result<String, Refusal> {
+    // Checked when the policy was applied.
+    let template = policy.message_template(&wording.situation);
+    let text = template.map(|template| template.render(filling)).transpose()?.unwrap_or_default();
+    Ok(match wording.tongue {
+        Tongue::English => text.en,
+        Tongue::Chinese => text.zh,
+    })
+}
+
+fn tagged(present: &Details, tags: &[String]) -> Result<Command, Refusal> {
+    let mut details = present.clone();
+    for tag in tags {
+        if !details.tags.contains(tag) {
+            details.tags.push(tag.clone());
+        }
+    }
+    if details.tags.len() > MAX_TAGS {
+        let description = format!("the ticket would have more than {MAX_TAGS} tags");
+        return Err(Refusal::Fields(vec![Fault::new("tags", description)]));
+    }
+    Ok(Command::UpdateDetails { details })
+}

@@ -1,0 +1,265 @@
+//! What the system does by itself, and what an agent does in one step: channel adapters, triggers and macros of a policy
+//! (T-14, T-26).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    delivery::ChannelAdapter,
+    phrase::ForbiddenPhrases,
+    ticket::{StateName, Ticket},
+    word::{Channel, Priority, Severity, TicketKind, coded},
+};
+
+coded! {
+    /// What happens to a ticket, by the name of its public event.
+    TriggerEvent {
+        /// It was registered.
+        Registered = "TicketRegistered",
+        /// What was noted at intake was changed.
+        Updated = "TicketUpdated",
+        /// The customer was answered.
+        Responded = "TicketResponded",
+        /// It waits.
+        Paused = "TicketPaused",
+        /// It goes on.
+        Resumed = "TicketResumed",
+        /// It was resolved.
+        Resolved = "TicketResolved",
+        /// The customer was told the result.
+        ResultFedBack = "TicketResultFedBack",
+        /// It was closed.
+        Closed = "TicketClosed",
+        /// It was reopened.
+        Reopened = "TicketReopened",
+        /// It was raised.
+        Escalated = "TicketEscalated",
+        /// It was cancelled.
+        Cancelled = "TicketCancelled",
+        /// A deadline passed.
+        ClockBreached = "TicketClockBreached",
+        /// A deadline comes near.
+        ClockWarned = "TicketClockWarned",
+        /// A delay was announced.
+        DelayAnnounced = "TicketDelayAnnounced",
+        /// Its severity was changed.
+        Assessed = "TicketAssessed",
+        /// A step of a clock's escalation was taken.
+        ClockEscalated = "TicketClockEscalated",
+        /// The customer is to be reminded.
+        ReminderDue = "TicketReminderDue",
+        /// Closing is proposed.
+        CloseProposed = "TicketCloseProposed",
+        /// Its priority was raised.
+        PriorityRaised = "TicketPriorityRaised",
+        /// A message to the customer could not be sent; has no event of its own.
+        MessageParked = "MessageParked",
+    }
+}
+
+coded! {
+    /// What came of a trigger.
+    TriggerOutcome {
+        /// It acted.
+        Acted = "acted",
+        /// The ticket did not allow it.
+        Refused = "refused",
+        /// The chain was longer than the policy allows.
+        TooDeep = "too_deep",
+        /// It had acted as often within the hour as the policy allows.
+        TooOften = "too_often",
+        /// It could not be run.
+        Failed = "failed",
+    }
+}
+
+coded! {
+    /// A language of the product.
+    Tongue {
+        /// English.
+        English = "en",
+        /// Chinese.
+        Chinese = "zh",
+    }
+}
+
+/// A standard wording of the policy in one of its languages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wording {
+    /// Its situation.
+    pub situation: String,
+    /// The language.
+    pub tongue: Tongue,
+}
+
+/// One step of a trigger or a macro.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AutoStep {
+    /// Adds tags.
+    AddTags(Vec<String>),
+    /// Raises the priority to this.
+    RaisePriority(Priority),
+    /// Raises the ticket to the next receiver level.
+    Escalate(String),
+    /// Puts an internal note on record.
+    AddNote(String),
+    /// Notifies staff.
+    Notify {
+        /// The way.
+        adapter: ChannelAdapter,
+        /// A list of recipients of the operator's configuration.
+        recipients: String,
+        /// What is said.
+        wording: Wording,
+    },
+    /// Tells another system.
+    CallWebhook(ChannelAdapter),
+    /// Answers the customer.
+    Respond(Wording),
+    /// Waits.
+    Pause {
+        /// Code of a reason of the policy; empty where it has none.
+        code: String,
+        /// For whom or what.
+        reason: String,
+    },
+    /// Puts the solution on record.
+    Resolve(Wording),
+    /// Tells the customer the result.
+    FeedBack(Wording),
+}
+
+impl AutoStep {
+    /// What a person needs permission for to do it.
+    #[must_use]
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::AddTags(_) => "ticket.UpdateTicket",
+            // Whoever may judge how much it weighs may say how urgent it is.
+            Self::RaisePriority(_) => "ticket.AssessTicket",
+            Self::Escalate(_) => "ticket.EscalateTicket",
+            Self::AddNote(_) => "ticket.AddTicketNote",
+            Self::Respond(_) => "ticket.RespondTicket",
+            Self::Pause { .. } => "ticket.PauseTicket",
+            Self::Resolve(_) => "ticket.ResolveTicket",
+            Self::FeedBack(_) => "ticket.FeedBackTicket",
+            // Macros have none of these; nobody has this permission.
+            Self::Notify { .. } | Self::CallWebhook(_) => "ticket.SendByTrigger",
+        }
+    }
+
+    /// The standard wording that it says.
+    #[must_use]
+    pub const fn wording(&self) -> Option<&Wording> {
+        match self {
+            Self::Respond(wording)
+            | Self::Resolve(wording)
+            | Self::FeedBack(wording)
+            | Self::Notify { wording, .. } => Some(wording),
+            _ => None,
+        }
+    }
+}
+
+/// What must be true of a ticket; an empty list asks for nothing.
+#[derive(Clone, Debug, Default)]
+pub struct TicketCondition {
+    pub(super) kinds: BTreeSet<TicketKind>,
+    pub(super) channels: BTreeSet<Channel>,
+    pub(super) severities: BTreeSet<Severity>,
+    pub(super) categories: Vec<String>,
+    pub(super) priorities: BTreeSet<Priority>,
+    pub(super) grades: Vec<String>,
+    pub(super) states: BTreeSet<StateName>,
+    pub(super) org_units: Vec<String>,
+    pub(super) tags: Vec<String>,
+    pub(super) without_tags: Vec<String>,
+    pub(super) keywords: ForbiddenPhrases,
+}
+
+impl TicketCondition {
+    /// Whether all of it is true of a ticket.
+    #[must_use]
+    pub fn holds(&self, ticket: &Ticket) -> bool {
+        fn among<T: Ord>(set: &BTreeSet<T>, value: &T) -> bool {
+            set.is_empty() || set.contains(value)
+        }
+        let details = &ticket.details;
+        let any = |list: &[String], holds: &dyn Fn(&str) -> bool| {
+            list.is_empty() || list.iter().any(|entry| holds(entry))
+        };
+        let tagged = |tag: &str| details.tags.iter().any(|own| own == tag);
+        let found = |text: &str| !self.keywords.found_in(text).is_empty();
+        among(&self.kinds, &ticket.kind)
+            && among(&self.channels, &ticket.channel)
+            && among(&self.severities, &ticket.severity)
+            && among(&self.priorities, &ticket.priority)
+            && among(&self.states, &ticket.state.name())
+            && any(&self.categories, &|path| is_at_or_below(&details.category, path))
+            && any(&self.org_units, &|path| is_at_or_below(&ticket.org_unit, path))
+            && any(&self.grades, &|grade| ticket.customer_grade.as_deref() == Some(grade))
+            && any(&self.tags, &tagged)
+            && !self.without_tags.iter().any(|tag| tagged(tag))
+            && (self.keywords.is_empty() || found(&details.subject) || found(&details.description))
+    }
+}
+
+fn is_at_or_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// When … if … then.
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    /// Unique in the policy.
+    pub name: Arc<str>,
+    /// After one of these.
+    pub when: BTreeSet<TriggerEvent>,
+    /// If this is true.
+    pub condition: TicketCondition,
+    /// What is done.
+    pub then: Vec<AutoStep>,
+}
+
+/// The adapters, triggers and macros of a policy, checked.
+#[derive(Clone, Debug, Default)]
+pub struct Automation {
+    pub(super) adapters: BTreeMap<String, ChannelAdapter>,
+    pub(super) triggers: Vec<Trigger>,
+    pub(super) macros: BTreeMap<String, Vec<AutoStep>>,
+    pub(super) max_depth: u32,
+    pub(super) max_per_hour: u32,
+}
+
+impl Automation {
+    /// The channel adapter with this code.
+    #[must_use]
+    pub fn adapter(&self, code: &str) -> Option<&ChannelAdapter> {
+        self.adapters.get(code)
+    }
+
+    /// The triggers that may run after an event, in the order of the policy.
+    pub fn triggers_on(&self, event: TriggerEvent) -> impl Iterator<Item = &Trigger> {
+        self.triggers.iter().filter(move |trigger| trigger.when.contains(&event))
+    }
+
+    /// The steps of a macro.
+    #[must_use]
+    pub fn macro_steps(&self, code: &str) -> Option<&[AutoStep]> {
+        self.macros.get(code).map(Vec::as_slice)
+    }
+
+    /// How often one trigger may act on one ticket within an hour.
+    #[must_use]
+    pub const fn max_per_hour(&self) -> u32 {
+        self.max_per_hour
+    }
+
+    /// How many triggers may run one after another in a chain.
+    #[must_use]
+    pub const fn max_depth(&self) -> u32 {
+        self.max_depth
+    }
+}
