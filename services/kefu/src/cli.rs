@@ -206,7 +206,7 @@ async fn perform(command: Command, data: PathBuf) -> anyhow::Result<()> {
         Command::Policy(PolicyCommand::Apply { file, org_unit, effective, gateway, token }) => {
             apply(&file, &org_unit, effective, &gateway, token, &data).await
         }
-        Command::Replay(ReplayCommand::Complaints(args)) => replay::command(args).await,
+        Command::Replay(ReplayCommand::Complaints(args)) => Box::pin(replay::command(args)).await,
         // Done before a runtime was needed.
         Command::Up(_) | Command::Serve(_) | Command::Token(_) | Command::Policy(_) => Ok(()),
     };

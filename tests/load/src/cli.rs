@@ -257,11 +257,11 @@ pub fn run() -> ExitCode {
 
 async fn command(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Run(args) => until_told(load(&args)).await,
+        Command::Run(args) => until_told(Box::pin(load(&args))).await,
         // Boxed: it holds the world that it measures.
         Command::VsPgbench(args) => until_told(Box::pin(versus::run(&args))).await,
         Command::Reads(args) => until_told(Box::pin(reads::run(&args))).await,
-        Command::IdleMemory(args) => until_told(memory::run(&args)).await,
+        Command::IdleMemory(args) => until_told(Box::pin(memory::run(&args))).await,
         Command::Timers(args) => until_told(Box::pin(timers::run(&args))).await,
         Command::OneProcess(args) => {
             kefu::children::live_with(args.with_parent)?;

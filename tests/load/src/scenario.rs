@@ -158,7 +158,7 @@ impl Caller {
         ];
         let query = words[scatter(number, words.len())].clone();
         let unit = scatter(!number, self.world.org_units.len());
-        let unit = self.world.org_units.get(unit).filter(|_| number % 3 == 0).cloned();
+        let unit = self.world.org_units.get(unit).filter(|_| number.is_multiple_of(3)).cloned();
         let org_unit = unit.unwrap_or_else(|| ROOT.to_owned());
         SearchTicketsRequest { org_unit, query, page_size: 20, ..Default::default() }
     }

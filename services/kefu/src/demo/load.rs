@@ -37,7 +37,7 @@ const TREE: [(&str, &str, &str); 5] = [
 pub(super) async fn load(client: &Client, day: Date) -> anyhow::Result<Made> {
     let ids = Ids(day);
     tree(client, &ids).await?;
-    policies(client, &ids, day).await?;
+    Box::pin(policies(client, &ids, day)).await?;
     let owners = owners(client, &ids).await?;
     let restaurant = restaurant(client, &ids).await?;
     standing(client, &ids, &owners, "group/north/riverside", "vip").await?;

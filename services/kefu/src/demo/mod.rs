@@ -50,7 +50,7 @@ pub async fn show(client: &Client, home: &Home, address: &str) -> anyhow::Result
         Some(made) => made,
         None => {
             save(home, &record)?;
-            let made = load::load(client, record.day).await?;
+            let made = Box::pin(load::load(client, record.day)).await?;
             record.made = Some(made.clone());
             save(home, &record)?;
             made

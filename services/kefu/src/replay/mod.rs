@@ -82,7 +82,7 @@ pub async fn command(args: ReplayArgs) -> anyhow::Result<()> {
             let mut client = Client::new(gateway, token)?;
             run::replay(&input, &plan, &mut client, &ids, &progress).await?
         }
-        _ => alone(&input, &plan, &progress).await?,
+        _ => Box::pin(alone(&input, &plan, &progress)).await?,
     };
     print(&name, &plan, &input, &replayed, began.elapsed().as_secs_f64());
     Ok(())

@@ -258,7 +258,11 @@ impl World {
 
     pub async fn close(&self, ticket: &mut Ticket) {
         let verdict = Some(Verdict { value: 2, cycle: ticket.summary.cycle, ..Verdict::default() });
-        let event = TicketClosed { ticket: Some(ticket.summary.clone()), verdict };
+        let event = TicketClosed {
+            ticket: Some(ticket.summary.clone()),
+            verdict,
+            ..TicketClosed::default()
+        };
         self.tell_of(ticket, PublicEvent::of(&event)).await;
     }
 

@@ -57,6 +57,10 @@ pub(super) fn assign(
 pub(super) fn apply(ticket: &mut Ticket, assignment: &Assignment) {
     ticket.team = Some(assignment.team);
     ticket.owner.clone_from(&assignment.owner);
+    if assignment.owner.is_some() {
+        // Whoever received it answered for it until somebody was found (T-11).
+        ticket.handling.receiver = None;
+    }
     if assignment.cause == AssignCause::Left {
         // Nobody chose that it lies there.
         ticket.distribution = ticket.distribution.or(Some(Distribution::LeastLoad));

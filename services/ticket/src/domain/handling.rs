@@ -507,6 +507,8 @@ pub(super) fn apply(
             handling.team.clone_from(&transfer.team);
             handling.receiver = Some(actor.subject());
             ticket.org_unit.clone_from(&transfer.to);
+            // Whoever owned it in its old team does so no more, and is free for others (T-03).
+            (ticket.team, ticket.owner, ticket.distribution) = (None, None, None);
         }
         HandlingChange::Returned { .. } | HandlingChange::Withdrawn { .. } => {
             handling.transfer = None;

@@ -1,5 +1,6 @@
 //! The ticket context over the real wire, on real Postgres, with a clock that is set.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::large_futures, reason = "messages by value; a test has the stack for them")]
 
 mod automation;
 mod automation_policy;

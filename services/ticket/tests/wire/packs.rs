@@ -42,7 +42,8 @@ impl Company {
     }
 
     async fn takes(&mut self, ticket: pb::Ticket) -> pb::Ticket {
-        self.world.clerk().create(ticket).await
+        let mut clerk = self.world.clerk();
+        Box::pin(clerk.create(ticket)).await
     }
 
     /// A promise holds until its deadline and is broken at it, not a second earlier; then this is proposed.

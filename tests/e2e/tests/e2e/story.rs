@@ -25,13 +25,13 @@ const DAY_BREACHED: &str = "2026-10-08T07:00:00Z";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c01_c02_c10_t01_t05_t07_t09_t12_t13_t19_t20_t24_s04_s08_g02_the_story_in_one_process() {
-    story(Way::OneProcess).await;
+    Box::pin(story(Way::OneProcess)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c01_c02_c10_t01_t05_t07_t09_t12_t13_t19_t20_t24_s04_s08_g02_the_story_with_a_process_per_service()
  {
-    story(Way::Processes).await;
+    Box::pin(story(Way::Processes)).await;
 }
 
 async fn story(way: Way) {

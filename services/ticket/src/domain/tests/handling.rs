@@ -205,6 +205,18 @@ fn t11_a_transfer_waits_for_its_receiver_and_no_clock_notices() {
 }
 
 #[test]
+fn t11_whoever_owned_it_before_a_transfer_has_it_no_more() {
+    let mut desk = Desk::new(Severity::Ordinary);
+    desk.ticket.team = Some(Uuid::from_u128(7));
+    desk.ticket.owner = Some("an".into());
+    desk.does(HANDLER, hours(1), send("group/south"));
+    assert!(desk.ticket.burden().is_some(), "it is his until it is accepted");
+    desk.does(RECEIVER, hours(2), accept());
+    assert_eq!((desk.ticket.team, desk.ticket.burden()), (None, None));
+    assert_eq!(&**desk.ticket.answerable(), RECEIVER);
+}
+
+#[test]
 fn t11_a_returned_or_withdrawn_transfer_changes_nothing_else() {
     for back in [give_back(), withdraw()] {
         let mut desk = Desk::new(Severity::Ordinary);
