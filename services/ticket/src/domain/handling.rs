@@ -18,7 +18,7 @@ pub struct Handling {
     pub report_at: Option<Timestamp>,
     /// When it was reported to headquarters by itself; at most once (T-15).
     pub reported_at: Option<Timestamp>,
-    /// When it was tried in vain to ask for this cycle's verdict, oldest first; at most [`MOST_ATTEMPTS`] (T-13).
+    /// When it was tried in vain to ask for this cycle's verdict, oldest first; at most `MOST_ATTEMPTS` (T-13).
     pub attempts: Vec<Timestamp>,
     /// Whoever reached the customer in this cycle after the result was told, and has no verdict.
     pub reached_by: Option<Subject>,

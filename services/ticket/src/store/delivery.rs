@@ -270,7 +270,9 @@ pub(crate) async fn strangers(pool: &PgPool, known: &[String]) -> Result<Vec<Str
                        ORDER BY delivery.adapter LIMIT 1)
                FROM waited_for WHERE waited_for.adapter IS NOT NULL
            )
-           SELECT adapter AS "adapter!" FROM waited_for WHERE adapter <> ALL ($1) LIMIT 100"#,
+           SELECT adapter AS "adapter!" FROM waited_for
+           WHERE adapter IS NOT NULL AND adapter <> ALL ($1)
+           LIMIT 100"#,
         known,
     )
     .fetch_all(pool)

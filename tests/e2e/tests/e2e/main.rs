@@ -12,5 +12,6 @@ mod reading;
 mod story;
 mod survivors;
 mod telemetry;
+mod things;
 mod timers;
 mod world;
