@@ -121,7 +121,7 @@ fn t23_what_is_wrong_is_named_with_its_position() {
         ("due_in:*", 7, "< <= > >="),
         ("due_in < 99999999999999999d", 10, "length of time"),
         ("customer = customers/1", 12, "customers/UUID"),
-        ("has(severity, 1)", 1, "comparator"),
+        ("has(severity, 1)", 13, "must not have"),
         ("severity ! 1", 10, "must not have"),
         ("clock. = RUNNING", 1, "no field"),
     ] {

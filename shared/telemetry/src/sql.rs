@@ -124,11 +124,16 @@ impl Statement {
             let table = next.trim_end_matches(&[',', ';', ')'][..]);
             if let Some(verb) = verb.filter(|_| is_name(table) && !own.contains(&table)) {
                 let part = format!("{verb} {table}");
-                if parts.len() < MAX_TABLES && !parts.contains(&part) {
+                if !parts.contains(&part) {
                     parts.push(part);
                 }
             }
             before = word;
+        }
+        // What is changed says more than what is looked at.
+        while parts.len() > MAX_TABLES {
+            let read = parts.iter().rposition(|part| part.starts_with("SELECT"));
+            parts.remove(read.unwrap_or(parts.len() - 1));
         }
         match parts.is_empty() {
             true => words.first().copied().unwrap_or_default().to_owned(),

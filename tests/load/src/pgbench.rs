@@ -421,7 +421,7 @@ mod tests {
         let parameters = CREATE_TICKETS.split('$').skip(1).filter_map(|part| {
             part.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()
         });
-        assert_eq!(parameters.max(), Some(50));
+        assert_eq!(parameters.max(), Some(51));
     }
 
     #[test]

@@ -225,7 +225,7 @@ impl Things {
         let text = |field: &str| json!({"name": ticket, field: "好的"});
         let of_order = json!({"name": order});
         let about_order = |field: &str| json!({"name": order, field: "好的"});
-        BTreeMap::from([
+        let mut requests = BTreeMap::from([
             (
                 "customer.OrgUnitService.CreateOrgUnit",
                 json!({"orgUnit": {"path": format!("{RIVERSIDE}/east"), "title": title}}),
@@ -499,6 +499,66 @@ impl Things {
             ("clock.ClockService.GetTime", json!({})),
             ("clock.ClockService.SetTime", json!({"time": "2026-09-28T01:00:00Z"})),
             ("clock.ClockService.Settle", json!({})),
-        ])
+        ]);
+        requests.extend(self.handling());
+        requests
+    }
+
+    /// What there is to ask about handling.
+    fn handling(&self) -> [(&'static str, Value); 22] {
+        let Self { ticket, .. } = self;
+        let text = |field: &str| json!({"name": ticket, field: "好的"});
+        let with = |field: &str, value: Value| json!({"name": ticket, field: value});
+        let unit = json!({"orgUnit": RIVERSIDE});
+        let far = "2096-10-02T07:06:40Z";
+        let until = |field: &str| json!({"name": ticket, field: "好的", "answerDueTime": far});
+        [
+            (
+                "ticket.HandlingService.RecordContactAttempt",
+                with("attempt", json!({"channel": "TICKET_CHANNEL_PHONE", "note": "无人接听"})),
+            ),
+            ("ticket.HandlingService.CloseTicket", text("reason")),
+            (
+                "ticket.HandlingService.TransferTicket",
+                json!({"name": ticket, "toOrgUnit": "group/south", "handoverNote": "好的"}),
+            ),
+            ("ticket.HandlingService.AcceptTransfer", text("message")),
+            ("ticket.HandlingService.ReturnTransfer", text("reason")),
+            ("ticket.HandlingService.WithdrawTransfer", text("reason")),
+            (
+                "ticket.HandlingService.CompleteHandlingForm",
+                with("form", json!({"form": 1, "opinion": "好的", "decision": "好的"})),
+            ),
+            (
+                "ticket.HandlingService.DecideExecutiveReview",
+                with(
+                    "decision",
+                    json!({"decision": "好的", "outcome": "EXECUTIVE_OUTCOME_HANDLE"}),
+                ),
+            ),
+            (
+                "ticket.HandlingService.SetHandlingPlan",
+                with("items", json!([{"who": "wang", "what": "换管", "dueTime": far}])),
+            ),
+            ("ticket.HandlingService.AgreeHandlingPlan", with("agreement", json!({"how": "电话"}))),
+            ("ticket.HandlingService.CompletePlanItem", with("item", json!(1))),
+            (
+                "ticket.HandlingService.RecordMeeting",
+                with(
+                    "meeting",
+                    json!({"meetTime": "2026-09-28T00:00:00Z", "participants": ["wang"], "decisions": "换管"}),
+                ),
+            ),
+            ("ticket.HandlingService.RecordFinding", with("finding", json!({"finding": "管裂"}))),
+            ("ticket.HandlingService.SuperviseTicket", until("instruction")),
+            ("ticket.HandlingService.UrgeTicket", until("text")),
+            ("ticket.HandlingService.AnswerSupervision", text("answer")),
+            ("ticket.HandlingService.EndSupervision", text("conclusion")),
+            ("ticket.HandlingService.GetHandlingPlan", json!({"name": ticket})),
+            ("ticket.HandlingService.ListHandlingRecords", json!({"parent": ticket})),
+            ("ticket.HandlingService.ListTransfers", unit.clone()),
+            ("ticket.HandlingService.ListSupervisions", unit.clone()),
+            ("ticket.HandlingService.ListOverduePlanItems", unit),
+        ]
     }
 }
