@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::status::status;
-use super::{Grpc, Target, page_size, target, values};
+use super::{Grpc, Target, page_size, target, text, values};
 use crate::app::Call;
 use crate::app::corrective_action::{Finding, Plan};
 use crate::app::product_hold::NewHold;
@@ -42,10 +42,6 @@ macro_rules! command {
         let answer = $self.app.action_command(&call, action, id, etag, command).await;
         answer.map(Response::new).map_err(|error| status(&context, error))
     }};
-}
-
-fn text(violations: &mut Violations, field: &str, value: &str, rule: TextRule) -> Option<String> {
-    violations.take(field, rule.apply(value))
 }
 
 #[tonic::async_trait]

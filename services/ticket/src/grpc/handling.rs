@@ -4,18 +4,18 @@ use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::handling_service_server::HandlingService;
 use kefu_identity::OrgUnit;
-use kefu_rpc::{Etag, Fault, PageQuery, RequestContext, TextRule, Violations};
-use prost::Message;
+use kefu_rpc::{Fault, PageQuery, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::status::status;
-use super::{Grpc, page_size, values};
-use crate::app::{Call, Error};
+use super::{Grpc, Target, page_size, target, text, values};
+use crate::app::Error;
 use crate::domain::{ExecutiveOutcome, HandlingCommand, PlanItem};
 use crate::encode::handling as encode;
 use crate::store::supervision::SupervisionQuery;
 
+const COLLECTION: &str = "tickets";
 const NOTE: TextRule = TextRule::paragraphs(2_000).required();
 const REPORT: TextRule = TextRule::paragraphs(5_000).required();
 const MESSAGE: TextRule = TextRule::paragraphs(20_000);
@@ -24,25 +24,6 @@ const WHAT: TextRule = TextRule::paragraphs(1_000).required();
 const TEAM: TextRule = TextRule::line(63);
 /// So many entries a list of a request may have.
 const MOST: usize = 50;
-
-struct Target {
-    call: Call,
-    id: Uuid,
-    etag: Option<Etag>,
-}
-
-fn target(
-    context: &RequestContext,
-    violations: &mut Violations,
-    method: &'static str,
-    (name, etag, request_id): (&str, &str, &str),
-    message: &impl Message,
-) -> Option<Target> {
-    let call = Call::of(context, violations, method, request_id, message);
-    let id = violations.resource_id("name", name, "tickets");
-    let etag = violations.etag("etag", etag);
-    Some(Target { call, id: id?, etag: etag? })
-}
 
 /// Every command: decode, and hand over. What is decoded is the command and whether it is said in spite of forbidden phrases.
 macro_rules! command {
@@ -56,7 +37,7 @@ macro_rules! command {
         let mut $violations = context.violations();
         let common = (&*$message.name, &*$message.etag, &*request_id);
         let method = concat!("kefu.ticket.v1.HandlingService/", $method);
-        let target = target(&context, &mut $violations, method, common, &$message);
+        let target = target(&context, &mut $violations, (method, COLLECTION), common, &$message);
         let command: Option<HandlingCommand> = $decode;
         let (target, command) = $violations.finish(target.zip(command))?;
         let Target { call, id, etag } = target;
@@ -64,10 +45,6 @@ macro_rules! command {
         let answer = $self.app.handle(&call, action, (id, etag), command, $overriding).await;
         answer.map(Response::new).map_err(|error| status(&context, error))
     }};
-}
-
-fn text(violations: &mut Violations, field: &str, value: &str, rule: TextRule) -> Option<String> {
-    violations.take(field, rule.apply(value))
 }
 
 #[tonic::async_trait]

@@ -43,7 +43,7 @@ use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyServiceServe
 use kefu_api::ticket::v1::ticket_service_server::TicketServiceServer;
 use kefu_api::ticket::v1::violation_service_server::ViolationServiceServer;
 use kefu_api::ticket::v1::work_order_service_server::WorkOrderServiceServer;
-use kefu_rpc::{Etag, PageLimits, RequestContext, Violations};
+use kefu_rpc::{Etag, PageLimits, RequestContext, TextRule, Violations};
 use prost::Message;
 use tonic::service::Routes;
 use uuid::Uuid;
@@ -98,6 +98,11 @@ fn target(
     let id = violations.resource_id("name", name, collection);
     let etag = violations.etag("etag", etag);
     Some(Target { call, id: id?, etag: etag? })
+}
+
+/// A text of a request; `None` where it breaks the rule.
+fn text(violations: &mut Violations, field: &str, value: &str, rule: TextRule) -> Option<String> {
+    violations.take(field, rule.apply(value))
 }
 
 /// The page size of every list here.

@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::status::status;
-use super::{Grpc, Target, page_size, target, values};
+use super::{Grpc, Target, page_size, target, text, values};
 use crate::app::Call;
 use crate::app::suggestion::NewSuggestion;
 use crate::domain::SuggestionState;
@@ -26,10 +26,6 @@ const TITLE: TextRule = TextRule::line(200).required();
 const TEXT: TextRule = TextRule::paragraphs(5_000).required();
 const REASON: TextRule = TextRule::paragraphs(2_000).required();
 const STAFF: TextRule = TextRule::line(200);
-
-fn text(violations: &mut Violations, field: &str, value: &str, rule: TextRule) -> Option<String> {
-    violations.take(field, rule.apply(value))
-}
 
 #[tonic::async_trait]
 impl SuggestionService for Grpc {

@@ -3,43 +3,22 @@
 use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::ticket_service_server::TicketService;
-use kefu_rpc::{Etag, Mask, PageQuery, RequestContext, TextRule, Violations, to_proto_timestamp};
-use prost::Message;
+use kefu_rpc::{Mask, PageQuery, RequestContext, Violations, to_proto_timestamp};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::status::status;
 use super::values::DetailChanges;
-use super::{Grpc, delivery, message, page_size, values, violation, watch};
+use super::{Grpc, Target, delivery, message, page_size, target, text, values, violation, watch};
 use crate::app::{Call, registration::NewRegistration};
 use crate::domain::{Command, Route, Severity, Ticket};
 use crate::encode::ticket as encode;
 use crate::store::history::HistoryRow;
 use crate::store::ticket_list::TicketQuery;
 
+const COLLECTION: &str = "tickets";
 /// The most states that a list can be asked for: each twice.
 const MAX_STATES: usize = 20;
-
-/// What every command on a ticket names.
-struct Target {
-    call: Call,
-    id: Uuid,
-    etag: Option<Etag>,
-}
-
-/// Decodes what every command on a ticket names. `message` is the request without its `request_id`.
-fn target(
-    context: &RequestContext,
-    violations: &mut Violations,
-    method: &'static str,
-    (name, etag, request_id): (&str, &str, &str),
-    message: &impl Message,
-) -> Option<Target> {
-    let call = Call::of(context, violations, method, request_id, message);
-    let id = violations.resource_id("name", name, "tickets");
-    let etag = violations.etag("etag", etag);
-    Some(Target { call, id: id?, etag: etag? })
-}
 
 impl Grpc {
     /// The rest of every command on a ticket.
@@ -65,7 +44,7 @@ macro_rules! command {
         let mut $violations = context.violations();
         let common = (&*$message.name, &*$message.etag, &*request_id);
         let method = concat!("kefu.ticket.v1.TicketService/", $method);
-        let target = target(&context, &mut $violations, method, common, &$message);
+        let target = target(&context, &mut $violations, (method, COLLECTION), common, &$message);
         let command: Option<Command> = $decode;
         let (target, command) = $violations.finish(target.zip(command))?;
         $self.command(&context, concat!("ticket.", $method), target, |_| command).await
@@ -79,10 +58,6 @@ fn said_to_customer(command: Command, route: Option<Route>, overriding: bool) ->
         None => command,
     };
     if overriding { Command::OverridePhrases(Box::new(command)) } else { command }
-}
-
-fn text(violations: &mut Violations, field: &str, value: &str, rule: TextRule) -> Option<String> {
-    violations.take(field, rule.apply(value))
 }
 
 #[tonic::async_trait]
@@ -296,7 +271,7 @@ impl TicketService for Grpc {
         let request_id = std::mem::take(&mut message.request_id);
         let mut violations = context.violations();
         let common = (&*message.name, &*message.etag, &*request_id);
-        let target = target(&context, &mut violations, METHOD, common, &message);
+        let target = target(&context, &mut violations, (METHOD, COLLECTION), common, &message);
         let reason = text(&mut violations, "reason", &message.reason, values::REASON);
         let severity = violations.range("severity", message.severity, 1, 3);
         let command = reason.zip(severity.and_then(Severity::from_number));

@@ -5,15 +5,13 @@ use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::sign_off_work_order_request::Signature as SignatureKind;
 use kefu_api::ticket::v1::work_order_service_server::WorkOrderService;
 use kefu_rpc::{
-    Etag, Failure, Fault, Language, PageQuery, Precondition, Reason, RequestContext, TextRule,
-    Violations,
+    Failure, Fault, Language, PageQuery, Precondition, Reason, RequestContext, TextRule, Violations,
 };
-use prost::Message;
 use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 
 use super::status::{named, status};
-use super::{Grpc, page_size, values};
+use super::{Grpc, Target, page_size, target, text, values};
 use crate::app::{Call, work_order::NewOrder};
 use crate::domain::{
     Brief, DisputeOutcome, OrderCommand, OrderMissing, OrderRefusal, OrderStateName, Signature,
@@ -21,6 +19,7 @@ use crate::domain::{
 use crate::encode::work_order as encode;
 use crate::store::work_order::OrderQuery;
 
+const COLLECTION: &str = "workOrders";
 /// The most states that a list can be asked for: each more than twice.
 const MAX_STATES: usize = 20;
 const TASK: TextRule = TextRule::line(500).required();
@@ -34,26 +33,6 @@ const CUSTOMER_NAME: TextRule = TextRule::line(100).required();
 const IMAGE: TextRule = TextRule::line(500).required();
 const CODE: TextRule = TextRule::line(50).required();
 
-/// What every command on an order names.
-struct Target {
-    call: Call,
-    id: Uuid,
-    etag: Option<Etag>,
-}
-
-fn target(
-    context: &RequestContext,
-    violations: &mut Violations,
-    method: &'static str,
-    (name, etag, request_id): (&str, &str, &str),
-    message: &impl Message,
-) -> Option<Target> {
-    let call = Call::of(context, violations, method, request_id, message);
-    let id = violations.resource_id("name", name, "workOrders");
-    let etag = violations.etag("etag", etag);
-    Some(Target { call, id: id?, etag: etag? })
-}
-
 /// Every command on an order: decode, and hand over.
 macro_rules! command {
     ($self:ident, $request:ident, $method:literal, |$violations:ident, $message:ident| $decode:expr) => {{
@@ -63,7 +42,7 @@ macro_rules! command {
         let mut $violations = context.violations();
         let common = (&*$message.name, &*$message.etag, &*request_id);
         let method = concat!("kefu.ticket.v1.WorkOrderService/", $method);
-        let target = target(&context, &mut $violations, method, common, &$message);
+        let target = target(&context, &mut $violations, (method, COLLECTION), common, &$message);
         let command: Option<OrderCommand> = $decode;
         let (target, command) = $violations.finish(target.zip(command))?;
         let Target { call, id, etag } = target;
@@ -71,10 +50,6 @@ macro_rules! command {
         let answer = $self.app.order_command(&call, action, id, etag, command).await;
         answer.map(Response::new).map_err(|error| status(&context, error))
     }};
-}
-
-fn text(violations: &mut Violations, field: &str, value: &str, rule: TextRule) -> Option<String> {
-    violations.take(field, rule.apply(value))
 }
 
 #[tonic::async_trait]

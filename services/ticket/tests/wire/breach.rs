@@ -105,6 +105,34 @@ async fn t07_tickets_that_nobody_understands_keep_no_other_waiting() {
     assert_eq!(world.count("SELECT count(*) FROM violation").await, 301);
 }
 
+#[tokio::test]
+async fn t07_what_the_database_refuses_for_one_ticket_happens_to_those_beside_it() {
+    let world = World::new().await;
+    let mut tickets = Vec::new();
+    for _ in 0..3 {
+        tickets.push(world.clerk().create(complaint("group", "漏水")).await.name);
+    }
+    // A form where the breach of the second one will put its own: the transaction that takes all three is refused.
+    let id: uuid::Uuid = tickets[1].strip_prefix("tickets/").unwrap().parse().unwrap();
+    let form = "INSERT INTO escalation
+                    (ticket_id, position, cause, from_level, to_level, cycle, reason, escalated_at)
+                VALUES ($1, 1, 'manager', 1, 1, 1, 'x', now())";
+    sqlx::query(form).bind(id).execute(&world.pool).await.unwrap();
+    world.clock.set("2026-03-03T03:00:00Z".parse().unwrap()).unwrap();
+    let mut operator = world.desk("operator", "group", role::OPERATOR);
+    let settle = kefu_api::clock::v1::SettleRequest::default();
+    operator.clock.settle(settle).await.unwrap_err();
+    let mut states = Vec::new();
+    for name in &tickets {
+        states.push(clock(&world.clerk().get(name).await, "first-response", 1).state());
+    }
+    use pb::ClockState::{Breached, Running};
+    assert_eq!(states, [Breached, Running, Breached]);
+    let of_the_refused = "SELECT count(*) FROM journal WHERE action <> 'CreateTicket'
+                          AND aggregate_id = (SELECT ticket_id FROM escalation WHERE reason = 'x')";
+    assert_eq!(world.count(of_the_refused).await, 0, "nothing is half done");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t07_two_replicas_record_each_breach_once() {
     let mut world = World::new().await;
