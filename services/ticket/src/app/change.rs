@@ -58,6 +58,9 @@ pub(crate) async fn record_all(
             entries.push(step.entry(ids, by, &timers, *customer));
         }
     }
+    let violations = recorded.iter().flat_map(|recorded| &recorded.steps);
+    let violations: Vec<_> = violations.filter_map(|step| step.violation.as_ref()).collect();
+    store::violation::insert_all(conn, &violations).await?;
     kefu_journal::append(conn, &entries).await?;
     // Last of all, so that others who have to do with the same people wait as short as can be.
     for Recorded { before, now, .. } in &recorded {
@@ -234,7 +237,7 @@ async fn save_step(
     customer: Option<Uuid>,
     by: &Provenance,
 ) -> Result<(), Error> {
-    let Step { later, change, violation, .. } = step;
+    let Step { later, change, .. } = step;
     let said = match &change.what {
         What::Responded { message, overridden, dispatch, .. } => {
             Some((MessagePurpose::Answer, message, overridden, dispatch))
@@ -275,9 +278,6 @@ async fn save_step(
     if let What::Assigned(assignment) = &change.what {
         let step = NewStep::of(later, customer, change, assignment);
         store::routing::add_step(conn, &step).await?;
-    }
-    if let Some(violation) = violation {
-        store::violation::insert(conn, violation).await?;
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ impl App {
         let mut tx = kefu_postgres::begin(&self.pool).await?;
         let reached = store::projection::lock(&mut tx, projection, seen.feed).await?;
         let Some(reached) = reached else { return Ok(Projected::Busy) };
-        let next = store::projection::next(&mut tx, reached.position, BATCH).await?;
+        let next = store::projection::next(&mut tx, projection, reached.position, BATCH).await?;
         let Some((to, tickets)) = next else {
             return Ok(Projected::Up { to: reached.position, more: false });
         };

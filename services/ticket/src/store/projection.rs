@@ -23,6 +23,14 @@ impl Projection {
             Self::Search => "search",
         }
     }
+
+    /// What may happen to a ticket without a trace in this one. Deadlines pass very many at once, and no text changes by that.
+    fn unmoved_by(self) -> &'static [&'static str] {
+        match self {
+            Self::Queue => &[],
+            Self::Search => &["WarnClock", "BreachClock"],
+        }
+    }
 }
 
 /// How far a projection is.
@@ -98,26 +106,29 @@ pub(crate) async fn advance(
     Ok(())
 }
 
-/// The next rows of the journal that everybody can see, and the tickets that they are about, each once; none if there are
-/// none. Bounded by the number of rows.
+/// The next rows of the journal that everybody can see, and the tickets whose place in the projection they may change, each
+/// once; none if there are none. Bounded by the number of rows.
 pub(crate) async fn next(
     conn: &mut PgConnection,
+    projection: Projection,
     after: Position,
     limit: i64,
 ) -> Result<Option<(Position, Vec<Uuid>)>, StoreError> {
     let row = sqlx::query!(
         r#"WITH next AS MATERIALIZED (
-               SELECT xid, seq, aggregate_type, aggregate_id FROM journal
+               SELECT xid, seq, aggregate_type, aggregate_id, action FROM journal
                WHERE (xid, seq) > ($1::bigint::text::xid8, $2)
                  AND xid < pg_snapshot_xmin(pg_current_snapshot())
                ORDER BY xid, seq
                LIMIT $3)
            SELECT last.xid::text::bigint AS "xid!", last.seq AS "seq!",
-                  ARRAY(SELECT DISTINCT aggregate_id FROM next WHERE aggregate_type = 'ticket') AS "tickets!"
+                  ARRAY(SELECT DISTINCT aggregate_id FROM next WHERE aggregate_type = 'ticket'
+                        AND action <> ALL ($4)) AS "tickets!"
            FROM (SELECT xid, seq FROM next ORDER BY xid DESC, seq DESC LIMIT 1) AS last"#,
         after.xid,
         after.seq,
         limit,
+        projection.unmoved_by() as _,
     )
     .fetch_optional(conn)
     .await?;

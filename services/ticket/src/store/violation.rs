@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use kefu_postgres::StoreError;
 
-use super::{known, read};
+use super::{column, known, read};
 use crate::domain::{
     Appeal, AppealOutcome, Confirmation, ProposedViolation, StepTaken, Text, Violation,
     ViolationState, ViolationStateName,
@@ -34,38 +34,39 @@ pub(crate) async fn insert(
     conn: &mut PgConnection,
     violation: &Violation,
 ) -> Result<bool, StoreError> {
-    let Violation { id, ticket, work_order, customer, org_unit, proposed, created_at, .. } =
-        violation;
-    let inserted = sqlx::query!(
-        "INSERT INTO violation
-             (id, ticket_id, customer_id, org_unit, code, description_en, description_zh, staff, evidence, amount_cents,
-              currency, state, proposed_at, created_at, work_order_id, max_amount_cents, policy_version_id, reporter,
-              updated_at, shift_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'proposed', $12, $13, $14, $15, $16, $17, $13, $18)
-         ON CONFLICT DO NOTHING",
-        id,
-        *ticket,
-        *customer,
-        org_unit,
-        proposed.code,
-        proposed.description.en,
-        proposed.description.zh,
-        &*proposed.staff,
-        proposed.evidence,
-        proposed.amount_cents,
-        proposed.currency.as_deref(),
-        proposed.at.to_sqlx() as _,
-        created_at.to_sqlx() as _,
-        *work_order,
-        proposed.max_amount_cents,
-        proposed.policy_version,
-        violation.reporter.as_deref(),
-        violation.shift as _,
-    )
-    .execute(conn)
-    .await?
-    .rows_affected();
-    Ok(inserted == 1)
+    Ok(insert_all(conn, &[violation]).await? == 1)
+}
+
+/// Puts new ones on record with one statement, for timers find many at once (T-07). Says how many were not yet there.
+pub(crate) async fn insert_all(
+    conn: &mut PgConnection,
+    violations: &[&Violation],
+) -> Result<u64, StoreError> {
+    if violations.is_empty() {
+        return Ok(0);
+    }
+    let inserted = sqlx::query_file!(
+        "src/store/violation_insert.sql",
+        &column!(violations, |violation| violation.id),
+        &column!(violations, |violation| violation.ticket) as _,
+        &column!(violations, |violation| violation.work_order) as _,
+        &column!(violations, |violation| violation.shift) as _,
+        &column!(violations, |violation| violation.customer) as _,
+        &column!(violations, |violation| violation.org_unit.as_str()) as _,
+        &column!(violations, |violation| violation.proposed.code.as_str()) as _,
+        &column!(violations, |violation| violation.proposed.description.en.as_str()) as _,
+        &column!(violations, |violation| violation.proposed.description.zh.as_str()) as _,
+        &column!(violations, |violation| &*violation.proposed.staff) as _,
+        &column!(violations, |violation| violation.proposed.evidence.as_str()) as _,
+        &column!(violations, |violation| violation.proposed.amount_cents),
+        &column!(violations, |violation| violation.proposed.max_amount_cents) as _,
+        &column!(violations, |violation| violation.proposed.currency.as_deref()) as _,
+        &column!(violations, |violation| violation.proposed.policy_version) as _,
+        &column!(violations, |violation| violation.reporter.as_deref()) as _,
+        &column!(violations, |violation| violation.proposed.at.to_sqlx()) as _,
+        &column!(violations, |violation| violation.created_at.to_sqlx()) as _,
+    );
+    Ok(inserted.execute(conn).await?.rows_affected())
 }
 
 /// The one that stands and says the same.
