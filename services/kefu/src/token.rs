@@ -11,8 +11,16 @@ use kefu_identity::{Caller, Minter, OrgUnit, role};
 use crate::home::{AUDIENCE, Home, ISSUER};
 
 /// The roles of whoever sits at the machine: all that a person can have. Its own verdicts it may still not enter (T-13).
-pub const EVERYTHING: [&str; 6] =
-    [role::ADMIN, role::CLERK, role::HANDLER, role::MANAGER, role::QUALITY, role::OPERATOR];
+pub const EVERYTHING: [&str; 8] = [
+    role::ADMIN,
+    role::CLERK,
+    role::HANDLER,
+    role::MANAGER,
+    role::DIRECTOR,
+    role::HEADQUARTERS,
+    role::QUALITY,
+    role::OPERATOR,
+];
 
 /// Whom to make a token for.
 #[derive(Clone, Debug, clap::Args)]

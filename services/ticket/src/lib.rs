@@ -20,7 +20,7 @@
 //!   unit sees it. Whoever may not see it any more still gets the answer to its own retry.
 //! - **A registration that goes to headquarters is looked at once (T-15).** The registration's one statement only marks the
 //!   ticket; whoever touches it first, at the latest the timers at once, reports it under its lock.
-//! - **The ledger is evidence (T-05).** One row per ticket, rule and cycle; at most one runs per ticket and rule, which the
+//! - **The ledger is evidence (T-05).** One row per ticket, rule, cycle and round; at most one runs per ticket and rule, which the
 //!   schema enforces; an ended cycle's rows are not changed.
 //! - **What leaves goes through the outbox (T-14, T-26)**, written in the transaction of what caused it and sent afterwards,
 //!   at least once, without a connection held; what cannot be sent is parked where people see it.

@@ -187,7 +187,11 @@ fn ticket_policy() -> ticket::TicketPolicy {
             clock("call-back", ticket::ClockKind::CallBack, days(1), 0),
         ],
         levels: (1..=3)
-            .map(|level| ticket::ReceiverLevel { level, title: text("Level", "级别") })
+            .map(|level| ticket::ReceiverLevel {
+                level,
+                title: text("Level", "级别"),
+                roles: Vec::new(),
+            })
             .collect(),
         severities: vec![ticket::SeverityRule { severity: 3, receiver_level: 2 }],
         verdict_scale: Some(ticket::VerdictScale {

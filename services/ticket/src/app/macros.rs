@@ -9,7 +9,8 @@ use super::error::check_etag;
 use super::ticket::not_found;
 use super::{App, Call, Error, change};
 use crate::domain::{
-    Actor, AutoStep, Complainant, Doing, Policy, Refusal, Route, Ticket, Variable, apply, automate,
+    Actor, AutoStep, Command, Complainant, Doing, Policy, Refusal, Route, Ticket, Variable, apply,
+    automate, of_level,
 };
 use crate::encode::ticket as encode;
 use crate::store;
@@ -48,7 +49,7 @@ impl App {
         drop(conn);
         let policy = &version.policy;
         let steps = policy.automation().macro_steps(&asked.code).ok_or_else(unknown_macro)?;
-        self.may_do(&call.caller, steps, &ticket)?;
+        self.may_do(&call.caller, steps, &ticket, policy)?;
         says_something(steps, asked)?;
         let name = match ticket.complainant {
             Complainant::Customer { customer, .. } if names_customer(steps, policy) => {
@@ -81,7 +82,7 @@ impl App {
         // Read again after the lock, by a statement of its own; its policy is the same for ever.
         let row = store::ticket::find(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
         let ticket = row.into_ticket(policy)?;
-        self.may_do(&call.caller, steps, &ticket)?;
+        self.may_do(&call.caller, steps, &ticket, policy)?;
         check_etag(etag, ticket.revision)?;
         let now = work.now();
         let done = automate(&ticket, policy, steps, doing(now)).map_err(refused)?;
@@ -94,7 +95,17 @@ impl App {
     }
 
     /// Passes if the caller may do each of the steps by itself.
-    fn may_do(&self, caller: &Caller, steps: &[AutoStep], ticket: &Ticket) -> Result<(), Error> {
+    fn may_do(
+        &self,
+        caller: &Caller,
+        steps: &[AutoStep],
+        ticket: &Ticket,
+        policy: &Policy,
+    ) -> Result<(), Error> {
+        if steps.iter().any(|step| matches!(step, AutoStep::Resolve(_))) {
+            let resolve = Command::Resolve { solution: String::new() };
+            of_level(ticket, policy, &resolve, caller.roles())?;
+        }
         steps.iter().try_for_each(|step| self.allow_at(caller, step.action(), &ticket.org_unit))
     }
 }

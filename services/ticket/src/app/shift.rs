@@ -163,11 +163,11 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Denied`], [`Error::Invalid`] for an order that is not on the list,
-    /// [`Error::StepRefused`], [`Error::RequestIdReused`].
+    /// [`Error::StepRefused`], [`Error::EtagStale`], [`Error::RequestIdReused`].
     pub async fn set_unfinished_reason(
         &self,
         call: &Call,
-        id: Uuid,
+        (id, etag): (Uuid, Option<Etag>),
         order: Uuid,
         reason: &str,
     ) -> Result<pb::UnfinishedWorkOrder, Error> {
@@ -180,6 +180,7 @@ impl App {
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
+        check_etag(etag, before.revision)?;
         let actor: Subject = call.caller.subject().into();
         allow_reason(&before, &actor)?;
         let found = store::shift::unfinished(work.conn(), &before, Some(order), None, 1).await?;

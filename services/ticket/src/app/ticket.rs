@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::error::check_etag;
 use super::{App, Call, Error, Page, change, one_more, product_hold};
-use crate::domain::{Actor, Command, Ticket, apply, decide, explain, held_product};
+use crate::domain::{Actor, Command, Ticket, apply, decide, explain, held_product, of_level};
 use crate::encode::{clock, ticket as encode};
 use crate::store;
 use crate::store::history::HistoryRow;
@@ -155,6 +155,7 @@ impl App {
         if command.overrides_phrases() {
             self.allow_at(&call.caller, "ticket.OverrideForbiddenPhrases", &org_unit)?;
         }
+        of_level(&ticket, &version.policy, &command, call.caller.roles())?;
         let changes = decide(&ticket, &version.policy, command, &actor, now)?;
         let held = held_product(&ticket, &version.policy).map(ToOwned::to_owned);
         let ticket = change::record(work.conn(), &self.ids, ticket, &changes, &call.by).await?;

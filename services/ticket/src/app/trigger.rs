@@ -110,7 +110,7 @@ impl App {
     /// nothing has happened. A ticket that cannot be worked on keeps no other waiting: that is put on record, too.
     ///
     /// # Errors
-    /// When the database is away, or others were at the ticket at the same time.
+    /// When the database is away or too slow, or others were at the ticket at the same time.
     pub(crate) async fn run_triggers(
         &self,
         from: &str,
@@ -118,12 +118,8 @@ impl App {
         happened: &Happened,
     ) -> Result<bool, Error> {
         match self.try_triggers(from, to, happened).await {
-            Err(
-                error @ Error::Store(
-                    kefu_postgres::StoreError::Unavailable(_)
-                    | kefu_postgres::StoreError::Conflict(_),
-                ),
-            ) => Err(error),
+            // A lock that somebody held for long is free sooner or later, too.
+            Err(Error::Store(error)) if error.is_transient() => Err(Error::Store(error)),
             Err(error) => {
                 let ticket = happened.ticket;
                 tracing::error!(%ticket, %error, "the triggers of an event cannot be run");

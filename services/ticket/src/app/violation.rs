@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::{Timestamp, ToSpan as _, civil};
+use jiff::{Timestamp, ToSpan as _, civil, tz::TimeZone};
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::{Caller, OrgUnit};
 use kefu_journal::Entry;
@@ -297,11 +297,15 @@ impl App {
             _ => self.allow(caller, REVIEW, org_unit)?,
         }
         let policies = self.policies.refresh().await?;
-        let version = policies.effective(org_unit, self.now());
+        let bounds = |zone: &TimeZone| {
+            month_bounds(year, month, zone)
+                .map_err(|error| Error::Defect(format!("a month of a statement: {error}")))
+        };
+        // A month ends where the policy of that time has its midnight; what comes into force later moves no past one.
+        let over = bounds(&TimeZone::UTC)?.1.min(self.now());
+        let version = policies.effective(org_unit, over);
         let version = version.ok_or_else(|| Error::PolicyMissing(org_unit.clone()))?;
-        let zone = version.policy.calendar().time_zone();
-        let (start, end) = month_bounds(year, month, zone)
-            .map_err(|error| Error::Defect(format!("a month of a statement: {error}")))?;
+        let (start, end) = bounds(version.policy.calendar().time_zone())?;
         let org_unit = org_unit.to_string();
         let query = StatementQuery { staff, org_unit, start, end, lines: LINES };
         // Lines and totals as of one moment.
@@ -325,7 +329,7 @@ struct Place {
 fn month_bounds(
     year: i16,
     month: i8,
-    zone: &jiff::tz::TimeZone,
+    zone: &TimeZone,
 ) -> Result<(Timestamp, Timestamp), jiff::Error> {
     let first = civil::Date::new(year, month, 1)?;
     let begins = |date: civil::Date| date.to_zoned(zone.clone()).map(|at| at.timestamp());
@@ -343,7 +347,7 @@ mod tests {
     #[test]
     fn t19_a_month_begins_at_the_midnight_of_its_time_zone() {
         let bounds = |zone: &str, month| {
-            let zone = jiff::tz::TimeZone::get(zone).unwrap();
+            let zone = TimeZone::get(zone).unwrap();
             let (start, end) = month_bounds(2026, month, &zone).unwrap();
             (start.to_string(), end.to_string())
         };

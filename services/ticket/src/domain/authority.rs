@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    handling_rules::AttemptRule,
+    command::Command,
     policy::Policy,
     refusal::{Missing, Refusal},
     ticket::Ticket,
@@ -38,12 +38,32 @@ pub(super) fn beyond(
     })
 }
 
-/// How many failed attempts to reach the customer count, and from when on the next one does.
-pub(super) fn counted(
+/// Passes if somebody with these roles may do this at the ticket's receiver level: a resolution and an opinion on a handling form
+/// are the level's own (T-12).
+///
+/// # Errors
+/// [`Refusal::NotOfLevel`].
+pub fn of_level<'a>(
     ticket: &Ticket,
     policy: &Policy,
-    rule: &AttemptRule,
-) -> (u32, Option<Timestamp>) {
+    command: &Command,
+    mut roles: impl Iterator<Item = &'a str>,
+) -> Result<(), Refusal> {
+    let level = ticket.receiver_level;
+    match policy.level_roles(level).filter(|_| command.needs_level()) {
+        Some(needed) if !roles.any(|role| needed.contains(role)) => Err(Refusal::NotOfLevel {
+            state: ticket.state.name(),
+            command: command.name(),
+            level,
+            roles: needed.iter().cloned().collect(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// How many failed attempts to reach the customer count, and from when on the next one does.
+pub(super) fn counted(ticket: &Ticket, policy: &Policy) -> (u32, Option<Timestamp>) {
+    let rule = &policy.handling.attempts;
     let zone = policy.calendar().time_zone();
     let day = |at: Timestamp| at.to_zoned(zone.clone()).date();
     let apart = SignedDuration::try_from(rule.min_interval).unwrap_or(SignedDuration::MAX);
@@ -67,10 +87,12 @@ pub(super) fn counted(
     (count, next)
 }
 
-/// The violation of a verdict that nobody asked for, as the policy calls it: the call-back is overdue and nothing shows that
-/// the customer could not be reached.
-pub(super) fn unasked<'a>(ticket: &Ticket, policy: &'a Policy) -> Option<&'a String> {
-    let rule = policy.handling.attempts.as_ref()?;
-    let tried = counted(ticket, policy, rule).0 >= rule.failed;
-    rule.unasked_violation.as_ref().filter(|_| !tried)
+/// Whether it is documented that the customer could not be reached.
+pub(super) fn tried(ticket: &Ticket, policy: &Policy) -> bool {
+    counted(ticket, policy).0 >= policy.handling.attempts.failed
+}
+
+/// The violation of a verdict that nobody asked for, as the policy calls it.
+pub(super) fn unasked(policy: &Policy) -> Option<&String> {
+    policy.handling.attempts.unasked_violation.as_ref()
 }

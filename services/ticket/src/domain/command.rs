@@ -154,6 +154,16 @@ impl Command {
         }
     }
 
+    /// Whether it is for whoever has the ticket's receiver level (T-12).
+    #[must_use]
+    pub fn needs_level(&self) -> bool {
+        match self {
+            Self::Resolve { .. } | Self::Handle(HandlingCommand::CompleteForm { .. }) => true,
+            Self::OverridePhrases(command) | Self::Send { command, .. } => command.needs_level(),
+            _ => false,
+        }
+    }
+
     /// What is asked for, whether in spite of forbidden phrases, and how it is sent.
     pub(super) fn unwrapped(self) -> (Self, bool, Option<Route>) {
         match self {

@@ -167,6 +167,14 @@ fn outcome(clock: &ClockEntry, calendar: &Calendar) -> Text {
         (local(calendar, fulfilled.at), by)
     });
     match (clock.state(), fulfilled) {
+        (ClockState::Met, Some((at, by))) if clock.breached_at.is_some() => {
+            let entered = clock.fulfilled.as_ref().map(|done| local(calendar, done.recorded_at));
+            let entered = entered.unwrap_or_default();
+            Text::new(
+                format!("kept at {at} by {by}, entered at {entered} when the breach was on record"),
+                format!("{by} 于 {at} 按时完成，{entered} 补录，此前已记逾期"),
+            )
+        }
         (ClockState::Met, Some((at, by))) => {
             Text::new(format!("kept at {at} by {by}"), format!("{by} 于 {at} 按时完成"))
         }
@@ -182,7 +190,7 @@ fn outcome(clock: &ClockEntry, calendar: &Calendar) -> Text {
 }
 
 /// On the wall clock of the calendar, with seconds only where there are any.
-fn local(calendar: &Calendar, at: Timestamp) -> String {
+pub(super) fn local(calendar: &Calendar, at: Timestamp) -> String {
     let local = at.to_zoned(calendar.time_zone().clone());
     let format = if local.second() == 0 { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d %H:%M:%S" };
     local.strftime(format).to_string()

@@ -129,6 +129,8 @@ pub struct Attempt {
     pub note: String,
     /// Whether it is a documented failure to ask for the verdict.
     pub counts: bool,
+    /// Whether the customer was there and could have been asked for the verdict.
+    pub asks: bool,
 }
 
 coded! {
@@ -483,8 +485,7 @@ pub(super) fn apply(
     let handling = &mut ticket.handling;
     match change {
         HandlingChange::Attempted(attempt) => {
-            let asked = matches!(ticket.state, State::ResultFedBack { .. });
-            if attempt.reached && asked {
+            if attempt.asks {
                 handling.attempts.clear();
                 handling.reached_by = Some(actor.subject());
             } else if attempt.counts && handling.attempts.len() < MOST_ATTEMPTS {

@@ -15,7 +15,7 @@ use super::{
     refusal::{Missing, Refusal},
     story::Story,
     supervision,
-    ticket::{Open, State},
+    ticket::{Open, State, Ticket},
     timers::{Until, settle},
     word::{Channel, Fault, Text},
 };
@@ -178,10 +178,17 @@ fn attempt(story: &mut Story<'_>, command: &'static str, tried: Tried) -> Result
         State::ResultFedBack { at: told, .. } => at >= *told,
         _ => false,
     };
-    let handled = story.ticket.cycle_handlers.contains(&story.actor.subject());
+    let handled = story.ticket.is_in_hands_of(&story.actor.subject());
+    // By the rule, so that many calls in one hour leave room for those of the next days.
+    let mut with = story.ticket.clone();
+    with.handling.attempts.push(at);
+    with.handling.attempts.sort_unstable();
+    let counted = |ticket: &Ticket| authority::counted(ticket, story.policy).0;
+    let counted = counted(&with) > counted(&story.ticket);
     let kept = story.ticket.handling.attempts.len() < MOST_ATTEMPTS;
-    let counts = asked && !reached && !handled && kept;
-    record(story, HandlingChange::Attempted(Attempt { channel, at, reached, note, counts }));
+    let counts = asked && !reached && !handled && counted && kept;
+    let asks = asked && reached && !handled;
+    record(story, HandlingChange::Attempted(Attempt { channel, at, reached, note, counts, asks }));
     Ok(())
 }
 
@@ -196,16 +203,14 @@ fn close(story: &mut Story<'_>, command: &'static str, reason: String) -> Result
     allow(story, command, missing)?;
     let staff = story.actor.subject();
     let state = story.ticket.state.name();
-    if story.ticket.cycle_handlers.contains(&staff) {
+    if story.ticket.is_in_hands_of(&staff) {
         return Err(Refusal::SeparationOfDuties { state, command, staff });
     }
     refuse(text_faults("reason", &reason))?;
-    let Some(rule) = story.policy.handling.attempts.clone() else {
-        return allow(story, command, &[Missing::Verdict]);
-    };
-    let (made, next_from) = authority::counted(&story.ticket, story.policy, &rule);
-    if made < rule.failed {
-        let more = rule.failed - made;
+    let needed = story.policy.handling.attempts.failed;
+    let (made, next_from) = authority::counted(&story.ticket, story.policy);
+    if made < needed {
+        let more = needed - made;
         return Err(Refusal::Attempts { state, command, more, next_from });
     }
     settle(story, Until::Before(story.now));

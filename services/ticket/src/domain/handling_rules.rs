@@ -8,6 +8,7 @@ use std::{
 use kefu_calendar::{Calendar, Target};
 
 use super::{
+    category::CategoryTree,
     phrase::ForbiddenPhrases,
     policy::ViolationRule,
     policy_check::{DAY, Faults, target},
@@ -23,6 +24,7 @@ const MAX_KEYWORDS: usize = 200;
 const MAX_CATEGORY: usize = 200;
 const NO_SEVERITY: &str = "must be 1, 2 or 3";
 const NO_VIOLATION: &str = "is not in the table `violations`";
+pub(super) const NO_CATEGORY: &str = "is not one of `categories`";
 
 /// As it is written down, with nothing checked yet. Paths of faults are made of the field names of the API message.
 #[derive(Clone, Debug, Default)]
@@ -82,7 +84,7 @@ pub struct ReportingCriterionDraft {
 #[derive(Clone, Debug, Default)]
 pub struct HandlingRules {
     /// When a ticket may be closed without a verdict; none means never.
-    pub attempts: Option<AttemptRule>,
+    pub attempts: AttemptRule,
     /// When a plan is needed; none means never.
     pub plan: Option<PlanRule>,
     /// What a level may resolve; a level that is not named may resolve everything.
@@ -133,6 +135,18 @@ pub struct Criterion {
     categories: Vec<String>,
     keywords: Option<ForbiddenPhrases>,
     min_level: Option<ReceiverLevel>,
+}
+
+impl Default for AttemptRule {
+    /// As T-09 has it where a policy says nothing: three, which are not three calls in a row.
+    fn default() -> Self {
+        Self {
+            failed: 3,
+            min_interval: Duration::ZERO,
+            distinct_days: true,
+            unasked_violation: None,
+        }
+    }
 }
 
 impl PlanRule {
@@ -191,7 +205,7 @@ fn within(categories: &[String], category: &str) -> bool {
 pub(super) fn check(
     draft: HandlingDraft,
     calendar: Option<&Calendar>,
-    violations: &BTreeMap<String, ViolationRule>,
+    (violations, tree): (&BTreeMap<String, ViolationRule>, &CategoryTree),
     levels: usize,
     faults: &mut Faults,
 ) -> HandlingRules {
@@ -202,7 +216,7 @@ pub(super) fn check(
         }
         code
     };
-    let attempts = draft.attempts.map(|draft| {
+    let attempts = draft.attempts.map_or_else(AttemptRule::default, |draft| {
         if !(1..=MAX_ATTEMPTS).contains(&draft.failed) {
             faults.add("contact_attempts.failed_attempts", "must be 1 to 20");
         }
@@ -223,8 +237,8 @@ pub(super) fn check(
         severities: severities(&numbers, "handling_plan", faults),
         agreement,
     });
-    let authorities = authorities(draft.authorities, levels, faults);
-    let reporting = draft.reporting.map(|draft| reporting(draft, calendar, levels, faults));
+    let authorities = authorities(draft.authorities, tree, levels, faults);
+    let reporting = draft.reporting.map(|draft| reporting(draft, calendar, tree, levels, faults));
     let (criteria, supervise_within) = reporting.unwrap_or_default();
     HandlingRules {
         attempts,
@@ -251,7 +265,12 @@ fn severities(numbers: &[i32], path: &str, faults: &mut Faults) -> BTreeSet<Seve
     set
 }
 
-fn categories(categories: Vec<String>, path: &str, faults: &mut Faults) -> Vec<String> {
+fn categories(
+    categories: Vec<String>,
+    tree: &CategoryTree,
+    path: &str,
+    faults: &mut Faults,
+) -> Vec<String> {
     faults.at_most(categories.len(), MAX_ENTRIES, &format!("{path}.categories"));
     for (index, category) in categories.iter().enumerate() {
         let length = category.chars().count();
@@ -260,6 +279,8 @@ fn categories(categories: Vec<String>, path: &str, faults: &mut Faults) -> Vec<S
         if !sound {
             let description = "must be a category of 1 to 200 characters, without an empty part";
             faults.add(format_args!("{path}.categories[{index}]"), description);
+        } else if !tree.allows(category) {
+            faults.add(format_args!("{path}.categories[{index}]"), NO_CATEGORY);
         }
     }
     categories
@@ -267,6 +288,7 @@ fn categories(categories: Vec<String>, path: &str, faults: &mut Faults) -> Vec<S
 
 fn authorities(
     drafts: Vec<(i32, Vec<i32>, Vec<String>)>,
+    tree: &CategoryTree,
     levels: usize,
     faults: &mut Faults,
 ) -> BTreeMap<ReceiverLevel, Vec<Authority>> {
@@ -275,7 +297,7 @@ fn authorities(
     for (index, (number, numbers, names)) in drafts.into_iter().enumerate() {
         let path = format!("authorities[{index}]");
         let severities = severities(&numbers, &path, faults);
-        let categories = categories(names, &path, faults);
+        let categories = categories(names, tree, &path, faults);
         let below = usize::try_from(number).is_ok_and(|number| number < levels);
         match ReceiverLevel::from_number(number).filter(|_| below) {
             Some(level) => {
@@ -294,6 +316,7 @@ fn authorities(
 fn reporting(
     draft: ReportingDraft,
     calendar: Option<&Calendar>,
+    tree: &CategoryTree,
     levels: usize,
     faults: &mut Faults,
 ) -> (Vec<Criterion>, Option<Target>) {
@@ -307,13 +330,14 @@ fn reporting(
     });
     let criteria = draft.criteria.into_iter().enumerate();
     let criteria = criteria.map(|(index, draft)| {
-        criterion(draft, &format!("{PATH}.criteria[{index}]"), levels, faults)
+        criterion(draft, tree, &format!("{PATH}.criteria[{index}]"), levels, faults)
     });
     (criteria.collect(), within)
 }
 
 fn criterion(
     draft: ReportingCriterionDraft,
+    tree: &CategoryTree,
     path: &str,
     levels: usize,
     faults: &mut Faults,
@@ -333,7 +357,7 @@ fn criterion(
     Criterion {
         title: draft.title,
         severities: severities(&draft.severities, path, faults),
-        categories: categories(draft.categories, path, faults),
+        categories: categories(draft.categories, tree, path, faults),
         keywords: keywords(draft.keywords, path, faults),
         min_level: ReceiverLevel::from_number(draft.min_level),
     }

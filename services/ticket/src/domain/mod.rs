@@ -105,6 +105,7 @@ pub(crate) use self::{
 
 pub use self::{
     assign::Assignment,
+    authority::of_level,
     automate::{Automated, Doing, Outgoing, automate},
     automation::{
         AutoStep, Automation, TicketCondition, Tongue, Trigger, TriggerEvent, TriggerOutcome,

@@ -27,6 +27,14 @@ pub use super::policy_draft::{
     PauseReasonDraft, PolicyDraft, SeverityDraft, StepDraft, VerdictOptionDraft, ViolationDraft,
 };
 
+/// A receiver level (T-12).
+#[derive(Clone, Debug)]
+pub(super) struct Level {
+    pub(super) title: Text,
+    /// Who may resolve at it; empty means whoever may resolve at all.
+    pub(super) roles: BTreeSet<String>,
+}
+
 /// A regulation that was checked. Judges a ticket from its registration to its end.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -35,7 +43,7 @@ pub struct Policy {
     pub(super) calendar: Calendar,
     pub(super) clocks: Vec<ClockRule>,
     /// Of the levels 1, 2, 3 … in order; never empty.
-    pub(super) levels: Vec<Text>,
+    pub(super) levels: Vec<Level>,
     pub(super) starts: BTreeMap<Severity, ReceiverLevel>,
     pub(super) verdicts: BTreeMap<u8, VerdictOption>,
     pub(super) priorities: BTreeMap<String, Priority>,
@@ -240,7 +248,14 @@ impl Policy {
     /// What a level is called; none above the top.
     #[must_use]
     pub fn level_title(&self, level: ReceiverLevel) -> Option<&Text> {
-        self.levels.get(usize::from(level.number()) - 1)
+        self.levels.get(usize::from(level.number()) - 1).map(|level| &level.title)
+    }
+
+    /// Who may resolve at a level, as roles; none where that is whoever may resolve at all (T-12).
+    #[must_use]
+    pub fn level_roles(&self, level: ReceiverLevel) -> Option<&BTreeSet<String>> {
+        let level = self.levels.get(usize::from(level.number()) - 1);
+        level.map(|level| &level.roles).filter(|roles| !roles.is_empty())
     }
 
     /// What a grade of the customer gives; `Normal` unless the policy says otherwise (T-03).

@@ -8,11 +8,12 @@ use std::{
 
 use jiff::{Timestamp, ToSpan, civil};
 use kefu_calendar::{Calendar, Target};
+use kefu_identity::role;
 
 use super::{
     automation_check, handling_rules, message_template,
     phrase::ForbiddenPhrases,
-    policy::{ClockRule, Policy, VerdictOption, VerdictOutcome, ViolationRule},
+    policy::{ClockRule, Level, Policy, VerdictOption, VerdictOutcome, ViolationRule},
     policy_check_clock as check_clock,
     policy_draft::{
         ClockRuleDraft, GradePriorityDraft, LevelDraft, PolicyDraft, SeverityDraft,
@@ -136,12 +137,12 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     let handling = handling_rules::check(
         draft.handling,
         calendar.as_ref(),
-        &violations,
+        (&violations, routing.categories()),
         level_count,
         &mut faults,
     );
-    let learning =
-        policy_learning::check(draft.learning, calendar.as_ref(), &violations, &mut faults);
+    let known = (&violations, routing.categories());
+    let learning = policy_learning::check(draft.learning, calendar.as_ref(), known, &mut faults);
     let repeat_window_days = repeat_window(draft.repeat_window_days, &mut faults);
     let known = automation_check::Known { templates: &templates, pause_reasons: &pause_reasons };
     let automation = automation_check::check(draft.automation, &known, &mut faults);
@@ -298,7 +299,7 @@ fn can_be_kept(target: Target, calendar: Option<&Calendar>) -> bool {
     calendar.due_at(start, target).is_ok_and(|due| due <= latest)
 }
 
-fn levels(drafts: Vec<LevelDraft>, faults: &mut Faults) -> Vec<Text> {
+fn levels(drafts: Vec<LevelDraft>, faults: &mut Faults) -> Vec<Level> {
     if drafts.is_empty() {
         faults.add("levels", "must have at least level 1");
     }
@@ -310,7 +311,25 @@ fn levels(drafts: Vec<LevelDraft>, faults: &mut Faults) -> Vec<Text> {
             faults.add(format_args!("levels[{index}].level"), description);
         }
     }
-    drafts.into_iter().map(|draft| draft.title).collect()
+    let level = |(index, draft): (usize, LevelDraft)| Level {
+        title: draft.title,
+        roles: roles(draft.roles, index, faults),
+    };
+    drafts.into_iter().enumerate().map(level).collect()
+}
+
+/// Who may resolve at a level; a role that nobody can have would lock it.
+fn roles(drafts: Vec<String>, level: usize, faults: &mut Faults) -> BTreeSet<String> {
+    let mut roles = BTreeSet::new();
+    for (index, name) in drafts.into_iter().enumerate() {
+        let path = format!("levels[{level}].roles[{index}]");
+        if !role::ALL.contains(&&*name) {
+            faults.add(path, format!("must be one of {}", role::ALL.join(", ")));
+        } else if !roles.insert(name) {
+            faults.add(path, "is given twice");
+        }
+    }
+    roles
 }
 
 fn starts(

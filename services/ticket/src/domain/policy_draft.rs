@@ -117,6 +117,8 @@ pub struct LevelDraft {
     pub level: i32,
     /// `title`.
     pub title: Text,
+    /// `roles`.
+    pub roles: Vec<String>,
 }
 
 /// Where a severity starts.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use kefu_calendar::{Calendar, Target};
 
 use super::{
+    category::CategoryTree,
+    handling_rules::NO_CATEGORY,
     policy::ViolationRule,
     policy_check::{Faults, target},
     word::Text,
@@ -66,7 +68,7 @@ pub struct LearningDraft {
 pub(super) fn check(
     draft: LearningDraft,
     calendar: Option<&Calendar>,
-    violations: &BTreeMap<String, ViolationRule>,
+    (violations, tree): (&BTreeMap<String, ViolationRule>, &CategoryTree),
     faults: &mut Faults,
 ) -> Learning {
     let within = |value: Option<Target>, field: &str, faults: &mut Faults| {
@@ -95,7 +97,7 @@ pub(super) fn check(
         appeal_within,
         late_work_order,
         root_causes: root_causes(draft.root_causes, faults),
-        hold_categories: hold_categories(draft.hold_categories, faults),
+        hold_categories: hold_categories(draft.hold_categories, tree, faults),
         suggestion_decision_within: decided,
         shifts,
     }
@@ -115,12 +117,18 @@ fn root_causes(drafts: Vec<(String, Text)>, faults: &mut Faults) -> BTreeMap<Str
     causes
 }
 
-fn hold_categories(drafts: Vec<String>, faults: &mut Faults) -> BTreeSet<String> {
+fn hold_categories(
+    drafts: Vec<String>,
+    tree: &CategoryTree,
+    faults: &mut Faults,
+) -> BTreeSet<String> {
     faults.at_most(drafts.len(), MAX_HOLD_CATEGORIES, "learning.product_hold_categories");
     let mut categories = BTreeSet::new();
     for (index, category) in drafts.into_iter().enumerate() {
-        if !categories.insert(category) {
-            let path = format_args!("learning.product_hold_categories[{index}]");
+        let path = format!("learning.product_hold_categories[{index}]");
+        if !tree.allows(&category) {
+            faults.add(path, NO_CATEGORY);
+        } else if !categories.insert(category) {
             faults.add(path, "is given twice");
         }
     }

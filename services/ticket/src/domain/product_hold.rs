@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
+    category::is_within,
     policy::Policy,
     step::{Need, Step, StepRefusal},
     ticket::Ticket,
@@ -68,6 +69,6 @@ pub fn lift_hold(
 pub fn held_product<'a>(ticket: &'a Ticket, policy: &Policy) -> Option<&'a str> {
     let details = &ticket.details;
     let holds = ticket.kind == TicketKind::Complaint
-        && policy.learning().hold_categories.contains(&details.category);
+        && policy.learning().hold_categories.iter().any(|of| is_within(&details.category, of));
     Some(&*details.product).filter(|product| holds && !product.is_empty())
 }

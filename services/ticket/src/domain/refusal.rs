@@ -47,6 +47,18 @@ pub enum Refusal {
         /// What is missing besides.
         missing: Vec<Missing>,
     },
+    /// The receiver level is not that of whoever asks (T-12).
+    #[error("{command} is not possible in state {state}: it is for level {}: {}", level.number(), roles.join(", "))]
+    NotOfLevel {
+        /// Where the ticket stands.
+        state: StateName,
+        /// What was asked for.
+        command: &'static str,
+        /// The level.
+        level: ReceiverLevel,
+        /// Who has it, as roles, never empty.
+        roles: Vec<String>,
+    },
     /// The customer was not tried to be reached often enough (T-09).
     #[error(
         "{command} is not possible in state {state}: {more} more failed attempts to reach the customer"

@@ -350,6 +350,15 @@ impl Ticket {
         self.clocks.iter().rfind(|clock| &*clock.rule == rule && clock.cycle == cycle)
     }
 
+    /// Whether somebody handles it in this cycle: has done so, owns it, or has received it. Whoever does judges nothing about it
+    /// (T-13).
+    #[must_use]
+    pub fn is_in_hands_of(&self, staff: &Subject) -> bool {
+        self.cycle_handlers.contains(staff)
+            || self.owner.as_ref() == Some(staff)
+            || self.handling.receiver.as_ref() == Some(staff)
+    }
+
     /// Whoever has received it since, or works on it, or else whoever is to, or else whoever took it.
     #[must_use]
     pub fn answerable(&self) -> &Subject {

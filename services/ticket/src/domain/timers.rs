@@ -83,7 +83,7 @@ fn breach(story: &mut Story<'_>, clock: ClockEntry, due: Timestamp) {
     let violation = violation::for_breach(story.policy, &story.ticket, &clock, due);
     let raises = story.policy.rule(&clock.rule).is_some_and(|rule| rule.breach_raises_level);
     let escalation = raises.then(|| {
-        let reason = violation::evidence(&clock, due);
+        let reason = violation::evidence(&clock, due, story.policy);
         escalation::next(&story.ticket, story.policy, EscalationCause::Breach, reason, due)
     });
     let effects = vec![effect(&clock, ClockEffect::Breached { at: due })];

@@ -55,7 +55,7 @@ pub(super) fn record(story: &mut Story<'_>, value: i32, comment: String) -> Resu
         return Err(Refusal::IllegalState { state, command: COMMAND, missing });
     }
     let staff = story.actor.subject();
-    if story.ticket.cycle_handlers.contains(&staff) {
+    if story.ticket.is_in_hands_of(&staff) {
         return Err(Refusal::SeparationOfDuties { state, command: COMMAND, staff });
     }
     let (value, outcome) = on_scale(story, value)?;

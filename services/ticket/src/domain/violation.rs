@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     authority,
     clock::ClockEntry,
+    explain,
     policy::Policy,
     ticket::Ticket,
     word::{ClockKind, Subject, Text},
@@ -44,12 +45,17 @@ pub(super) fn for_breach(
 ) -> Option<ProposedViolation> {
     let own = policy.rule(&clock.rule)?.breach_violation.as_ref();
     let asks = clock.kind == ClockKind::CallBack;
-    let code = own.or_else(|| authority::unasked(ticket, policy).filter(|_| asks))?;
+    // Whoever documented that the customer cannot be reached is not charged for not having asked (T-09, T-13).
+    if asks && authority::tried(ticket, policy) {
+        return None;
+    }
+    let code = own.or_else(|| authority::unasked(policy).filter(|_| asks))?;
     let rule = policy.violation(code)?;
     // Whoever had the customer on the line should have asked.
     let reached = ticket.handling.reached_by.as_ref().filter(|_| asks);
     let staff = reached.unwrap_or_else(|| answerable(ticket, clock.kind)).clone();
-    Some(rule.broken(staff, evidence(clock, due), due, ticket.policy_version))
+    let evidence = evidence(clock, due, policy);
+    Some(rule.broken(staff, evidence, due, ticket.policy_version))
 }
 
 /// Who answers for a promise: the first-contact owner pushes the ticket to an answer and to a
@@ -64,12 +70,15 @@ fn answerable(ticket: &Ticket, kind: ClockKind) -> &Subject {
 }
 
 /// That a promise was broken, in both languages (X-09).
-pub(super) fn evidence(clock: &ClockEntry, due: Timestamp) -> String {
+pub(super) fn evidence(clock: &ClockEntry, due: Timestamp, policy: &Policy) -> String {
     let ClockEntry { rule, cycle, .. } = clock;
-    let started = clock.timeline.started();
+    let calendar = policy.calendar();
+    let local = |at| explain::local(calendar, at);
+    let (started, due) = (local(clock.timeline.started()), local(due));
+    let zone = calendar.time_zone().iana_name().unwrap_or("UTC");
     let Text { en, zh } = clock.kind.words();
     format!(
-        "{rule} ({en}, cycle {cycle}): started {started}, due {due}, not fulfilled by then. / \
-         {rule}（{zh}，第 {cycle} 轮）：自 {started} 起计，应于 {due} 前完成，逾期未完成。"
+        "{rule} ({en}, cycle {cycle}): started {started}, due {due} ({zone}), not fulfilled by then. / \
+         {rule}（{zh}，第 {cycle} 轮）：自 {started} 起计，应于 {due}（{zone}）前完成，逾期未完成。"
     )
 }

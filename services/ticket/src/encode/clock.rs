@@ -33,6 +33,8 @@ pub fn resource(clock: &ClockEntry) -> pb::Clock {
         due_time: optional_time(clock.due),
         fulfill_time: optional_time(clock.fulfilled.as_ref().map(|fulfilled| fulfilled.at)),
         breach_time: optional_time(clock.breached_at),
+        fulfiller: clock.fulfilled.as_ref().map(|done| done.by.to_string()).unwrap_or_default(),
+        fulfill_record_time: optional_time(clock.fulfilled.as_ref().map(|done| done.recorded_at)),
         round: number(clock.round),
         paused_duration: prost_types::Duration::try_from(paused).ok(),
         pause_time: optional_time(pause_time),

@@ -174,6 +174,7 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
         levels: each(found, "levels", &message.levels, |found, level| LevelDraft {
             level: level.level,
             title: text(found, "title", level.title.as_ref()),
+            roles: level.roles.clone(),
         }),
         severities: message
             .severities

@@ -116,12 +116,13 @@ impl ShiftService for Grpc {
         let mut message = request.into_inner();
         let request_id = std::mem::take(&mut message.request_id);
         let mut violations = context.violations();
-        let call = Call::of(&context, &mut violations, METHOD, &request_id, &message);
-        let id = violations.resource_id("name", &message.name, COLLECTION);
+        let common = (&*message.name, &*message.etag, &*request_id);
+        let target = target(&context, &mut violations, (METHOD, COLLECTION), common, &message);
         let order = violations.resource_id("work_order", &message.work_order, "workOrders");
         let reason = violations.take("reason", values::REASON.apply(&message.reason));
-        let ((id, order), reason) = violations.finish(id.zip(order).zip(reason))?;
-        let answer = self.app.set_unfinished_reason(&call, id, order, &reason).await;
+        let ((target, order), reason) = violations.finish(target.zip(order).zip(reason))?;
+        let Target { call, id, etag } = target;
+        let answer = self.app.set_unfinished_reason(&call, (id, etag), order, &reason).await;
         answer.map(Response::new).map_err(|error| status(&context, error))
     }
 

@@ -87,6 +87,16 @@ fn refused(context: &RequestContext, refusal: Refusal) -> Status {
                 .preconditions(missing.into_iter().map(precondition).chain([lack]))
                 .into_status()
         }
+        Refusal::NotOfLevel { state, command, level, roles } => {
+            let lack = format!("level {} belongs to: {}", level.number(), roles.join(", "));
+            let lack = Precondition::new("LEVEL", "ticket", lack);
+            let message = Refusal::NotOfLevel { state, command, level, roles };
+            Failure::new(Code::PermissionDenied, Reason::PermissionDenied, message.to_string())
+                .metadata("state", state.code().to_uppercase())
+                .metadata("command", command)
+                .preconditions([lack])
+                .into_status()
+        }
         Refusal::Attempts { state, command, more, next_from } => {
             let message = Refusal::Attempts { state, command, more, next_from }.to_string();
             let from = next_from.map(|at| format!("; the next counts from {at}"));

@@ -3,6 +3,7 @@
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::handling_record::Content;
 use kefu_identity::role;
+use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::pack::{policy, text};
@@ -74,7 +75,7 @@ async fn t09_a_ticket_closes_without_a_verdict_after_three_documented_failures()
     let error = world.manager().handling.close_ticket(close(&ticket.name)).await.unwrap_err();
     assert_eq!(reason(&error), "SEPARATION_OF_DUTIES");
     let error = world.clerk().handling.close_ticket(close(&ticket.name)).await.unwrap_err();
-    assert_eq!(error.code(), tonic::Code::PermissionDenied);
+    assert_eq!(error.code(), Code::PermissionDenied);
     let closed = quality.handling.close_ticket(close(&ticket.name)).await.unwrap().into_inner();
     assert_eq!((closed.state(), closed.verdicts.len()), (pb::TicketState::Closed, 0));
     assert_eq!(closed.close_reason, "三天三次均未联系上");
@@ -259,6 +260,39 @@ async fn t12_a_level_without_authority_escalates_and_the_form_is_filled_in() {
 }
 
 #[tokio::test]
+async fn t12_a_level_is_for_those_who_have_it_and_an_escalation_gives_nobody_its_authority() {
+    let world = world_with(|policy| {
+        policy.levels[1].roles = vec![role::MANAGER.to_owned()];
+        policy.handling_form_required = true;
+    })
+    .await;
+    let ticket = world.clerk().create(complaint("group", "漏水")).await;
+    let mut desk = world.desk("wang", "group", role::HANDLER);
+    let escalate = pb::EscalateTicketRequest {
+        name: ticket.name.clone(),
+        reason: "超出权限".into(),
+        ..Default::default()
+    };
+    desk.tickets.escalate_ticket(escalate).await.unwrap();
+    let form = pb::HandlingForm { form: 0, opinion: "同意".into(), decision: "退款".into() };
+    let request = pb::CompleteHandlingFormRequest {
+        name: ticket.name.clone(),
+        form: Some(form),
+        ..Default::default()
+    };
+    world.manager().handling.complete_handling_form(request).await.unwrap();
+    let before = desk.get(&ticket.name).await;
+    let error = desk.resolve(&ticket.name).await.unwrap_err();
+    assert_eq!(error.code(), Code::PermissionDenied, "{error:?}");
+    let lack = error.get_details_precondition_failure().unwrap().violations;
+    assert_eq!(lack[0].r#type, "LEVEL");
+    assert!(error.message().contains("level 2: manager"), "{}", error.message());
+    assert_eq!(desk.get(&ticket.name).await, before);
+    let resolved = world.manager().resolve(&ticket.name).await.unwrap();
+    assert_eq!(resolved.state(), pb::TicketState::Resolved);
+}
+
+#[tokio::test]
 async fn t12_only_the_executives_end_their_review_with_a_decision_on_record() {
     let world = World::new().await;
     let severe = pb::Ticket { severity: 3, ..complaint("group", "有人受伤") };
@@ -278,7 +312,7 @@ async fn t12_only_the_executives_end_their_review_with_a_decision_on_record() {
         ..Default::default()
     };
     let error = world.manager().handling.decide_executive_review(request.clone()).await;
-    assert_eq!(error.unwrap_err().code(), tonic::Code::PermissionDenied);
+    assert_eq!(error.unwrap_err().code(), Code::PermissionDenied);
     let mut director = world.desk("director", "group", role::DIRECTOR);
     let decided = director.handling.decide_executive_review(request).await.unwrap().into_inner();
     assert_eq!(decided.state(), pb::TicketState::Resolved);

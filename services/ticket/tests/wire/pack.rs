@@ -78,7 +78,11 @@ pub fn policy() -> pb::TicketPolicy {
             rule("call-back", pb::ClockKind::CallBack, hours(72)),
         ],
         levels: [(1, "客服专员"), (2, "部门经理"), (3, "总监")]
-            .map(|(level, title)| pb::ReceiverLevel { level, title: Some(text("", title)) })
+            .map(|(level, title)| pb::ReceiverLevel {
+                level,
+                title: Some(text("", title)),
+                ..Default::default()
+            })
             .into(),
         severities: vec![pb::SeverityRule { severity: 3, receiver_level: 2 }],
         verdict_scale: Some(pb::VerdictScale {

@@ -1,6 +1,8 @@
 //! T-18: product holds, by quality and by the policy.
 
+use jiff::SignedDuration;
 use kefu_api::ticket::v1 as pb;
+use kefu_clock::Clock as _;
 use kefu_identity::role;
 use prost::Message as _;
 use tonic::{Code, Response, Status};
@@ -62,6 +64,21 @@ async fn careful() -> World {
     world
 }
 
+#[tokio::test]
+async fn t18_a_category_holds_with_all_that_stands_below_it_and_not_with_its_neighbours() {
+    let world = careful().await;
+    for (category, holds) in [("产品质量/密封", 1), ("产品质量问题", 1), ("产品", 1)]
+    {
+        let ticket = pb::Ticket {
+            category: category.into(),
+            product: "电梯 K7".into(),
+            ..complaint("group/north", "漏水")
+        };
+        world.clerk().create(ticket).await;
+        assert_eq!(world.count("SELECT count(*) FROM product_hold").await, holds, "{category}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t18_of_holds_on_one_product_at_once_one_is_placed() {
     let mut world = World::new().await;
@@ -90,6 +107,8 @@ async fn t18_of_holds_on_one_product_at_once_one_is_placed() {
     let lifted = world.quality().lift(&placed[0]).await.unwrap();
     assert_eq!((&*lifted.lifter, &*lifted.lift_reason), ("quality", "复检合格"));
     assert_eq!(reason(&world.quality().lift(&placed[0]).await.unwrap_err()), "ILLEGAL_STATE");
+    // Later, for of two replicas at one instant either may have the greater id.
+    world.clock.set(world.clock.now() + SignedDuration::from_secs(1)).unwrap();
     let again = world.quality().hold("group/north", "电梯 K7").await.unwrap();
     let mut clerk = world.clerk();
     let names =

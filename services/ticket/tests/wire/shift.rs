@@ -113,7 +113,7 @@ async fn t17_the_list_has_reasons_and_both_shifts_sign_what_was_unfinished() {
     let outgoing = world.manager().plan_shift(day(&["li", "sun"])).await.unwrap();
     assert_eq!(outgoing.list_due_time, at("2026-03-02T08:50:00Z"));
     let incoming = world.manager().plan_shift(night(&["chen", "li"])).await.unwrap().name;
-    let outgoing = outgoing.name;
+    let (outgoing, outgoing_etag) = (outgoing.name, outgoing.etag);
     let mut orders = Vec::new();
     for task in ["换密封圈", "查漏水", "装表"] {
         orders.push(world.clerk().issue(order("group/north", task)).await);
@@ -126,6 +126,15 @@ async fn t17_the_list_has_reasons_and_both_shifts_sign_what_was_unfinished() {
     for order in &orders {
         li.why(&outgoing, &order.name, "等配件").await.unwrap();
     }
+    let stale = pb::SetUnfinishedReasonRequest {
+        name: outgoing.clone(),
+        work_order: orders[0].name.clone(),
+        reason: "我也说".into(),
+        etag: outgoing_etag,
+        ..Default::default()
+    };
+    let error = li.shifts.set_unfinished_reason(stale).await.unwrap_err();
+    assert_eq!(reason(&error), "ETAG_STALE", "what a colleague said meanwhile is not overwritten");
     let told = li.why(&outgoing, &orders[0].name, "客户不在家").await.unwrap();
     assert_eq!((&*told.reason, &*told.reason_author), ("客户不在家", "li"));
     let error = li.why(&outgoing, &elsewhere, "等").await.unwrap_err();

@@ -3,6 +3,7 @@
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::role;
 use tonic::{Code, Response, Status};
+use tonic_types::StatusExt as _;
 
 use crate::pack::{calendar, policy, text, working_days};
 use crate::work_order::order;
@@ -40,6 +41,30 @@ fn report(code: &str) -> pb::ReportViolationRequest {
         evidence: "未按流程登记，客户来电核实".into(),
         ..Default::default()
     }
+}
+
+#[tokio::test]
+async fn t19_reports_about_two_work_orders_of_one_ticket_are_two_and_the_same_again_is_named() {
+    let world = strict().await;
+    let ticket = world.clerk().create(complaint("group/north", "漏水")).await;
+    let mut names = Vec::new();
+    for task in ["换密封圈", "查漏水"] {
+        let order = order("group/north", task);
+        let order = pb::WorkOrder { ticket: ticket.name.clone(), ..order };
+        let order = world.clerk().issue(order).await;
+        let request = pb::ReportViolationRequest {
+            org_unit: String::new(),
+            work_order: order.name,
+            occur_time: at("2026-03-02T00:30:00Z"),
+            ..report("broken-procedure")
+        };
+        names.push(world.clerk().report_violation(request.clone()).await.unwrap().name);
+        let error = world.clerk().report_violation(request).await.unwrap_err();
+        assert_eq!(error.code(), Code::AlreadyExists, "{error:?}");
+        let named = error.get_details_resource_info().unwrap().resource_name;
+        assert_eq!(Some(&named), names.last());
+    }
+    assert_ne!(names[0], names[1]);
 }
 
 impl Desk {

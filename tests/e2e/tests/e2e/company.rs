@@ -181,7 +181,11 @@ pub fn policy(
             (2, "Department manager", "部门经理"),
             (3, "Director", "总监"),
         ]
-        .map(|(level, en, zh)| ticket::ReceiverLevel { level, title: Some(text(en, zh)) })
+        .map(|(level, en, zh)| ticket::ReceiverLevel {
+            level,
+            title: Some(text(en, zh)),
+            roles: Vec::new(),
+        })
         .into(),
         severities: Vec::new(),
         verdict_scale: Some(ticket::VerdictScale {

@@ -172,6 +172,12 @@ fn t07_an_answer_in_time_stops_the_clock_as_of_when_it_was_sent() {
     assert_eq!((clock.state(), clock.breached_at), (ClockState::Met, Some(hours(24))));
     let fulfilled = clock.fulfilled.as_ref().expect("fulfilled");
     assert_eq!((fulfilled.at, fulfilled.recorded_at), (hours(10), hours(26)));
+    let told = explain(clock, &desk.policy, hours(30)).expect("explained").summary.en;
+    assert!(
+        told.contains("kept at 2019-09-25 20:00 by")
+            && told.contains("entered at 2019-09-26 12:00 when the breach was on record"),
+        "{told}"
+    );
     assert_eq!((desk.level(), desk.ticket.escalations.len()), (2, 1));
 }
 
@@ -266,9 +272,9 @@ fn t19_a_breach_proposes_the_violation_of_its_rule_to_whoever_is_answerable() {
     assert_eq!(violation.at, hours(24));
     assert_eq!(
         violation.evidence,
-        "first-response (first response, cycle 1): started 2019-09-25T02:00:00Z, due \
-         2019-09-26T02:00:00Z, not fulfilled by then. / first-response（首次回复，第 1 轮）：自 \
-         2019-09-25T02:00:00Z 起计，应于 2019-09-26T02:00:00Z 前完成，逾期未完成。"
+        "first-response (first response, cycle 1): started 2019-09-25 10:00, due 2019-09-26 \
+         10:00 (Asia/Shanghai), not fulfilled by then. / first-response（首次回复，第 1 轮）：自 2019-09-25 \
+         10:00 起计，应于 2019-09-26 10:00（Asia/Shanghai）前完成，逾期未完成。"
     );
 }
 

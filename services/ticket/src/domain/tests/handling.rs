@@ -70,13 +70,67 @@ fn unreachable() -> Desk {
 }
 
 #[test]
-fn t09_without_the_policys_leave_nothing_closes_without_a_verdict() {
+fn t09_where_a_policy_says_nothing_it_takes_three_failures_on_distinct_days() {
     let mut desk = Desk::new(Severity::Ordinary);
     desk.is_handled(hours(1));
-    for day in 0..5 {
+    let more = |desk: &Desk, now| match desk.tries(QUALITY, now, close()) {
+        Err(Refusal::Attempts { more, .. }) => more,
+        other => panic!("{other:?}"),
+    };
+    for (day, missing) in [(0, 3), (1, 2), (2, 1)] {
+        assert_eq!(more(&desk, hours(2 + 24 * day)), missing);
+        desk.does(QUALITY, hours(2 + 24 * day), attempt(false));
         desk.does(QUALITY, hours(2 + 24 * day), attempt(false));
     }
-    assert_eq!(missing(desk.tries(QUALITY, hours(200), close())), [Missing::Verdict]);
+    desk.does(QUALITY, hours(51), close());
+    assert_eq!(desk.state(), StateName::Closed);
+}
+
+#[test]
+fn t09_any_number_of_calls_in_one_day_leaves_room_for_those_of_the_next() {
+    let mut desk = unreachable();
+    for _ in 0..200 {
+        desk.does(QUALITY, hours(2), attempt(false));
+    }
+    desk.does(QUALITY, hours(26), attempt(false));
+    desk.does(QUALITY, hours(50), attempt(false));
+    desk.does(QUALITY, hours(50), close());
+    assert_eq!(desk.state(), StateName::Closed);
+}
+
+#[test]
+fn t13_a_call_of_before_the_result_that_is_entered_late_undoes_no_failure_and_neither_does_a_handlers()
+ {
+    let mut desk = unreachable();
+    desk.does(QUALITY, hours(2), attempt(false));
+    let earlier = HandlingCommand::RecordAttempt {
+        channel: Channel::Phone,
+        at: Some(hours(0)),
+        reached: true,
+        note: "接通".into(),
+    };
+    desk.does(CLERK, hours(3), handle(earlier));
+    desk.does(HANDLER, hours(3), attempt(true));
+    assert_eq!(desk.ticket.handling.attempts, [hours(2)]);
+    assert_eq!(desk.ticket.handling.reached_by, None);
+}
+
+#[test]
+fn t13_whoever_documented_three_failures_is_not_charged_for_not_having_asked() {
+    let mut draft = draft();
+    draft.clocks[3].target = elapsed(100);
+    draft.clocks[3].breach_violation = draft.violations[0].code.clone();
+    let breach = |failures: i64| {
+        let policy = Policy::try_new(draft.clone()).expect("a sound policy");
+        let mut desk = Desk::with(policy, Severity::Ordinary);
+        desk.is_handled(hours(1));
+        for day in 0..failures {
+            desk.does(QUALITY, hours(2 + 24 * day), attempt(false));
+        }
+        let fired = desk.fires(hours(300));
+        fired.iter().filter_map(Change::violation).count()
+    };
+    assert_eq!((breach(2), breach(3)), (1, 0));
 }
 
 #[test]

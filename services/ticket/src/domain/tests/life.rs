@@ -241,6 +241,10 @@ fn t13_nobody_judges_its_own_work() {
         let refused = desk.tries(staff, hours(2), verdict(1));
         assert!(matches!(refused, Err(Refusal::SeparationOfDuties { .. })), "{refused:?}");
     }
+    // Neither does whoever is to handle it, whatever others did in the meantime.
+    desk.ticket.owner = Some("owner".into());
+    let refused = desk.tries("owner", hours(2), verdict(1));
+    assert!(matches!(refused, Err(Refusal::SeparationOfDuties { .. })), "{refused:?}");
     // Having handled another cycle is no hindrance.
     desk.does(QUALITY, hours(2), verdict(5));
     desk.does("another", hours(3), resolve());

@@ -110,7 +110,7 @@ pub fn draft() -> PolicyDraft {
             clock("feedback", ClockKind::ResultFeedback, elapsed(48)),
             clock("call-back", ClockKind::CallBack, Some(Target::WorkingDays(1))),
         ],
-        levels: (1..=3).map(|level| LevelDraft { level, title: Text::default() }).collect(),
+        levels: (1..=3).map(|level| LevelDraft { level, ..LevelDraft::default() }).collect(),
         severities: vec![SeverityDraft { severity: 3, receiver_level: 2 }],
         verdict_options: (1..=5)
             .map(|value| VerdictOptionDraft {

@@ -35,6 +35,7 @@ fn x06_every_fault_of_a_policy_is_named_with_its_path() {
     faulty.clocks[2].name = "call-back".into();
     faulty.clocks[2].target = None;
     faulty.levels[1].level = 3;
+    faulty.levels[1].roles = ["manager", "chief", "manager"].map(Into::into).into();
     faulty.severities.push(SeverityDraft { severity: 3, receiver_level: 4 });
     faulty.severities.push(SeverityDraft { severity: 0, receiver_level: 1 });
     faulty.verdict_options[0].outcome = None;
@@ -63,6 +64,8 @@ fn x06_every_fault_of_a_policy_is_named_with_its_path() {
         "clocks[2].target",
         "clocks[3].name",
         "levels[1].level",
+        "levels[1].roles[1]",
+        "levels[1].roles[2]",
         "severities[1].severity",
         "severities[1].receiver_level",
         "severities[2].severity",
