@@ -90,7 +90,7 @@ fn summary(
     )
 }
 
-fn target(target: Target, calendar: &Calendar) -> Text {
+pub(super) fn target(target: Target, calendar: &Calendar) -> Text {
     match target {
         Target::Elapsed(time) => {
             let Text { en, zh } = length(time);
@@ -112,7 +112,7 @@ fn target(target: Target, calendar: &Calendar) -> Text {
 }
 
 /// The named days on which nothing counted, each once.
-fn not_counted(segments: &[Segment]) -> Text {
+pub(super) fn not_counted(segments: &[Segment]) -> Text {
     let mut names: Vec<&Text> = Vec::new();
     for segment in segments {
         if let Reason::Holiday(name) = &segment.reason
@@ -182,7 +182,7 @@ fn outcome(clock: &ClockEntry, calendar: &Calendar) -> Text {
 }
 
 /// On the wall clock of the calendar, with seconds only where there are any.
-fn local(calendar: &Calendar, at: Timestamp) -> String {
+pub(super) fn local(calendar: &Calendar, at: Timestamp) -> String {
     let local = at.to_zoned(calendar.time_zone().clone());
     let format = if local.second() == 0 { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d %H:%M:%S" };
     local.strftime(format).to_string()
