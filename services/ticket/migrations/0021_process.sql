@@ -33,7 +33,7 @@ CREATE UNIQUE INDEX process_live_key ON process (ticket_id) WHERE state = 'runni
 CREATE INDEX process_ticket_idx ON process (ticket_id, created_at, id);
 CREATE INDEX process_org_unit_idx ON process (org_unit, created_at, id) INCLUDE (state, template);
 -- What is under way, with all that a list can ask of it, so that only what it returns is read from the table.
-CREATE INDEX process_running_idx ON process (org_unit, created_at, id) INCLUDE (template, due_at, current_stages)
+CREATE INDEX process_running_idx ON process (org_unit, created_at, id) INCLUDE (template, due_at, current_stages, ticket_id)
     WHERE state = 'running';
 CREATE INDEX process_fire_idx ON process (next_fire_at) WHERE next_fire_at IS NOT NULL;
 COMMENT ON TABLE process IS 'Staged processes that requests follow (T-22). Locked by the ticket''s row.';

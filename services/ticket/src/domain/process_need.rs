@@ -141,6 +141,19 @@ coded! {
     }
 }
 
+impl ProcessDuty {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Role => "the template gives it to another role",
+            Self::NotSubmitter => {
+                "whoever submitted it or put any of it on record may not judge it"
+            }
+            Self::NotApprover => "it has approved already",
+            Self::NotRequester => "whoever requested a change may not decide on it",
+        }
+    }
+}
+
 /// Why a command was refused. Nothing has changed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ProcessRefusal {
@@ -153,9 +166,7 @@ pub enum ProcessRefusal {
         missing: Vec<ProcessNeed>,
     },
     /// Somebody else has to do that.
-    #[error(
-        "{command} is not for this caller: the template gives it to another role, or somebody else has to do it"
-    )]
+    #[error("{command} is not for this caller: {}", duty.words())]
     NotYours {
         /// What was asked for.
         command: &'static str,

@@ -150,6 +150,10 @@ fn run(
             recorder: answer.by.to_string(),
             record_time: time(answer.at),
         }),
+        next_inspection: stage
+            .filter(|_| run.state == RunState::Running)
+            .and_then(|stage| run.next_inspection(stage))
+            .map(to_localized_text),
         missing: missing.iter().map(need).collect(),
     }
 }

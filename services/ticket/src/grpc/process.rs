@@ -5,13 +5,14 @@ use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::process_attribute_value::Value as Told;
 use kefu_api::ticket::v1::process_service_server::ProcessService;
 use kefu_rpc::{
-    Failure, Fault, PageQuery, Precondition, Reason, RequestContext, TextRule, Violations,
+    Failure, Fault, PageLimits, PageQuery, Precondition, Reason, RequestContext, TextRule,
+    Violations,
 };
 use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 
 use super::status::{named, status};
-use super::{Grpc, Target, page_size, target, text, values};
+use super::{Grpc, Target, target, text, values};
 use crate::app::Call;
 use crate::domain::{Number, ProcessCommand, ProcessRefusal, ProcessState, Value};
 use crate::store::process::ProcessQuery;
@@ -19,6 +20,8 @@ use crate::store::process::ProcessQuery;
 /// The most states that a list can be asked for.
 const MAX_STATES: usize = 20;
 const MAX_ATTRIBUTES: usize = 20;
+/// A process is long.
+const PAGE: PageLimits = PageLimits { default: 50, max: 200 };
 const COLLECTION: &str = "processes";
 const CODE: TextRule = TextRule::line(63).required();
 const REFERENCE: TextRule = TextRule::line(500).required();
@@ -83,7 +86,7 @@ impl ProcessService for Grpc {
         let message = request.into_inner();
         let mut violations = context.violations();
         let org_unit = values::org_unit(&mut violations, "org_unit", &message.org_unit);
-        let size = page_size(&mut violations, message.page_size);
+        let size = violations.page_size("page_size", message.page_size, PAGE);
         let ticket = values::optional_id(&mut violations, "ticket", &message.ticket, "tickets");
         let template = violations.text("template", &message.template, values::CODE);
         let stage = violations.text("stage", &message.stage, values::CODE);

@@ -419,6 +419,20 @@ pub(crate) async fn list(
     conn: &mut PgConnection,
     query: &ProcessQuery,
 ) -> Result<Vec<Process>, StoreError> {
+    let running = [ProcessState::Running];
+    let only_running = query.states.is_empty() || query.states.contains(&running[0]);
+    let ids = if query.stage.is_none() && !query.overdue && query.states != running {
+        list_any(conn, query).await?
+    } else if only_running {
+        list_running(conn, query).await?
+    } else {
+        // What is over has no stage under way and is not overdue.
+        Vec::new()
+    };
+    by_id(conn, &ids).await
+}
+
+async fn list_any(conn: &mut PgConnection, query: &ProcessQuery) -> Result<Vec<Uuid>, StoreError> {
     let (at, id) = query.after.unzip();
     let states: Vec<&str> = query.states.iter().map(|state| state.code()).collect();
     let ids = sqlx::query_file_scalar!(
@@ -429,12 +443,27 @@ pub(crate) async fn list(
         query.limit,
         &states as _,
         query.template.as_deref(),
+        query.ticket as _,
+    );
+    Ok(ids.fetch_all(conn).await?)
+}
+
+async fn list_running(
+    conn: &mut PgConnection,
+    query: &ProcessQuery,
+) -> Result<Vec<Uuid>, StoreError> {
+    let (at, id) = query.after.unzip();
+    let ids = sqlx::query_file_scalar!(
+        "src/store/process_list_running.sql",
+        query.org_unit,
+        at.map(|at| at.to_sqlx()) as _,
+        id as _,
+        query.limit,
         query.stage.as_deref(),
+        query.template.as_deref(),
+        query.ticket as _,
         query.overdue,
         query.now.to_sqlx() as _,
-        query.ticket as _,
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    by_id(conn, &ids).await
+    );
+    Ok(ids.fetch_all(conn).await?)
 }

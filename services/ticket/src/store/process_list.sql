@@ -1,5 +1,4 @@
--- A page of the processes at and below an org unit, newest first, as in violation_list.sql. What is under way is found by the
--- index that has nothing else.
+-- A page of the processes at and below an org unit, newest first, as in violation_list.sql.
 WITH RECURSIVE scope AS (
     SELECT $1::text COLLATE "C" AS org_unit
     UNION ALL
@@ -14,9 +13,7 @@ FROM scope CROSS JOIN LATERAL (
       AND ($2::timestamptz IS NULL OR (process.created_at, process.id) < ($2, $3::uuid))
       AND (cardinality($5::text[]) = 0 OR process.state = ANY ($5))
       AND ($6::text IS NULL OR process.template = $6)
-      AND ($7::text IS NULL OR (process.state = 'running' AND $7 = ANY (process.current_stages)))
-      AND (NOT $8::boolean OR (process.state = 'running' AND process.due_at < $9::timestamptz))
-      AND ($10::uuid IS NULL OR process.ticket_id = $10)
+      AND ($7::uuid IS NULL OR process.ticket_id = $7)
     ORDER BY process.created_at DESC, process.id DESC
     LIMIT $4
 ) AS found

@@ -244,6 +244,8 @@ async fn t22_power_connection_of_a_large_customer_who_changes_his_mind() {
     let wrong = [(STATION, role::MANAGER), ("group/branch", role::DIRECTOR)];
     site.approved_by(&wrong, ("group", role::HEADQUARTERS)).await;
     site.fitter.inspection(&site.name, "construction", "rework", "接地不良").await.unwrap();
+    let waits = site.now().await;
+    assert_eq!(run(&waits, "construction").next_inspection.as_ref().unwrap().zh, "整改后复验");
     // He wants more: until that is decided nothing is completed, and not by whoever asks.
     let asked =
         site.fitter.request_change(&site.name, vec![number("capacity", 1_600.0)]).await.unwrap();

@@ -1,6 +1,7 @@
 //! T-22: processes under concurrent callers, after a crash, with retries, and in the right hands only.
 
 use kefu_api::ticket::v1 as pb;
+use kefu_api::ticket::v1::ticket_event::Change;
 use kefu_identity::role;
 use tonic::Code;
 
@@ -218,6 +219,25 @@ async fn t22_processes_are_seen_and_touched_in_their_org_unit_and_go_with_their_
     assert_eq!(cancelled.state(), pb::ProcessState::Cancelled);
     assert_eq!(cancelled.stages.len(), 1, "nothing lies ahead");
     assert_eq!(cancelled.stages[0].state(), pb::ProcessStageState::Cancelled);
+}
+
+#[tokio::test]
+async fn t22_the_live_stream_tells_of_processes() {
+    let world = company().await;
+    let mut watcher = world.desk("watcher", STATION, role::CLERK);
+    let watch = pb::WatchTicketsRequest { org_unit: STATION.into(), ..Default::default() };
+    let mut stream = watcher.tickets.watch_tickets(watch).await.unwrap().into_inner();
+    stream.message().await.unwrap();
+    let (ticket, name) = started(&world).await;
+    // What was committed a moment before may come as well; this comes soon.
+    for _ in 0..100 {
+        let Some(event) = stream.message().await.unwrap().unwrap().event else { continue };
+        let Some(Change::ProcessChanged(changed)) = event.change else { continue };
+        assert_eq!((&event.ticket, event.revision), (&ticket, 0));
+        assert_eq!((changed.process.unwrap().name, &*changed.method), (name, "StartProcess"));
+        return;
+    }
+    panic!("nothing was told of it");
 }
 
 #[tokio::test]
