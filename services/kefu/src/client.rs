@@ -13,6 +13,7 @@ use kefu_api::survey::v1::survey_service_client::SurveyServiceClient;
 use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServiceClient;
 use kefu_api::ticket::v1::delivery_service_client::DeliveryServiceClient;
 use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
+use kefu_api::ticket::v1::process_service_client::ProcessServiceClient;
 use kefu_api::ticket::v1::queue_service_client::QueueServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
 use kefu_api::ticket::v1::routing_service_client::RoutingServiceClient;
@@ -149,6 +150,11 @@ impl Client {
     /// Root causes, corrective actions and product holds.
     pub fn corrective_actions(&self) -> CorrectiveActionServiceClient<Signed> {
         CorrectiveActionServiceClient::new(self.signed())
+    }
+
+    /// Staged processes.
+    pub fn processes(&self) -> ProcessServiceClient<Signed> {
+        ProcessServiceClient::new(self.signed())
     }
 
     /// Suggestions.

@@ -38,6 +38,10 @@
 //! - **Of a product at most one hold is in force per org unit (T-18),** which the schema enforces. One that the policy places
 //!   is committed with the complaint that gives cause.
 //! - **Nothing is charged without a confirmation, and statements of past months never change (T-19).**
+//! - **A process is judged by its ticket's policy and locked by its ticket (T-22).** At most one is under way for a ticket, and of
+//!   it each stage runs once at a time, which the schema enforces; it goes where its ticket goes and ends when that is
+//!   cancelled. Its deadlines are no clocks of the ticket's ledger: those belong to a cycle and end with it, and a stage does
+//!   not.
 //! - **Queues and search follow the journal (T-23).** A worker looks at each ticket that changed as it is then, in the
 //!   transaction that moves its place in the journal; commands pay nothing for it, and each answer says how far it is.
 //! - **Lists are bounded (X-08)** and cost by the number of org units and the size of the page, not of the table.

@@ -245,6 +245,53 @@ fn x07_learning_is_for_those_whose_it_is() {
 }
 
 #[test]
+fn t22_processes_are_for_those_who_work_with_customers_and_their_end_for_those_who_decide() {
+    // Work whatever the template gives to whom, calling off, reading.
+    let methods = [
+        [
+            "StartProcess",
+            "RecordProcessDocument",
+            "RecordProcessInspection",
+            "RecordProcessAnswer",
+            "SubmitProcessStage",
+            "ApproveProcessStage",
+            "RejectProcessStage",
+            "CompleteProcessStage",
+            "RequestProcessChange",
+            "DecideProcessChange",
+        ]
+        .as_slice(),
+        &["CancelProcess"],
+        &["GetProcess", "ListProcesses", "ExplainProcessDeadlines"],
+    ];
+    let table = [
+        (role::CLERK, "w.r"),
+        (role::HANDLER, "w.r"),
+        (role::MANAGER, "wcr"),
+        (role::DIRECTOR, "wcr"),
+        (role::HEADQUARTERS, "wcr"),
+        (role::QUALITY, "wcr"),
+        (role::ADMIN, "..r"),
+        (role::AUDITOR, "..r"),
+        (role::SERVICE, "..r"),
+        (role::OPERATOR, "..."),
+    ];
+    let authorizer = Authorizer::with_defaults().unwrap();
+    for (role, row) in table {
+        let caller = caller(role, "group/north");
+        for (methods, cell) in methods.iter().zip(row.chars()) {
+            for method in *methods {
+                let action = format!("ticket.{method}");
+                let allowed = |place| allows(&authorizer, &caller, &action, place);
+                assert_eq!(allowed("group/north/riverside"), cell != '.', "{role} {method}");
+                let everywhere = role == role::SERVICE && cell != '.';
+                assert_eq!(allowed("group/south"), everywhere, "{role} {method}");
+            }
+        }
+    }
+}
+
+#[test]
 fn t14_who_runs_the_machinery_sees_what_was_parked_and_nothing_of_the_business() {
     let authorizer = Authorizer::with_defaults().unwrap();
     let operator = caller(role::OPERATOR, "group/north");

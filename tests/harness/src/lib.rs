@@ -29,6 +29,7 @@ use kefu_api::survey::v1::survey_policy_service_client::SurveyPolicyServiceClien
 use kefu_api::survey::v1::survey_service_client::SurveyServiceClient;
 use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServiceClient;
 use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
+use kefu_api::ticket::v1::process_service_client::ProcessServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
 use kefu_api::ticket::v1::routing_service_client::RoutingServiceClient;
 use kefu_api::ticket::v1::saved_view_service_client::SavedViewServiceClient;
@@ -227,6 +228,11 @@ impl Mesh {
     /// Root causes, corrective actions and product holds.
     pub fn corrective_actions(&self, token: &str) -> CorrectiveActionServiceClient<Signed> {
         self.client(token).corrective_actions()
+    }
+
+    /// Staged processes.
+    pub fn processes(&self, token: &str) -> ProcessServiceClient<Signed> {
+        self.client(token).processes()
     }
 
     /// Suggestions.

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{Error, audit, handling_record, outbox};
 use crate::domain::{
-    Actor, Change, Complainant, Details, HandlingChange, MessagePurpose, Ticket, Violation,
-    ViolationState, What, apply,
+    Actor, Change, Complainant, Details, HandlingChange, MessagePurpose, StateName, Ticket,
+    Violation, ViolationState, What, apply,
 };
 use crate::encode::event;
 use crate::store;
@@ -172,6 +172,12 @@ async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Res
         }
         if before.handling != now.handling || before.org_unit != now.org_unit {
             store::handling::save(conn, now).await?;
+        }
+        if before.org_unit != now.org_unit {
+            store::process::move_with_ticket(conn, now.id, &now.org_unit).await?;
+        }
+        if now.state.name() == StateName::Cancelled && before.state.name() != StateName::Cancelled {
+            store::process::attend(conn, now.id, now.updated_at).await?;
         }
         if now.state.is_final() && !before.state.is_final() && now.handling.plan.is_some() {
             store::plan::supersede(conn, now.id).await?;

@@ -6,7 +6,7 @@ use kefu_postgres::StoreError;
 use kefu_rpc::{Etag, Fault};
 use kefu_service::CommandError;
 
-use crate::domain::{DeliveryRefusal, OrderRefusal, Refusal, StepRefusal};
+use crate::domain::{DeliveryRefusal, OrderRefusal, ProcessRefusal, Refusal, StepRefusal};
 
 /// Why the context refuses or fails. One table turns it into a status: `grpc/status.rs`.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,9 @@ pub enum Error {
     /// The same about violations, corrective actions, product holds, suggestions and shifts.
     #[error(transparent)]
     StepRefused(#[from] StepRefusal),
+    /// The same about a process.
+    #[error(transparent)]
+    ProcessRefused(#[from] ProcessRefusal),
     /// There is one already.
     #[error("{name} exists already")]
     AlreadyExists {

@@ -16,6 +16,7 @@ pub mod macros;
 pub mod message;
 mod outbox;
 pub mod policy;
+pub mod process;
 pub mod product_hold;
 pub mod projection;
 pub mod queue;

@@ -128,7 +128,7 @@ impl TimerSignal {
 pub(crate) const POLL_PERIOD: Duration = Duration::from_millis(500);
 
 impl App {
-    /// Does what is due of a corrective action, a suggestion or a shift, in one transaction. Safe in any number of
+    /// Does what is due of a corrective action, a suggestion, a shift or a process, in one transaction. Safe in any number of
     /// replicas at once: whoever has the row does it, and who comes later finds it done.
     ///
     /// # Errors
@@ -138,6 +138,7 @@ impl App {
             Due::CorrectiveAction => self.fire_action_timer(id).await,
             Due::Suggestion => self.fire_suggestion_timer(id).await,
             Due::Shift => self.fire_shift_timer(id).await,
+            Due::Process => self.fire_process_timer(id).await,
         }
     }
 }

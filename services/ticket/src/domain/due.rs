@@ -11,5 +11,7 @@ coded! {
         Suggestion = "suggestion",
         /// The list of a shift is due (T-17).
         Shift = "shift",
+        /// A deadline of a process comes near or passes (T-22).
+        Process = "process",
     }
 }

@@ -90,7 +90,7 @@ fn summary(
     )
 }
 
-fn target(target: Target, calendar: &Calendar) -> Text {
+pub(super) fn target(target: Target, calendar: &Calendar) -> Text {
     match target {
         Target::Elapsed(time) => {
             let Text { en, zh } = length(time);
@@ -112,7 +112,7 @@ fn target(target: Target, calendar: &Calendar) -> Text {
 }
 
 /// The named days on which nothing counted, each once.
-fn not_counted(segments: &[Segment]) -> Text {
+pub(super) fn not_counted(segments: &[Segment]) -> Text {
     let mut names: Vec<&Text> = Vec::new();
     for segment in segments {
         if let Reason::Holiday(name) = &segment.reason

@@ -33,6 +33,8 @@
 //!   priority and never lower them (T-03).
 //! * An action against a cause is closed by the verification of somebody else that it worked, and not otherwise (T-18).
 //! * Nobody decides about a violation of its own, and nothing is charged without a confirmation (T-19).
+//! * A process skips no stage of its route, runs two at once only where the template says so, and is completed only with all
+//!   that each stage asks for on what is agreed then; nobody approves or decides what it asked for itself (T-22).
 //! * What is sent is tried until it is taken, parked or cancelled by a person, each of them once and for good but that a person
 //!   may take up again what was parked (T-14). A trigger does all of its steps or none (T-26).
 //! * The ticket is judged by the policy version that was in force when it was registered.
@@ -67,6 +69,14 @@ mod policy_check;
 mod policy_check_clock;
 mod policy_draft;
 mod policy_learning;
+mod process;
+mod process_check;
+mod process_decide;
+mod process_draft;
+mod process_explain;
+mod process_need;
+mod process_route_check;
+mod process_template;
 mod product_hold;
 mod queue;
 mod refusal;
@@ -148,6 +158,26 @@ pub use self::{
         ViolationDraft, ViolationRule,
     },
     policy_learning::{Learning, LearningDraft, ShiftRules},
+    process::{
+        AnswerRecord, ApprovalRecord, ChangeOutcome, DocumentRecord, InspectionRecord, Process,
+        ProcessChange, ProcessEnd, ProcessState, RunAlarm, RunRecord, RunState, StageRun,
+        Submission, SubmissionEnd,
+    },
+    process_decide::{
+        Notice, ProcessActor, ProcessCommand, Said, cancel_with_ticket, decide_process,
+        notice_process, start_process,
+    },
+    process_draft::{
+        ApprovalDraft, AttributeDraft, InspectionsDraft, LengthDraft, OutcomeDraft,
+        ProcessTemplateDraft, RouteConditionDraft, RouteDraft, StageClockDraft, StageDraft,
+        ValueKind,
+    },
+    process_explain::explain_process,
+    process_need::{NeedKind, ProcessDuty, ProcessNeed, ProcessRefusal},
+    process_template::{
+        Agreed, Approval, Attribute, AttributeKind, Condition, Inspections, Is, Length, Number,
+        OnRoutes, Outcome, ProcessTemplate, Route as ProcessRoute, Stage, StageClock, Value,
+    },
     product_hold::{ProductHold, held_product, lift_hold},
     queue::{QueueOrder, TICKET_FIELDS, TicketFilter},
     refusal::{Missing, Refusal},

@@ -15,6 +15,7 @@ use super::handling_rules::HandlingRules;
 use super::message_template::MessageTemplate;
 use super::phrase::ForbiddenPhrases;
 use super::policy_learning::Learning;
+use super::process_template::ProcessTemplate;
 use super::routing::Routing;
 use super::ticket::Ticket;
 use super::violation::ProposedViolation;
@@ -56,6 +57,7 @@ pub struct Policy {
     pub(super) learning: Learning,
     pub(super) repeat_window_days: u32,
     pub(super) automation: Automation,
+    pub(super) processes: BTreeMap<String, ProcessTemplate>,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
@@ -322,6 +324,12 @@ impl Policy {
     #[must_use]
     pub fn automation(&self) -> &Automation {
         &self.automation
+    }
+
+    /// The staged process with this code (T-22).
+    #[must_use]
+    pub fn process(&self, code: &str) -> Option<&ProcessTemplate> {
+        self.processes.get(code)
     }
 
     /// A row of the violation table.

@@ -19,7 +19,7 @@ use super::{
         ClockRuleDraft, GradePriorityDraft, LevelDraft, PolicyDraft, SeverityDraft,
         VerdictOptionDraft, ViolationDraft,
     },
-    policy_learning,
+    policy_learning, process_check,
     report::DEFAULT_REPEAT_WINDOW_DAYS,
     routing_check,
     word::{Fault, Priority, ReceiverLevel, Severity, Text},
@@ -146,6 +146,12 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     let repeat_window_days = repeat_window(draft.repeat_window_days, &mut faults);
     let known = automation_check::Known { templates: &templates, pause_reasons: &pause_reasons };
     let automation = automation_check::check(draft.automation, &known, &mut faults);
+    let known = process_check::Known {
+        calendar: calendar.as_ref(),
+        violations: &violations,
+        levels: level_count,
+    };
+    let processes = process_check::check(draft.processes, &known, &mut faults);
     match calendar {
         Some(calendar) if faults.0.is_empty() => Ok(Policy {
             code: draft.code,
@@ -165,6 +171,7 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
             learning,
             repeat_window_days,
             automation,
+            processes,
         }),
         _ => Err(faults.0),
     }

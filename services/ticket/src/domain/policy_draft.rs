@@ -12,6 +12,7 @@ use super::{
     handling_rules::HandlingDraft,
     policy::{IntakeHours, ReopenMode, VerdictOutcome},
     policy_learning::LearningDraft,
+    process_draft::ProcessTemplateDraft,
     routing_draft::RoutingDraft,
     word::{Channel, ClockKind, Priority, Text, TicketKind},
 };
@@ -53,6 +54,8 @@ pub struct PolicyDraft {
     pub repeat_window_days: i32,
     /// `channel_adapters`, `triggers`, `macros`, `max_trigger_depth`.
     pub automation: AutomationDraft,
+    /// `process_templates`.
+    pub processes: Vec<ProcessTemplateDraft>,
 }
 
 /// Why a ticket may wait.

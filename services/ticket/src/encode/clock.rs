@@ -12,7 +12,7 @@ use crate::domain::{
 };
 
 /// The most segments that an explanation lists.
-const MAX_SEGMENTS: usize = 2_000;
+pub(super) const MAX_SEGMENTS: usize = 2_000;
 
 /// The resource.
 pub fn resource(clock: &ClockEntry) -> pb::Clock {
@@ -100,7 +100,7 @@ pub fn explanation(
     }
 }
 
-fn target(target: Target) -> policy_pb::Target {
+pub(super) fn target(target: Target) -> policy_pb::Target {
     // A policy's promise is at most 366 days long, so a duration always fits.
     let duration = |time| prost_types::Duration::try_from(time).unwrap_or_default();
     let target = match target {
@@ -111,7 +111,7 @@ fn target(target: Target) -> policy_pb::Target {
     policy_pb::Target { target: Some(target) }
 }
 
-fn segment(segment: &Segment) -> pb::DeadlineSegment {
+pub(super) fn segment(segment: &Segment) -> pb::DeadlineSegment {
     let (reason, label) = reason(&segment.reason);
     pb::DeadlineSegment {
         start_time: time(segment.from),

@@ -174,9 +174,18 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         TicketAssigned => Assigned,
         TicketPriorityRaised => PriorityRaised,
         DeliveryChanged => DeliveryChanged,
+        ProcessChanged => ProcessChanged,
+        ProcessStageWarned => ProcessStageWarned,
+        ProcessStageBreached => ProcessStageBreached,
     };
-    // A delivery is an aggregate of its own, and leaves its ticket as it is.
+    // A delivery and a process are aggregates of their own, and leave their ticket as it is.
+    let of = |process: Option<&pb::Process>| {
+        (process.map(|process| process.ticket.clone()).unwrap_or_default(), 0)
+    };
     let (ticket, revision) = match &change {
+        Kind::ProcessChanged(changed) => of(changed.process.as_ref()),
+        Kind::ProcessStageWarned(warned) => of(warned.process.as_ref()),
+        Kind::ProcessStageBreached(breached) => of(breached.process.as_ref()),
         Kind::DeliveryChanged(delivery) => (delivery.ticket.clone(), 0),
         _ => (encode::name(event.aggregate_id), event.revision),
     };

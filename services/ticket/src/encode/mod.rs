@@ -8,6 +8,7 @@ pub mod event;
 pub mod handling;
 pub mod message;
 pub mod policy;
+pub mod process;
 pub mod report;
 pub mod report_compare;
 pub mod report_document;

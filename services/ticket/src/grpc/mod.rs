@@ -10,6 +10,8 @@ mod policy;
 mod policy_automation;
 mod policy_handling;
 mod policy_learning;
+mod policy_process;
+mod process;
 mod queue;
 mod report;
 mod routing;
@@ -32,6 +34,7 @@ use kefu_api::ticket::v1::corrective_action_service_server::CorrectiveActionServ
 use kefu_api::ticket::v1::delivery_service_server::DeliveryServiceServer;
 use kefu_api::ticket::v1::duty_service_server::DutyServiceServer;
 use kefu_api::ticket::v1::handling_service_server::HandlingServiceServer;
+use kefu_api::ticket::v1::process_service_server::ProcessServiceServer;
 use kefu_api::ticket::v1::queue_service_server::QueueServiceServer;
 use kefu_api::ticket::v1::report_service_server::ReportServiceServer;
 use kefu_api::ticket::v1::routing_service_server::RoutingServiceServer;
@@ -71,6 +74,7 @@ impl Grpc {
             .add_service(CorrectiveActionServiceServer::new(grpc.clone()))
             .add_service(SuggestionServiceServer::new(grpc.clone()))
             .add_service(ShiftServiceServer::new(grpc.clone()))
+            .add_service(ProcessServiceServer::new(grpc.clone()))
             .add_service(QueueServiceServer::new(grpc.clone()))
             .add_service(SavedViewServiceServer::new(grpc.clone()))
             .add_service(DeliveryServiceServer::new(grpc.clone()))

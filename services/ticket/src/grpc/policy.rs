@@ -149,6 +149,7 @@ fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> boo
     within
         && policy_handling::within_limits(message, violations)
         && routing_policy::within_limits(message, violations)
+        && super::policy_process::within_limits(message, violations)
         && violations.at_most("forbidden_phrases", phrases, MAX_PHRASES)
         && violations.at_most("message_templates", templates, MAX_TEMPLATES)
         && message.clocks.iter().enumerate().all(|(index, clock)| {
@@ -239,6 +240,7 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
         learning: super::policy_learning::draft(found, message.learning.as_ref()),
         repeat_window_days: message.repeat_window_days,
         automation: automation::draft(found, message),
+        processes: super::policy_process::drafts(found, &message.process_templates),
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn status(context: &RequestContext, error: Error) -> Status {
         Error::Refused(refusal) => refused(context, refusal),
         Error::OrderRefused(refusal) => super::work_order::refused(context, refusal),
         Error::StepRefused(refusal) => step_refused(context, refusal),
+        Error::ProcessRefused(refusal) => super::process::refused(context, refusal),
         Error::AlreadyExists { kind, name } => kefu_rpc::already_exists(kind, &name),
         Error::DeliveryRefused(refusal) => super::delivery::refused(refusal),
         Error::NotFound { kind, name } => kefu_rpc::not_found(kind, &name),

@@ -1,4 +1,4 @@
-//! What is due of corrective actions, suggestions and shifts: one look at three tables.
+//! What is due of corrective actions, suggestions, shifts and processes: one look at four tables.
 
 use jiff_sqlx::{Timestamp, ToSqlx as _};
 use sqlx::PgPool;
@@ -27,6 +27,9 @@ pub(crate) async fn due(
                UNION ALL
                (SELECT 'shift', id, next_fire_at FROM shift
                 WHERE next_fire_at <= $1 AND id <> ALL ($2::uuid[]) ORDER BY next_fire_at LIMIT $3)
+               UNION ALL
+               (SELECT 'process', id, next_fire_at FROM process
+                WHERE next_fire_at <= $1 AND id <> ALL ($2::uuid[]) ORDER BY next_fire_at LIMIT $3)
            ) AS due
            ORDER BY at LIMIT $3"#,
         now.to_sqlx() as _,
@@ -49,7 +52,8 @@ pub(crate) async fn next_due(
         r#"SELECT least(
                (SELECT min(next_fire_at) FROM corrective_action WHERE next_fire_at IS NOT NULL AND id <> ALL ($1::uuid[])),
                (SELECT min(next_fire_at) FROM suggestion WHERE next_fire_at IS NOT NULL AND id <> ALL ($1::uuid[])),
-               (SELECT min(next_fire_at) FROM shift WHERE next_fire_at IS NOT NULL AND id <> ALL ($1::uuid[]))
+               (SELECT min(next_fire_at) FROM shift WHERE next_fire_at IS NOT NULL AND id <> ALL ($1::uuid[])),
+               (SELECT min(next_fire_at) FROM process WHERE next_fire_at IS NOT NULL AND id <> ALL ($1::uuid[]))
            ) AS "at: Timestamp""#,
         skip,
     )

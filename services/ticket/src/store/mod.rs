@@ -19,6 +19,7 @@ pub(crate) mod learning_timer;
 pub(crate) mod message;
 pub(crate) mod number;
 pub(crate) mod plan;
+pub(crate) mod process;
 pub(crate) mod product_hold;
 pub(crate) mod projection;
 pub(crate) mod queue;

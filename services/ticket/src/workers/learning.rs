@@ -1,4 +1,5 @@
-//! The timers of corrective actions, suggestions and shifts: what is overdue is on record once (T-17, T-18, T-21).
+//! The timers of corrective actions, suggestions, shifts and processes: what is overdue is on record once (T-17, T-18, T-21,
+//! T-22).
 //!
 //! Like the timers of tickets, see [`timers`](super::timers): what is due is found without a lock and looked at again under
 //! the lock of its row; nothing is kept in memory but what failed in this look, so that it keeps nothing else waiting.

@@ -14,7 +14,7 @@ macro_rules! pack {
     };
 }
 
-fn ticket_part(code: &str, text: &str) -> pb::TicketPolicy {
+pub fn ticket_part(code: &str, text: &str) -> pb::TicketPolicy {
     let value: serde_json::Value = serde_yaml_ng::from_str(text).unwrap();
     let descriptor = kefu_api::descriptor_pool();
     let descriptor = descriptor.get_message_by_name("kefu.ticket.v1.TicketPolicy").unwrap();

@@ -12,6 +12,7 @@ use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServ
 use kefu_api::ticket::v1::delivery_service_client::DeliveryServiceClient;
 use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
 use kefu_api::ticket::v1::handling_service_client::HandlingServiceClient;
+use kefu_api::ticket::v1::process_service_client::ProcessServiceClient;
 use kefu_api::ticket::v1::queue_service_client::QueueServiceClient;
 use kefu_api::ticket::v1::report_service_client::ReportServiceClient;
 use kefu_api::ticket::v1::routing_service_client::RoutingServiceClient;
@@ -98,6 +99,7 @@ pub struct Desk {
     pub actions: CorrectiveActionServiceClient<Signed>,
     pub suggestions: SuggestionServiceClient<Signed>,
     pub shifts: ShiftServiceClient<Signed>,
+    pub processes: ProcessServiceClient<Signed>,
     pub queues: QueueServiceClient<Signed>,
     pub views: SavedViewServiceClient<Signed>,
     pub deliveries: DeliveryServiceClient<Signed>,
@@ -219,6 +221,7 @@ impl World {
                 token.clone(),
             ),
             shifts: ShiftServiceClient::with_interceptor(transport.clone(), token.clone()),
+            processes: ProcessServiceClient::with_interceptor(transport.clone(), token.clone()),
             queues: QueueServiceClient::with_interceptor(transport.clone(), token.clone()),
             views: SavedViewServiceClient::with_interceptor(transport.clone(), token.clone()),
             deliveries: DeliveryServiceClient::with_interceptor(transport.clone(), token.clone()),

@@ -142,6 +142,48 @@ pub fn in_working_days() -> ticket::TicketPolicy {
 }
 
 /// A policy by what it promises for the first answer and for the solution.
+/// One stage with all that a stage can ask for (T-22).
+fn process() -> ticket::ProcessTemplate {
+    let title = Some(text("Connection", "装表"));
+    let manager = || vec!["manager".to_owned()];
+    ticket::ProcessTemplate {
+        code: "connection".into(),
+        title: title.clone(),
+        attributes: vec![ticket::ProcessAttribute {
+            code: "urgent".into(),
+            title: title.clone(),
+            kind: ticket::ProcessAttributeKind::Flag.into(),
+            change_restarts_at: "work".into(),
+            ..Default::default()
+        }],
+        documents: vec![ticket::ProcessDocument { code: "form".into(), title: title.clone() }],
+        stages: vec![ticket::ProcessStage {
+            code: "work".into(),
+            title: title.clone(),
+            roles: vec!["handler".into()],
+            documents: vec![ticket::ProcessRequirement {
+                document: "form".into(),
+                ..Default::default()
+            }],
+            approvals: vec![ticket::ProcessApproval { roles: manager(), ..Default::default() }],
+            inspections: Some(ticket::ProcessInspections {
+                minimum: 1,
+                maximum: 2,
+                outcomes: vec![ticket::ProcessOutcome {
+                    code: "passed".into(),
+                    title,
+                    passed: true,
+                    next: None,
+                }],
+            }),
+            answer_promised: true,
+            ..Default::default()
+        }],
+        change_deciders: manager(),
+        ..Default::default()
+    }
+}
+
 pub fn policy(
     code: &str,
     first_response: Option<Target>,
@@ -208,6 +250,7 @@ pub fn policy(
             currency: "CNY".into(),
             ..Default::default()
         }],
+        process_templates: vec![process()],
         message_templates: vec![ticket::MessageTemplate {
             situation: "first-response".into(),
             title: Some(text("First answer", "首次回复")),

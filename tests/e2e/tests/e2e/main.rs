@@ -7,6 +7,7 @@ mod hostile;
 mod intruders;
 mod lifecycle;
 mod load;
+mod processes;
 mod raw;
 mod reading;
 mod story;

@@ -8,6 +8,7 @@ use kefu_identity::role;
 use serde_json::{Value, json};
 
 use crate::company::{RIVERSIDE, complaint, customer_of_riverside, registration};
+use crate::processes::Processes;
 use crate::world::World;
 
 /// A sensible request for every method, about things of Riverside.
@@ -20,6 +21,7 @@ pub struct Things {
     action: String,
     hold: String,
     suggestion: String,
+    processes: Processes,
     shift: String,
     view: String,
     delivery: String,
@@ -144,6 +146,7 @@ impl Things {
         let (ticket, policy) = (made.name, made.policy_version);
         let (team, absence) = Self::make_team(world).await;
         let view = Self::make_view(world).await;
+        let processes = Processes::make(world).await;
         Self {
             customer,
             contact,
@@ -154,6 +157,7 @@ impl Things {
             action,
             hold,
             suggestion,
+            processes,
             shift,
             invitation,
             policy,
@@ -501,6 +505,7 @@ impl Things {
             ("clock.ClockService.Settle", json!({})),
         ]);
         requests.extend(self.handling());
+        requests.extend(self.processes.requests(ticket));
         requests
     }
 
