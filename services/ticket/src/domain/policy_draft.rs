@@ -9,6 +9,7 @@ use kefu_calendar::{Calendar, Target};
 use super::{
     automation_draft::AutomationDraft,
     clock_note::StepTime,
+    content_rules::ContentDraft,
     handling_rules::HandlingDraft,
     policy::{IntakeHours, ReopenMode, VerdictOutcome},
     policy_learning::LearningDraft,
@@ -53,6 +54,8 @@ pub struct PolicyDraft {
     pub repeat_window_days: i32,
     /// `channel_adapters`, `triggers`, `macros`, `max_trigger_depth`.
     pub automation: AutomationDraft,
+    /// `attachments`, `custom_fields`, `tags`.
+    pub content: ContentDraft,
 }
 
 /// Why a ticket may wait.

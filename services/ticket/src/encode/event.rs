@@ -174,10 +174,12 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         TicketAssigned => Assigned,
         TicketPriorityRaised => PriorityRaised,
         DeliveryChanged => DeliveryChanged,
+        AttachmentChanged => AttachmentChanged,
     };
-    // A delivery is an aggregate of its own, and leaves its ticket as it is.
+    // A delivery and an attachment are aggregates of their own, and leave their ticket as it is.
     let (ticket, revision) = match &change {
         Kind::DeliveryChanged(delivery) => (delivery.ticket.clone(), 0),
+        Kind::AttachmentChanged(changed) => (changed.ticket.clone(), 0),
         _ => (encode::name(event.aggregate_id), event.revision),
     };
     Ok(Some(pb::TicketEvent {
