@@ -34,6 +34,7 @@ pub mod ticket;
 pub mod timer;
 pub mod trigger;
 pub mod upload;
+mod upload_receive;
 pub mod violation;
 pub mod work;
 pub mod work_order;

@@ -8,30 +8,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt as _};
+use futures::Stream;
 use kefu_api::ticket::v1 as pb;
 use kefu_journal::requests::{self, Claim, fingerprint};
 use kefu_policy::Version;
-use sha2::{Digest as _, Sha256};
 use tonic::Status;
 use uuid::Uuid;
 
 use super::attachment::{change, org_unit};
 use super::ticket::not_found;
+use super::upload_receive::{Expected, Seen, receive};
 use super::{App, Call, Error};
 use crate::domain::{
-    Attachment, Content, Directory, FileFault, FileRules, HEAD, MAX_TAIL, Policy, TextWatch,
-    directory, inspect, is_archive, judge,
+    Attachment, Content, Directory, FileFault, FileRules, MAX_TAIL, Policy, directory, inspect,
+    is_archive, judge,
 };
 use crate::encode::attachment as encode;
 use crate::files::FilesError;
 use crate::store;
 use crate::store::attachment::Sum;
 
+pub(crate) use super::upload_receive::PATIENCE;
+
 pub(crate) const METHOD: &str = "kefu.ticket.v1.AttachmentService/UploadAttachment";
 const ACTION: &str = "ticket.UploadAttachment";
-/// How long the next message may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long an upload may take.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
 /// Whatever is this old has broken off: longer than an upload and the transaction after it can take.
@@ -65,15 +65,6 @@ impl Begun {
     }
 }
 
-/// What came.
-#[derive(Debug, Default)]
-struct Seen {
-    size: u64,
-    sha256: Option<[u8; 32]>,
-    head: Vec<u8>,
-    text: TextWatch,
-}
-
 /// What is to become of what came.
 enum Judged {
     /// It is this.
@@ -94,7 +85,7 @@ impl App {
         new: NewUpload,
         chunks: impl Stream<Item = Result<Vec<u8>, Status>> + Send + Unpin,
     ) -> Result<pb::Attachment, Error> {
-        let _place = self.files.upload_place()?;
+        let _place = self.files.upload_place(new.size)?;
         let begun = self.begin_upload(&call, &new).await?;
         let mut seen = Seen::default();
         let received = self.receive(&begun, &new, &mut seen, chunks);
@@ -175,54 +166,15 @@ impl App {
         begun: &Begun,
         new: &NewUpload,
         seen: &mut Seen,
-        mut chunks: impl Stream<Item = Result<Vec<u8>, Status>> + Send + Unpin,
+        chunks: impl Stream<Item = Result<Vec<u8>, Status>> + Send + Unpin,
     ) -> Result<Judged, Error> {
-        let rules = begun.rules();
-        let mut sink = self.files.write(&begun.key).await?;
-        let mut hash = Sha256::new();
-        loop {
-            let chunk = match tokio::time::timeout(PATIENCE, chunks.next()).await {
-                Ok(None) => break,
-                Ok(Some(Ok(chunk))) => chunk,
-                Ok(Some(Err(status))) => {
-                    sink.abort().await;
-                    return Err(Error::BrokenOff(status));
-                }
-                Err(_) => {
-                    sink.abort().await;
-                    return Err(Error::BrokenOff(kefu_rpc::deadline_exceeded()));
-                }
-            };
-            seen.size += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-            if seen.size > rules.max_file {
-                sink.abort().await;
-                return Ok(Judged::Bad(FileFault::TooLong { most: rules.max_file }));
-            }
-            let missing = HEAD.saturating_sub(seen.head.len()).min(chunk.len());
-            seen.head.extend_from_slice(&chunk[..missing]);
-            seen.text.feed(&chunk);
-            hash.update(&chunk);
-            if let Err(error) = sink.push(&chunk).await {
-                sink.abort().await;
-                return Err(error.into());
-            }
+        let sink = self.files.write(&begun.key).await?;
+        let most = begun.rules().max_file;
+        let expected = Expected { most, size: new.size, sha256: new.sha256 };
+        match receive(sink, expected, seen, chunks).await? {
+            Some(fault) => Ok(Judged::Bad(fault)),
+            None => self.judge(begun, new, seen).await,
         }
-        let sha256: [u8; 32] = hash.finalize().into();
-        seen.sha256 = Some(sha256);
-        let fault = match (new.size, new.sha256) {
-            _ if seen.size == 0 => Some(FileFault::Empty),
-            (Some(declared), _) if declared != seen.size => {
-                Some(FileFault::OtherLength { declared, actual: seen.size })
-            }
-            (_, Some(declared)) if declared != sha256 => Some(FileFault::OtherHash),
-            _ => None,
-        };
-        if let Some(fault) = fault {
-            sink.abort().await;
-            return Ok(Judged::Bad(fault));
-        }
-        sink.finish().await?;
-        self.judge(begun, new, seen).await
     }
 
     async fn judge(&self, begun: &Begun, new: &NewUpload, seen: &Seen) -> Result<Judged, Error> {
@@ -308,6 +260,8 @@ impl App {
         let mut work = self.begin(call).await?;
         let place = store::handling::lock(work.conn(), new.ticket).await?;
         let place = place.ok_or_else(|| not_found(new.ticket))?;
+        // Whoever may not upload any more leaves nothing on record here either.
+        self.allow_at(&call.caller, ACTION, &place.org_unit)?;
         let attachment = Attachment {
             refusal: Some(format!("{}: {}", fault.reason(), fault.words().0)),
             customer: store::attachment::customer(work.conn(), new.ticket).await?,

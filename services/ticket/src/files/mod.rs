@@ -20,8 +20,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use self::sink::Sink;
 
-/// Uploads at once in one process: each holds two parts of its file in memory.
-const MAX_UPLOADS: usize = 16;
+/// What uploads hold of their files in memory at once in one process, in MiB.
+const MEMORY: usize = 96;
+/// What one holds at most, in MiB: a part that is being written and one that is coming.
+const TWO_PARTS: u64 = 10;
 /// Downloads at once in one process.
 const MAX_DOWNLOADS: usize = 64;
 /// How long a store may be tried again before it is said that it does not answer.
@@ -88,7 +90,7 @@ impl Files {
     }
 
     fn of(store: Option<Arc<dyn ObjectStore>>, prefix: Path, local: Option<PathBuf>) -> Self {
-        let uploads = Arc::new(Semaphore::new(MAX_UPLOADS));
+        let uploads = Arc::new(Semaphore::new(MEMORY));
         let downloads = Arc::new(Semaphore::new(MAX_DOWNLOADS));
         Self { store, prefix, local, uploads, downloads }
     }
@@ -101,10 +103,16 @@ impl Files {
         key.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
     }
 
-    /// A place among the uploads at once.
-    pub(crate) fn upload_place(&self) -> Result<OwnedSemaphorePermit, FilesError> {
+    /// A place among the uploads at once, by how long the file is, as far as that is known; more than that is not taken.
+    pub(crate) fn upload_place(
+        &self,
+        size: Option<u64>,
+    ) -> Result<OwnedSemaphorePermit, FilesError> {
         self.store()?;
-        Arc::clone(&self.uploads).try_acquire_owned().map_err(|_| FilesError::Busy)
+        let known = size.map(|size| (size / (1024 * 1024)).saturating_add(1));
+        let share = known.unwrap_or(TWO_PARTS).min(TWO_PARTS);
+        let share = u32::try_from(share).unwrap_or_default();
+        Arc::clone(&self.uploads).try_acquire_many_owned(share).map_err(|_| FilesError::Busy)
     }
 
     /// Begins to write what is to stand under a key. It stands there when it is whole and not before.
@@ -199,10 +207,22 @@ mod tests {
     }
 
     #[test]
+    fn x08_uploads_at_once_are_bounded_by_what_they_hold_in_memory() {
+        let home = tempfile::tempdir().unwrap();
+        let files = Files::open(home.path().to_str()).unwrap();
+        let places: Vec<_> = (0..9).map(|_| files.upload_place(None).unwrap()).collect();
+        assert!(matches!(files.upload_place(Some(1 << 40)), Err(FilesError::Busy)));
+        let small: Vec<_> = (0..6).map(|_| files.upload_place(Some(5_000)).unwrap()).collect();
+        assert!(matches!(files.upload_place(Some(1)), Err(FilesError::Busy)));
+        drop((places, small));
+        files.upload_place(Some(1 << 40)).unwrap();
+    }
+
+    #[test]
     fn x06_a_setting_that_names_nothing_is_refused() {
         assert!(Files::open(Some("s3://")).is_err());
         assert!(Files::open(Some("s3://bucket/../other")).is_err());
-        assert!(matches!(Files::open(None).unwrap().upload_place(), Err(FilesError::None)));
+        assert!(matches!(Files::open(None).unwrap().upload_place(None), Err(FilesError::None)));
         // Builds with the TLS that we have, and connects to nothing.
         let files = Files::open(Some("s3://kefu-attachments/riverside")).unwrap();
         assert_eq!(files.place("2026/a").as_ref(), "riverside/2026/a");

@@ -8,6 +8,7 @@ use kefu_identity::role;
 use serde_json::{Value, json};
 
 use crate::company::{RIVERSIDE, complaint, customer_of_riverside, registration};
+use crate::files;
 use crate::world::World;
 
 /// A sensible request for every method, about things of Riverside.
@@ -23,6 +24,7 @@ pub struct Things {
     shift: String,
     view: String,
     delivery: String,
+    attachment: String,
     invitation: String,
     policy: String,
     team: String,
@@ -143,6 +145,7 @@ impl Things {
         let invitation = invitations.into_inner().invitations[0].name.clone();
         let (ticket, policy) = (made.name, made.policy_version);
         let (team, absence) = Self::make_team(world).await;
+        let attachment = files::make(world, &ticket).await;
         let view = Self::make_view(world).await;
         Self {
             customer,
@@ -150,6 +153,7 @@ impl Things {
             ticket,
             order,
             delivery,
+            attachment,
             violation,
             action,
             hold,
@@ -501,6 +505,7 @@ impl Things {
             ("clock.ClockService.Settle", json!({})),
         ]);
         requests.extend(self.handling());
+        requests.extend(files::requests(ticket, &self.attachment));
         requests
     }
 
