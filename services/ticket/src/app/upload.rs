@@ -318,14 +318,17 @@ impl App {
     pub(crate) async fn sweep_uploads(&self) -> Result<bool, Error> {
         let given_up = store::attachment::give_up(&self.pool, GIVEN_UP_AFTER, SWEEP).await?;
         let full = i64::try_from(given_up.len()).is_ok_and(|found| found == SWEEP);
+        let mut failed = None;
         for (id, key) in given_up {
             match self.clear(id, &key).await {
+                Ok(()) => {}
                 // A store that is not configured any more keeps what it has.
                 Err(Error::Files(FilesError::None)) => return Ok(false),
-                other => other?,
+                // One that cannot be deleted keeps none of the others.
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(full)
+        failed.map_or(Ok(full), Err)
     }
 }
 
