@@ -111,6 +111,7 @@ async fn main() -> Anyhow<()> {
         token: ServiceToken::none(),
         wake: Arc::default(),
         delivery_file: None,
+        attachment_store: None,
         shutdown: CancellationToken::new(),
     };
     let caller = Caller::staff("desk", "group".parse()?, ["clerk"]);

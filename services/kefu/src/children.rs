@@ -46,6 +46,8 @@ pub struct ChildOptions {
     pub otlp_endpoint: Option<String>,
     /// The operator's file with the ways out, if there is one.
     pub delivery_file: Option<PathBuf>,
+    /// Where the bytes of attachments are, if anywhere.
+    pub attachment_store: Option<String>,
 }
 
 impl ChildOptions {
@@ -104,6 +106,9 @@ impl ChildOptions {
         }
         if let Some(file) = &self.delivery_file {
             command.env("KEFU_DELIVERY_FILE", file);
+        }
+        if let Some(store) = &self.attachment_store {
+            command.env("KEFU_ATTACHMENT_STORE", store);
         }
         // A Ctrl-C in the terminal goes to the whole group; who stops first is decided here.
         command.process_group(0).stdin(Stdio::null()).kill_on_drop(true);

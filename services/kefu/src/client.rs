@@ -10,6 +10,7 @@ use kefu_api::customer::v1::org_unit_service_client::OrgUnitServiceClient;
 use kefu_api::gateway::v1::gateway_service_client::GatewayServiceClient;
 use kefu_api::survey::v1::survey_policy_service_client::SurveyPolicyServiceClient;
 use kefu_api::survey::v1::survey_service_client::SurveyServiceClient;
+use kefu_api::ticket::v1::attachment_service_client::AttachmentServiceClient;
 use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServiceClient;
 use kefu_api::ticket::v1::delivery_service_client::DeliveryServiceClient;
 use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
@@ -155,6 +156,11 @@ impl Client {
     /// Staged processes.
     pub fn processes(&self) -> ProcessServiceClient<Signed> {
         ProcessServiceClient::new(self.signed())
+    }
+
+    /// Files of tickets.
+    pub fn attachments(&self) -> AttachmentServiceClient<Signed> {
+        AttachmentServiceClient::new(self.signed())
     }
 
     /// Suggestions.

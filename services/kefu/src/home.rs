@@ -48,6 +48,12 @@ impl Home {
         self.root.join("dev-key.pem")
     }
 
+    /// Where the bytes of attachments are, unless it is said otherwise.
+    pub fn attachments(&self, otherwise: Option<&str>) -> String {
+        let here = || self.root.join("attachments").display().to_string();
+        otherwise.map_or_else(here, ToOwned::to_owned)
+    }
+
     /// The public key, for whoever wants to check tokens.
     pub fn jwks(&self) -> PathBuf {
         self.root.join("jwks.json")

@@ -39,6 +39,8 @@ pub struct MeshOptions {
     pub drain_timeout: Duration,
     /// The operator's file with the ways out of this system; without one nothing is sent.
     pub delivery_file: Option<PathBuf>,
+    /// Where the bytes of attachments are; beside the key unless it is said otherwise.
+    pub attachment_store: Option<String>,
 }
 
 impl MeshOptions {
@@ -49,6 +51,7 @@ impl MeshOptions {
         key: PathBuf,
         listener: TcpListener,
     ) -> MeshOptions {
+        let attachments = key.with_file_name("attachments").display().to_string();
         MeshOptions {
             databases,
             clock: clock.into(),
@@ -57,6 +60,7 @@ impl MeshOptions {
             pool_size: 16,
             drain_timeout: Duration::from_secs(30),
             delivery_file: None,
+            attachment_store: Some(attachments),
         }
     }
 }
@@ -214,6 +218,7 @@ impl Shared {
             token: ServiceToken::minted(minter, C::NAME, clock)?,
             wake: Arc::default(),
             delivery_file: self.options.delivery_file.clone(),
+            attachment_store: self.options.attachment_store.clone(),
             shutdown: CancellationToken::new(),
         })
     }

@@ -51,6 +51,11 @@ pub struct UpArgs {
     #[arg(long, env = "KEFU_DELIVERY_FILE")]
     pub delivery_file: Option<PathBuf>,
 
+    /// Where the bytes of attachments are: a directory, or `s3://bucket/prefix` with key, region and endpoint in the usual
+    /// `AWS_` variables. Without it, a directory beside the database.
+    #[arg(long, env = "KEFU_ATTACHMENT_STORE")]
+    pub attachment_store: Option<String>,
+
     /// Load a small story in English and Chinese, and show what can be done with it.
     #[arg(long)]
     pub demo: bool,
@@ -135,6 +140,7 @@ async fn beside(
     } else {
         let options = MeshOptions {
             delivery_file: args.delivery_file.clone(),
+            attachment_store: Some(home.attachments(args.attachment_store.as_deref())),
             ..MeshOptions::new(databases, clock, home.key(), listener)
         };
         Running::Mesh(Box::new(Mesh::start(options).await?))
@@ -259,6 +265,7 @@ impl Processes {
             log_filter: args.log_filter.clone(),
             otlp_endpoint: args.otlp_endpoint.clone(),
             delivery_file: args.delivery_file.clone(),
+            attachment_store: Some(home.attachments(args.attachment_store.as_deref())),
         };
         for context in ContextName::ALL {
             // A child could only say so in its log.

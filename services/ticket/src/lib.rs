@@ -44,12 +44,16 @@
 //!   not.
 //! - **Queues and search follow the journal (T-23).** A worker looks at each ticket that changed as it is then, in the
 //!   transaction that moves its place in the journal; commands pay nothing for it, and each answer says how far it is.
+//! - **A file is there whole or not at all (T-01).** An intent is on record before the first byte is stored, and goes in the
+//!   transaction that brings the attachment; so what a crash leaves in the object store is known and swept. What a file is
+//!   is judged by its content; what was refused is on record. No connection is held while bytes flow.
 //! - **Lists are bounded (X-08)** and cost by the number of org units and the size of the page, not of the table.
 
 pub mod app;
 pub mod channel;
 pub mod domain;
 pub mod encode;
+pub mod files;
 pub mod grpc;
 mod store;
 pub mod workers;
@@ -65,11 +69,12 @@ use sqlx::migrate::Migrator;
 
 use crate::app::{App, Customers, Intake, OutboxSignal, TimerSignal};
 use crate::channel::Channels;
+use crate::files::Files;
 use crate::grpc::Grpc;
 use crate::workers::{
     customer_feed::CustomerFeed, duty::DutyKeeper, learning::LearningTimers, outbox::Outbox,
     projections::Projections, survey_feed::SurveyFeed, timers::Timers, triggers::Triggers,
-    work_orders::OrderTimers,
+    uploads::UploadSweeper, work_orders::OrderTimers,
 };
 
 /// The migrations of the context's own tables, after those of journal and policy.
@@ -108,6 +113,7 @@ impl Context for TicketContext {
         let [queue, search] = Projections::of(&app);
         let triggers = Triggers::new(Arc::clone(&app));
         let outbox = Outbox::new(Arc::clone(&app));
+        let sweeper = UploadSweeper::new(Arc::clone(&app));
         let mut assembled = Assembled::new(Grpc::routes(Arc::clone(&app)))
             .journal(app.tail.clone())
             // What causes before what is caused.
@@ -122,6 +128,8 @@ impl Context for TicketContext {
             .settles(Arc::new(search.clone()))
             .settles(Arc::new(triggers.clone()))
             .settles(Arc::new(outbox.clone()))
+            .settles(Arc::new(sweeper.clone()))
+            .worker(worker("upload-sweeper", sweeper, UploadSweeper::run))
             .worker(worker("customer-feed", customer_feed, |feed, shutdown| async move {
                 feed.run(shutdown).await;
                 Ok(())
@@ -181,6 +189,7 @@ fn app(deps: &Dependencies) -> anyhow::Result<App> {
         reports: app::report::ReportGate::default(),
         channels: Channels::load(deps.delivery_file.as_deref()).context("KEFU_DELIVERY_FILE")?,
         outbox: OutboxSignal::default(),
+        files: Files::open(deps.attachment_store.as_deref()).context("KEFU_ATTACHMENT_STORE")?,
         tail,
         pool,
     })

@@ -245,6 +245,41 @@ fn x07_learning_is_for_those_whose_it_is() {
 }
 
 #[test]
+fn x07_files_are_for_people_and_what_was_withdrawn_for_few() {
+    let methods = [
+        "UploadAttachment",
+        "DownloadAttachment",
+        "WithdrawAttachment",
+        "InspectWithdrawnAttachment",
+        "ListAttachments",
+    ];
+    let table = [
+        (role::CLERK, "ud..l"),
+        (role::HANDLER, "udw.l"),
+        (role::MANAGER, "udw.l"),
+        (role::DIRECTOR, "udwil"),
+        (role::HEADQUARTERS, "udwil"),
+        (role::QUALITY, "udwil"),
+        (role::ADMIN, ".d..l"),
+        (role::AUDITOR, ".d.il"),
+        (role::OPERATOR, "....."),
+        (role::SERVICE, "....l"),
+    ];
+    let authorizer = Authorizer::with_defaults().unwrap();
+    for (role, row) in table {
+        let caller = caller(role, "group/north");
+        for (method, cell) in methods.iter().zip(row.chars()) {
+            let action = format!("ticket.{method}");
+            let allowed = |place| allows(&authorizer, &caller, &action, place);
+            assert_eq!(allowed("group/north/riverside"), cell != '.', "{role} {method}");
+            if role != role::SERVICE {
+                assert!(!allowed("group/south"), "{role} {method}");
+            }
+        }
+    }
+}
+
+#[test]
 fn t22_processes_are_for_those_who_work_with_customers_and_their_end_for_those_who_decide() {
     // Work whatever the template gives to whom, calling off, reading.
     let methods = [

@@ -45,6 +45,11 @@ pub struct ServiceConfig {
     #[arg(long, env = "KEFU_DELIVERY_FILE")]
     pub delivery_file: Option<PathBuf>,
 
+    /// Where the bytes of attachments are: a directory, or `s3://bucket/prefix` with key, region and endpoint in the usual
+    /// `AWS_` variables. Only the ticket context takes files; without this it refuses them.
+    #[arg(long, env = "KEFU_ATTACHMENT_STORE")]
+    pub attachment_store: Option<String>,
+
     /// Logs, traces, metrics.
     #[command(flatten)]
     pub telemetry: TelemetrySettings,

@@ -39,6 +39,8 @@ pub struct Dependencies {
     pub wake: Arc<Notify>,
     /// The operator's file with the ways out of this system, for a context that sends (T-14); `None` where nothing is sent.
     pub delivery_file: Option<PathBuf>,
+    /// Where a context keeps files (T-01): a directory, or `s3://bucket/prefix`; `None` where it takes none.
+    pub attachment_store: Option<String>,
     /// Cancelled when the service is told to stop. Belongs to this service alone.
     pub shutdown: CancellationToken,
 }
@@ -75,6 +77,7 @@ impl Dependencies {
             token: service_token(identity, C::NAME, shared)?,
             wake: Arc::default(),
             delivery_file: config.delivery_file.clone(),
+            attachment_store: config.attachment_store.clone(),
             shutdown: CancellationToken::new(),
             clock,
         })

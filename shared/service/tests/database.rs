@@ -65,6 +65,7 @@ fn world(database_url: &str) -> World {
         token: ServiceToken::none(),
         wake: Arc::default(),
         delivery_file: None,
+        attachment_store: None,
         shutdown: CancellationToken::new(),
     };
     World { minter, deps }

@@ -141,6 +141,7 @@ fn world() -> World {
         token: ServiceToken::none(),
         wake: Arc::default(),
         delivery_file: None,
+        attachment_store: None,
         shutdown: CancellationToken::new(),
     };
     World { clock, minter, deps }

@@ -76,6 +76,7 @@ impl Processes {
             log_filter: "warn".to_owned(),
             otlp_endpoint: None,
             delivery_file: None,
+            attachment_store: None,
         };
         let start =
             |context| options.context(context, options.address_of(context), databases.of(context));

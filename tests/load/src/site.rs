@@ -144,6 +144,7 @@ impl Site {
             log_filter: LOG_FILTER.to_owned(),
             otlp_endpoint: None,
             delivery_file: None,
+            attachment_store: None,
         };
         let mut services = Vec::new();
         for name in ContextName::ALL {

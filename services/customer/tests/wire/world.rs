@@ -127,6 +127,7 @@ impl World {
             token: ServiceToken::none(),
             wake: Arc::default(),
             delivery_file: None,
+            attachment_store: None,
             shutdown: tokio_util::sync::CancellationToken::new(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -69,6 +69,7 @@ impl World {
             token: ServiceToken::none(),
             wake: Arc::default(),
             delivery_file: None,
+            attachment_store: None,
             shutdown: CancellationToken::new(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

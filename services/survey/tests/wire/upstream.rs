@@ -109,6 +109,7 @@ impl Upstream {
             database: Some(pool.clone()),
             wake: Arc::clone(&wake),
             delivery_file: None,
+            attachment_store: None,
             shutdown: tokio_util::sync::CancellationToken::new(),
             ..deps.clone()
         };

@@ -109,6 +109,7 @@ impl World {
             token: ServiceToken::from_file(file.path().to_owned()),
             wake: Arc::default(),
             delivery_file: None,
+            attachment_store: None,
             shutdown: tokio_util::sync::CancellationToken::new(),
         };
         let tickets = Upstream::start::<Tickets>(&deps, &clock).await;
@@ -152,6 +153,7 @@ impl World {
             ids: Arc::new(IdSource::new(Arc::clone(&self.shared_clock))),
             wake: Arc::default(),
             delivery_file: None,
+            attachment_store: None,
             shutdown: tokio_util::sync::CancellationToken::new(),
             ..self.deps.clone()
         };

@@ -7,6 +7,7 @@ use super::handling_record;
 use crate::domain::{Change, ClockEntry, Complainant, State, Ticket, What};
 use crate::store::clock::pauses_json;
 use crate::store::clock_note::{announcements_json, revisions_json, steps_json};
+use crate::store::custom_field::fields_json;
 use crate::store::follow_up::follow_up_json;
 use crate::store::handling::handling_json;
 
@@ -27,6 +28,8 @@ struct Registered<'a> {
     category: &'a str,
     product: &'a str,
     tags: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_fields: Option<Value>,
     severity: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     occurred_at: Option<jiff::Timestamp>,
@@ -66,6 +69,7 @@ pub(crate) fn registered(ticket: &Ticket) -> Result<String, serde_json::Error> {
         category: &ticket.details.category,
         product: &ticket.details.product,
         tags: &ticket.details.tags,
+        custom_fields: fields_json(&ticket.details.fields),
         severity: ticket.severity.number(),
         occurred_at: ticket.occurred_at,
         amount_cents: ticket.amount.as_ref().map(|amount| amount.cents),
@@ -175,6 +179,7 @@ fn fields(ticket: &Ticket) -> Map<String, Value> {
         ("category", details.category.as_str().into()),
         ("product", details.product.as_str().into()),
         ("tags", details.tags.as_slice().into()),
+        ("custom_fields", fields_json(&details.fields).into()),
         ("org_unit", ticket.org_unit.as_str().into()),
         ("severity", ticket.severity.number().into()),
         ("handling", handling_json(&ticket.handling).ok().flatten().unwrap_or_default()),

@@ -167,6 +167,9 @@ async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Res
         if assigned(before) != assigned(now) {
             store::routing::save(conn, now).await?;
         }
+        if before.details.fields != now.details.fields {
+            store::custom_field::save(conn, now).await?;
+        }
         if before.priority != now.priority {
             store::ticket::save_priority(conn, now).await?;
         }
@@ -296,6 +299,7 @@ fn different(before: &Details, after: &Details) -> Vec<String> {
         ("category", before.category != after.category),
         ("product", before.product != after.product),
         ("tags", before.tags != after.tags),
+        ("custom_fields", before.fields != after.fields),
     ];
     fields.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
 }

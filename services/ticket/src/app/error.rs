@@ -6,7 +6,10 @@ use kefu_postgres::StoreError;
 use kefu_rpc::{Etag, Fault};
 use kefu_service::CommandError;
 
-use crate::domain::{DeliveryRefusal, OrderRefusal, ProcessRefusal, Refusal, StepRefusal};
+use crate::domain::{
+    DeliveryRefusal, FileFault, OrderRefusal, ProcessRefusal, Refusal, StepRefusal,
+};
+use crate::files::FilesError;
 
 /// Why the context refuses or fails. One table turns it into a status: `grpc/status.rs`.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,18 @@ pub enum Error {
     /// The same about a delivery.
     #[error(transparent)]
     DeliveryRefused(#[from] DeliveryRefusal),
+    /// A file is not what it should be; that is on record (T-01).
+    #[error("a file was refused: {}", .0.reason())]
+    FileRefused(FileFault),
+    /// A ticket can take no more files, or no file can be taken here at all.
+    #[error("no file can be taken: {0}")]
+    NoRoom(&'static str, u64),
+    /// The bytes stopped coming, or came as they must not.
+    #[error("an upload broke off: {0}")]
+    BrokenOff(tonic::Status),
+    /// The object store.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// There is no such resource.
     #[error("{name} does not exist")]
     NotFound {

@@ -2,6 +2,7 @@
 //! request id, check the etag, decide, save, append to the journal, store the answer, commit, wake feed and timers.
 //! Registrations, the most frequent command, go many at once, see [`intake`].
 
+pub mod attachment;
 mod audit;
 pub(crate) mod change;
 pub mod corrective_action;
@@ -33,6 +34,8 @@ pub mod team;
 pub mod ticket;
 pub mod timer;
 pub mod trigger;
+pub mod upload;
+mod upload_receive;
 pub mod violation;
 pub mod work;
 pub mod work_order;
@@ -56,6 +59,7 @@ use uuid::Uuid;
 
 use crate::channel::Channels;
 use crate::domain::{Policy, Ticket};
+use crate::files::Files;
 use crate::store::ticket::TicketRow;
 
 pub use self::{
@@ -83,6 +87,7 @@ pub struct App {
     pub(crate) learning_timers: TimerSignal,
     pub(crate) channels: Channels,
     pub(crate) outbox: OutboxSignal,
+    pub(crate) files: Files,
     pub(crate) tail: Tail,
     pub(crate) reports: report::ReportGate,
 }

@@ -8,6 +8,7 @@ use super::{
     announce, assess, assign, authority,
     change::{Change, What},
     command::Command,
+    content_rules,
     delivery::{Dispatch, Route},
     escalation::{self, EscalationCause},
     handling_decide,
@@ -216,6 +217,7 @@ fn resolve(story: &mut Story<'_>, command: &'static str, solution: String) -> Re
     refuse(text_faults("solution", &solution))?;
     settle(story, Until::Before(story.now));
     handling_decide::may_resolve(story, command)?;
+    content_rules::may_resolve(story, command)?;
     solve(story, solution)
 }
 
@@ -304,6 +306,14 @@ fn update(story: &mut Story<'_>, command: &'static str, details: Details) -> Res
     if changes && !story.policy.routing().categories().allows(&details.category) {
         faults.push(register::unknown_category());
     }
+    let (before, kind) = (story.ticket.details.clone(), story.ticket.kind);
+    let details = match content_rules::read(story.policy.content(), Some(&before), details, kind) {
+        Ok(details) => details,
+        Err(more) => {
+            faults.extend(more);
+            before
+        }
+    };
     refuse(faults)?;
     settle(story, Until::At(story.now));
     if details != story.ticket.details {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::{
     authority,
     change::What,
+    content_rules,
     decide::{allow, refuse, solve, text_faults},
     handling::{
         Agreement, Attempt, ExecutiveOutcome, HandlingChange, HandlingCommand, MOST_ATTEMPTS,
@@ -363,6 +364,9 @@ fn decide_review(
     };
     allow(story, command, missing)?;
     refuse(text_faults("decision.decision", &decision))?;
+    if outcome == ExecutiveOutcome::Solution {
+        content_rules::may_resolve(story, command)?;
+    }
     settle(story, Until::Before(story.now));
     let solution = decision.clone();
     record(story, HandlingChange::ExecutivesDecided { decision, outcome });

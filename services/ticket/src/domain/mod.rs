@@ -40,8 +40,10 @@
 //! * The ticket is judged by the policy version that was in force when it was registered.
 
 mod announce;
+mod archive;
 mod assess;
 mod assign;
+mod attachment;
 mod authority;
 mod automate;
 mod automation;
@@ -52,7 +54,9 @@ mod change;
 mod clock;
 mod clock_note;
 mod command;
+mod content_rules;
 mod corrective_action;
+mod custom_field;
 mod decide;
 mod delivery;
 mod due;
@@ -62,6 +66,7 @@ mod handling;
 mod handling_decide;
 mod handling_rules;
 mod keyword;
+mod media_type;
 mod message_template;
 mod phrase;
 mod policy;
@@ -114,8 +119,10 @@ pub(crate) use self::{
 };
 
 pub use self::{
+    archive::{ArchiveFault, Directory, MAX_TAIL, directory, inspect},
     assign::Assignment,
     authority::of_level,
+    attachment::{Attachment, AttachmentState, FileFault, Withdrawn, withdraw},
     automate::{Automated, Doing, Outgoing, automate},
     automation::{
         AutoStep, Automation, TicketCondition, Tongue, Trigger, TriggerEvent, TriggerOutcome,
@@ -130,10 +137,12 @@ pub use self::{
     clock::{Alarm, ClockChange, ClockEffect, ClockEntry, ClockState, Fulfilment},
     clock_note::{Announcement, Revision, Step, StepRule, StepTime},
     command::Command,
+    content_rules::{ContentDraft, FileDraft, FileRules},
     corrective_action::{
         ActionCommand, ActionKind, ActionState, ActionVerdict, CorrectiveAction, Round,
         Verification, decide_action, notice_overdue,
     },
+    custom_field::{FieldDraft, FieldType, FieldValues, MAX_FIELDS},
     decide::decide,
     delivery::{
         AdapterKind, Attempted, ChannelAdapter, Delivery, DeliveryContent, DeliveryRefusal,
@@ -149,6 +158,7 @@ pub use self::{
     handling_rules::{
         AttemptDraft, HandlingDraft, HandlingRules, ReportingCriterionDraft, ReportingDraft,
     },
+    media_type::{Content, HEAD, TextWatch, canonical, is_archive, is_media_type, judge},
     message_template::{Filling, MessageTemplate, Variable},
     phrase::{ForbiddenPhrase, ForbiddenPhrases},
     policy::{

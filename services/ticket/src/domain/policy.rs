@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::automation::Automation;
 use super::clock_note::StepRule;
+use super::content_rules::ContentRules;
 use super::handling_rules::HandlingRules;
 use super::message_template::MessageTemplate;
 use super::phrase::ForbiddenPhrases;
@@ -58,6 +59,7 @@ pub struct Policy {
     pub(super) repeat_window_days: u32,
     pub(super) automation: Automation,
     pub(super) processes: BTreeMap<String, ProcessTemplate>,
+    pub(super) content: ContentRules,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
@@ -330,6 +332,12 @@ impl Policy {
     #[must_use]
     pub fn process(&self, code: &str) -> Option<&ProcessTemplate> {
         self.processes.get(code)
+    }
+
+    /// The rules for files, custom fields and tags (T-01).
+    #[must_use]
+    pub fn content(&self) -> &ContentRules {
+        &self.content
     }
 
     /// A row of the violation table.

@@ -9,6 +9,7 @@ use kefu_calendar::{Calendar, Target};
 use super::{
     automation_draft::AutomationDraft,
     clock_note::StepTime,
+    content_rules::ContentDraft,
     handling_rules::HandlingDraft,
     policy::{IntakeHours, ReopenMode, VerdictOutcome},
     policy_learning::LearningDraft,
@@ -56,6 +57,8 @@ pub struct PolicyDraft {
     pub automation: AutomationDraft,
     /// `process_templates`.
     pub processes: Vec<ProcessTemplateDraft>,
+    /// `attachments`, `custom_fields`, `tags`.
+    pub content: ContentDraft,
 }
 
 /// Why a ticket may wait.

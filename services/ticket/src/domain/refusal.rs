@@ -73,6 +73,16 @@ pub enum Refusal {
         /// From when on the next one counts; none means at once.
         next_from: Option<Timestamp>,
     },
+    /// Fields of the company's own have no value yet (T-01).
+    #[error("{command} is not possible in state {state}: {} must be filled in first", fields.join(", "))]
+    FieldsMissing {
+        /// Where the ticket stands.
+        state: StateName,
+        /// What was asked for.
+        command: &'static str,
+        /// Their codes, never empty.
+        fields: Vec<String>,
+    },
     /// Fields are wrong in a way that only the ticket and its policy can tell.
     #[error("fields are wrong")]
     Fields(

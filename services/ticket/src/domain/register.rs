@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     change::{Change, What},
     clock::ClockEffect,
+    content_rules,
     handling::Handling,
     policy::Policy,
     refusal::Refusal,
@@ -74,7 +75,7 @@ pub struct Registration {
 /// [`Refusal::Fields`] for a time in the future and what the policy does not know, [`Refusal::NoDeadline`] for a promise that cannot
 /// be computed.
 pub fn register(
-    intake: Intake,
+    mut intake: Intake,
     identity: Identity,
     policy: &Policy,
     actor: &Actor,
@@ -91,6 +92,10 @@ pub fn register(
         let description = "must be one of the policy's types of complainants, or empty";
         let chinese = "投诉人类型不在制度规定的范围内".to_owned();
         faults.push(Fault { chinese, ..Fault::new("ticket.complainant_type", description) });
+    }
+    match content_rules::read(policy.content(), None, intake.details.clone(), intake.kind) {
+        Ok(details) => intake.details = details,
+        Err(more) => faults.extend(more),
     }
     if !faults.is_empty() {
         return Err(Refusal::Fields(faults));

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{
     clock::ClockEntry,
+    custom_field::FieldValues,
     escalation::Escalation,
     handling::Handling,
     routing::{Amount, Distribution},
@@ -121,6 +122,8 @@ pub struct Details {
     pub product: String,
     /// Free tags.
     pub tags: Vec<String>,
+    /// The company's own fields.
+    pub fields: FieldValues,
 }
 
 impl Details {
@@ -133,6 +136,7 @@ impl Details {
             ("category", self.category == other.category),
             ("product", self.product == other.product),
             ("tags", self.tags == other.tags),
+            ("custom_fields", self.fields == other.fields),
         ];
         fields.into_iter().filter_map(|(name, same)| (!same).then_some(name)).collect()
     }

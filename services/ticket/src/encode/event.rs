@@ -177,8 +177,9 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         ProcessChanged => ProcessChanged,
         ProcessStageWarned => ProcessStageWarned,
         ProcessStageBreached => ProcessStageBreached,
+        AttachmentChanged => AttachmentChanged,
     };
-    // A delivery and a process are aggregates of their own, and leave their ticket as it is.
+    // A delivery, a process and an attachment are aggregates of their own, and leave their ticket as it is.
     let of = |process: Option<&pb::Process>| {
         (process.map(|process| process.ticket.clone()).unwrap_or_default(), 0)
     };
@@ -187,6 +188,7 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         Kind::ProcessStageWarned(warned) => of(warned.process.as_ref()),
         Kind::ProcessStageBreached(breached) => of(breached.process.as_ref()),
         Kind::DeliveryChanged(delivery) => (delivery.ticket.clone(), 0),
+        Kind::AttachmentChanged(changed) => (changed.ticket.clone(), 0),
         _ => (encode::name(event.aggregate_id), event.revision),
     };
     Ok(Some(pb::TicketEvent {

@@ -1,5 +1,6 @@
 //! From the domain to what others see: resources of the API, and public events.
 
+pub mod attachment;
 pub mod automation;
 pub mod clock;
 pub mod corrective_action;

@@ -52,6 +52,11 @@ pub fn resource(ticket: &Ticket) -> pb::Ticket {
         severity: ticket.severity.number().into(),
         occur_time: optional_time(ticket.occurred_at),
         tags: details.tags,
+        custom_fields: details
+            .fields
+            .into_iter()
+            .map(|(field, values)| pb::CustomFieldValue { field, values })
+            .collect(),
         product: details.product,
         state: state(ticket.state.name()).into(),
         priority: priority(ticket.priority).into(),

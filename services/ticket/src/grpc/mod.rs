@@ -1,6 +1,9 @@
 //! The wire: decode with all violations at once, one call of the app, encode.
 
+mod attachment;
+mod attachment_stream;
 mod automation;
+mod content;
 mod corrective_action;
 mod delivery;
 mod duty;
@@ -29,6 +32,7 @@ mod work_order;
 
 use std::sync::Arc;
 
+use kefu_api::ticket::v1::attachment_service_server::AttachmentServiceServer;
 use kefu_api::ticket::v1::automation_service_server::AutomationServiceServer;
 use kefu_api::ticket::v1::corrective_action_service_server::CorrectiveActionServiceServer;
 use kefu_api::ticket::v1::delivery_service_server::DeliveryServiceServer;
@@ -79,6 +83,10 @@ impl Grpc {
             .add_service(SavedViewServiceServer::new(grpc.clone()))
             .add_service(DeliveryServiceServer::new(grpc.clone()))
             .add_service(AutomationServiceServer::new(grpc.clone()))
+            .add_service(
+                AttachmentServiceServer::new(grpc.clone())
+                    .max_decoding_message_size(attachment::MAX_MESSAGE),
+            )
             .add_service(WorkOrderServiceServer::new(grpc))
     }
 }

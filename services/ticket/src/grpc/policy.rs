@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 
 use super::policy_automation as automation;
 use super::status::status;
-use super::{Grpc, policy_handling, routing_policy, values};
+use super::{Grpc, content, policy_handling, routing_policy, values};
 use crate::app::Call;
 use crate::domain::{
     ClockKind, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, IntakeHours, LevelDraft,
@@ -142,6 +142,9 @@ fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> boo
     if !automation::within_limits(message, violations) {
         return false;
     }
+    if !content::within_limits(message, violations) {
+        return false;
+    }
     let phrases = message.forbidden_phrases.len();
     let templates = message.message_templates.len();
     let within =
@@ -241,6 +244,7 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
         repeat_window_days: message.repeat_window_days,
         automation: automation::draft(found, message),
         processes: super::policy_process::drafts(found, &message.process_templates),
+        content: content::draft(found, message),
     }
 }
 

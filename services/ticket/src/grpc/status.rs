@@ -27,6 +27,10 @@ pub(super) fn status(context: &RequestContext, error: Error) -> Status {
         Error::ProcessRefused(refusal) => super::process::refused(context, refusal),
         Error::AlreadyExists { kind, name } => kefu_rpc::already_exists(kind, &name),
         Error::DeliveryRefused(refusal) => super::delivery::refused(refusal),
+        Error::FileRefused(fault) => super::attachment::refused(context, &fault),
+        Error::NoRoom(what, most) => super::attachment::no_room(what, most),
+        Error::BrokenOff(status) => status,
+        Error::Files(error) => super::attachment::store_failed(&error),
         Error::NotFound { kind, name } => kefu_rpc::not_found(kind, &name),
         Error::Denied { action, org_unit } => context.denied(action, org_unit.as_str()),
         Error::EtagStale { current } => {
@@ -109,6 +113,16 @@ fn refused(context: &RequestContext, refusal: Refusal) -> Status {
                 .metadata("state", state.code().to_uppercase())
                 .metadata("command", command)
                 .preconditions([Precondition::new("CONTACT_ATTEMPTS", "ticket", lack)])
+                .into_status()
+        }
+        Refusal::FieldsMissing { state, command, fields } => {
+            let message = Refusal::FieldsMissing { state, command, fields: fields.clone() };
+            Failure::new(Code::FailedPrecondition, Reason::IllegalState, message.to_string())
+                .metadata("state", state.code().to_uppercase())
+                .metadata("command", command)
+                .preconditions(fields.iter().map(|field| {
+                    Precondition::new("CUSTOM_FIELD", field, "must be filled in first")
+                }))
                 .into_status()
         }
         Refusal::Fields(faults) => {

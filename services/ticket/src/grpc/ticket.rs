@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::ticket_service_server::TicketService;
-use kefu_rpc::{Mask, PageQuery, RequestContext, Violations, to_proto_timestamp};
+use kefu_rpc::{Fault, Mask, PageQuery, RequestContext, Violations, to_proto_timestamp};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -154,6 +154,37 @@ impl TicketService for Grpc {
         let target = Target { call, id, etag };
         self.command(&context, "ticket.UpdateTicket", target, |ticket| Command::UpdateDetails {
             details: changes.onto(&ticket.details),
+        })
+        .await
+    }
+
+    async fn tag_ticket(
+        &self,
+        request: Request<pb::TagTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        const METHOD: &str = "kefu.ticket.v1.TicketService/TagTicket";
+        let context = RequestContext::of(&request);
+        let mut message = request.into_inner();
+        let request_id = std::mem::take(&mut message.request_id);
+        let mut violations = context.violations();
+        let common = (&*message.name, &*message.etag, &*request_id);
+        let target = target(&context, &mut violations, (METHOD, COLLECTION), common, &message);
+        let add = values::tags(&mut violations, "add", &message.add);
+        let remove = values::tags(&mut violations, "remove", &message.remove);
+        for (index, tag) in remove.iter().enumerate() {
+            if add.contains(tag) {
+                let fault =
+                    Fault::new("CONTRADICTORY", "is to be added, too", "同时要求添加该标签");
+                violations.add(&format!("remove[{index}]"), fault);
+            }
+        }
+        let target = violations.finish(target)?;
+        self.command(&context, "ticket.TagTicket", target, |ticket| {
+            let mut details = ticket.details.clone();
+            details.tags.retain(|tag| !remove.contains(tag));
+            let new = add.into_iter().filter(|tag| !ticket.details.tags.contains(tag));
+            details.tags.extend(new);
+            Command::UpdateDetails { details }
         })
         .await
     }

@@ -6,6 +6,7 @@ use kefu_identity::OrgUnit;
 use kefu_rpc::{Fault, Mask, TextRule, Violations};
 use uuid::Uuid;
 
+use super::content;
 use crate::domain::{
     Amount, Channel, Complainant, Details, Severity, StateName, TicketKind, is_currency,
 };
@@ -97,12 +98,13 @@ pub(super) struct DetailChanges {
     category: Option<String>,
     product: Option<String>,
     tags: Option<Vec<String>>,
+    fields: Option<content::AskedFields>,
 }
 
 impl DetailChanges {
     /// The fields' names in the message.
-    pub(super) const CHANGEABLE: [&str; 5] =
-        ["subject", "description", "category", "product", "tags"];
+    pub(super) const CHANGEABLE: [&str; 6] =
+        ["subject", "description", "category", "product", "tags", "custom_fields"];
 
     /// The fields that `mask` wants; those that are wrong are empty, and named.
     pub(super) fn decode(violations: &mut Violations, ticket: &pb::Ticket, mask: &Mask) -> Self {
@@ -114,8 +116,12 @@ impl DetailChanges {
             description: text("description", &ticket.description, DESCRIPTION),
             category: text("category", &ticket.category, LINE),
             product: text("product", &ticket.product, LINE),
-            tags: mask
-                .take("tags", !ticket.tags.is_empty(), || Some(tags(violations, &ticket.tags))),
+            tags: mask.take("tags", !ticket.tags.is_empty(), || {
+                Some(tags(violations, "tags", &ticket.tags))
+            }),
+            fields: mask.take("custom_fields", !ticket.custom_fields.is_empty(), || {
+                Some(content::fields(violations, &ticket.custom_fields))
+            }),
         }
     }
 
@@ -128,16 +134,24 @@ impl DetailChanges {
             category: self.category.unwrap_or(present.category),
             product: self.product.unwrap_or(present.product),
             tags: self.tags.unwrap_or(present.tags),
+            fields: content::with(present.fields, self.fields),
         }
     }
 }
 
-fn tags(violations: &mut Violations, tags: &[String]) -> Vec<String> {
-    if !violations.at_most("tags", tags.len(), MAX_TAGS) {
+/// Each once, however often it is given.
+pub(super) fn tags(violations: &mut Violations, field: &str, tags: &[String]) -> Vec<String> {
+    if !violations.at_most(field, tags.len(), MAX_TAGS) {
         return Vec::new();
     }
-    let tag = |(index, tag): (usize, &String)| violations.text(&format!("tags[{index}]"), tag, TAG);
-    tags.iter().enumerate().map(tag).collect()
+    let mut each = Vec::new();
+    for (index, tag) in tags.iter().enumerate() {
+        let tag = violations.text(&format!("{field}[{index}]"), tag, TAG);
+        if !each.contains(&tag) {
+            each.push(tag);
+        }
+    }
+    each
 }
 
 /// What it is about in money; a currency goes with an amount, also of nothing.

@@ -3,9 +3,11 @@
 //!
 //! [`StoreError::Corrupt`]: kefu_postgres::StoreError::Corrupt
 
+pub(crate) mod attachment;
 pub(crate) mod clock;
 pub(crate) mod clock_note;
 pub(crate) mod corrective_action;
+pub(crate) mod custom_field;
 pub(crate) mod customer;
 pub(crate) mod delivery;
 pub(crate) mod duty;

@@ -21,6 +21,7 @@ WITH open AS (
                'category', nullif(ticket.category, ''),
                'org_unit', ticket.org_unit,
                'tag', ticket.tags,
+               'fields', ticket.custom_fields,
                'first_contact_owner', ticket.first_contact_owner,
                'handler', ticket.handler,
                'customer', ticket.customer_id,

@@ -137,6 +137,7 @@ pub(crate) async fn create(
         &routed(|routed| routed.rule.as_deref().map(ToOwned::to_owned)) as _,
         &routed(|routed| Some(super::routing::looks_json(&routed.looks).to_string())) as _,
         &column!(entries, |e| e.ticket.handling.next_alarm().map(|at| at.to_sqlx())) as _,
+        &column!(entries, |e| super::custom_field::fields_json(&e.ticket.details.fields)) as _,
     )
     .fetch_all(executor)
     .await?;

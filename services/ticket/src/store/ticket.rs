@@ -10,7 +10,7 @@ use super::clock::{self, ClockRecord};
 use super::escalation::{self, EscalationRecord};
 use super::verdict::{self, VerdictRecord};
 use super::{column, known, read};
-use super::{follow_up, handling, routing};
+use super::{custom_field, follow_up, handling, routing};
 use crate::domain::{
     Amount, Complainant, Details, Open, Policy, ReceiverLevel, Severity, Solution, State,
     StateName, Ticket,
@@ -36,6 +36,7 @@ pub(crate) struct TicketRow {
     pub(crate) category: String,
     pub(crate) product: String,
     pub(crate) tags: Vec<String>,
+    pub(crate) custom_fields: Option<serde_json::Value>,
     pub(crate) customer_grade: Option<String>,
     pub(crate) priority: String,
     pub(crate) first_contact_owner: String,
@@ -137,6 +138,7 @@ impl TicketRow {
                 category: self.category,
                 product: self.product,
                 tags: self.tags,
+                fields: custom_field::values(self.custom_fields)?,
             },
             customer_grade: self.customer_grade,
             priority: read("ticket.priority", self.priority.parse())?,

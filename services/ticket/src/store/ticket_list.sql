@@ -19,7 +19,7 @@ page AS (
     LIMIT $5
 )
 SELECT id, number, revision, policy_version_id, org_unit, kind, channel, customer_id, contact_id, complainant, severity,
-       occurred_at AS "occurred_at: Timestamp", subject, description, category, product, tags, customer_grade, priority,
+       occurred_at AS "occurred_at: Timestamp", subject, description, category, product, tags, custom_fields, customer_grade, priority,
        first_contact_owner, handler, cycle_handlers, receiver_level, cycle,
        cycle_started_at AS "cycle_started_at: Timestamp", state, state_since AS "state_since: Timestamp", state_by,
        state_reason, resume_to, resume_since AS "resume_since: Timestamp", follow_up, solution, solved_by,

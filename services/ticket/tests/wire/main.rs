@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::large_futures, reason = "messages by value; a test has the stack for them")]
 
+mod archive;
+mod attachment;
 mod automation;
 mod automation_policy;
 mod breach;
+mod content;
 mod corrective_action;
 mod customer;
 mod delivery;

@@ -7,6 +7,7 @@ use kefu_api::clock::v1::SetTimeRequest;
 use kefu_api::clock::v1::clock_service_client::ClockServiceClient;
 use kefu_api::customer::v1::{ContactChanged, CustomerChanged, OrgUnitChanged, StandingChanged};
 use kefu_api::ticket::v1 as pb;
+use kefu_api::ticket::v1::attachment_service_client::AttachmentServiceClient;
 use kefu_api::ticket::v1::automation_service_client::AutomationServiceClient;
 use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServiceClient;
 use kefu_api::ticket::v1::delivery_service_client::DeliveryServiceClient;
@@ -66,6 +67,8 @@ pub struct World {
     pub replicas: Vec<Running>,
     /// The operator's file with the ways out.
     delivery: Option<tempfile::NamedTempFile>,
+    /// Where the bytes of attachments are.
+    pub files: tempfile::TempDir,
     ids: IdSource,
 }
 
@@ -104,6 +107,7 @@ pub struct Desk {
     pub views: SavedViewServiceClient<Signed>,
     pub deliveries: DeliveryServiceClient<Signed>,
     pub automation: AutomationServiceClient<Signed>,
+    pub attachments: AttachmentServiceClient<Signed>,
     pub clock: ClockServiceClient<Signed>,
 }
 
@@ -171,6 +175,7 @@ impl World {
             neighbours: Some(running),
             replicas: Vec::new(),
             delivery,
+            files: tempfile::tempdir().unwrap(),
         };
         world.start_replica().await;
         world
@@ -183,6 +188,7 @@ impl World {
         let (clock, authorizer) = (&self.clock, &self.authorizer);
         let mut deps = dependencies(&self.minter, clock, authorizer, pool, &self.token, neighbour);
         deps.delivery_file = self.delivery.as_ref().map(|file| file.path().to_owned());
+        deps.attachment_store = self.files.path().to_str().map(ToOwned::to_owned);
         let (running, _) = start::<TicketContext>(deps).await;
         self.replicas.push(running);
     }
@@ -226,6 +232,10 @@ impl World {
             views: SavedViewServiceClient::with_interceptor(transport.clone(), token.clone()),
             deliveries: DeliveryServiceClient::with_interceptor(transport.clone(), token.clone()),
             automation: AutomationServiceClient::with_interceptor(transport.clone(), token.clone()),
+            attachments: AttachmentServiceClient::with_interceptor(
+                transport.clone(),
+                token.clone(),
+            ),
             clock: ClockServiceClient::with_interceptor(transport, token),
         }
     }
@@ -361,6 +371,7 @@ fn dependencies(
         token: ServiceToken::from_file(token.path().into()),
         wake: Arc::default(),
         delivery_file: None,
+        attachment_store: None,
         shutdown: tokio_util::sync::CancellationToken::new(),
     }
 }

@@ -50,7 +50,7 @@ impl Group {
             "Create" | "Record" | "Register" | "Add" => Group::Register,
             "Update" | "Respond" | "Pause" | "Resume" | "Resolve" | "Feed" | "Escalate"
             | "Assign" | "Accept" | "Reopen" | "Issue" | "Complete" | "Plan" | "Assess"
-            | "Announce" | "Retry" => Group::Handle,
+            | "Announce" | "Retry" | "Tag" => Group::Handle,
             "Set" | "Cancel" | "Close" | "Revoke" | "Approve" | "Reject" | "Waive" | "Archive" => {
                 Group::Decide
             }
@@ -76,7 +76,7 @@ impl Group {
 
 /// What permissions speak of beside methods: something that a field of a request asks for and that not everybody may
 /// have who may call the method.
-pub const BESIDE_METHODS: [&str; 4] = [
+pub const BESIDE_METHODS: [&str; 5] = [
     // Saying to a customer what the policy forbids (T-14).
     "ticket.OverrideForbiddenPhrases",
     // Seeing the violations of others (T-19).
@@ -85,6 +85,8 @@ pub const BESIDE_METHODS: [&str; 4] = [
     "ticket.OverruleSuggestion",
     // Deciding for the people of a team: whose turn it is, who is absent, who stands in (T-03, T-25).
     "ticket.SuperviseTeam",
+    // Opening what was withdrawn (T-01).
+    "ticket.InspectWithdrawnAttachment",
 ];
 
 /// A method as permissions name it: `ticket.CreateTicket`, the context and the method.
@@ -163,6 +165,8 @@ mod tests {
             ("ticket.AssignTicket", Some(Group::Handle)),
             ("ticket.FeedBackTicket", Some(Group::Handle)),
             ("ticket.AssessTicket", Some(Group::Handle)),
+            ("ticket.TagTicket", Some(Group::Handle)),
+            ("ticket.UploadAttachment", None),
             ("ticket.AnnounceDelay", Some(Group::Handle)),
             ("ticket.RetryDelivery", Some(Group::Handle)),
             ("ticket.CancelDelivery", Some(Group::Decide)),

@@ -2,6 +2,8 @@
 
 use http::uri::PathAndQuery;
 use kefu_api::gateway::v1 as gateway;
+use kefu_api::ticket::v1 as pb;
+use kefu_api::ticket::v1::upload_attachment_request::Part;
 use kefu_identity::role;
 use kefu_rpc::Transport;
 use prost::Message as _;
@@ -66,7 +68,12 @@ async fn call(
     token: Option<&str>,
     body: Vec<u8>,
 ) -> Result<Vec<u8>, Status> {
-    let mut request = Request::new(body);
+    // What comes up as a stream is a file, with a header before it.
+    let more = method.is_client_streaming().then(|| {
+        let part = Some(Part::Chunk(b"text".to_vec()));
+        pb::UploadAttachmentRequest { part }.encode_to_vec()
+    });
+    let mut request = Request::new(futures::stream::iter([Some(body), more].into_iter().flatten()));
     if let Some(token) = token {
         let bearer = format!("Bearer {token}");
         request.metadata_mut().insert("authorization", bearer.parse().unwrap());
@@ -74,7 +81,7 @@ async fn call(
     let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
     let path = PathAndQuery::try_from(path).unwrap();
     let mut client = tonic::client::Grpc::new(way.clone());
-    let mut answers = client.server_streaming(request, path, Bytes).await?.into_inner();
+    let mut answers = client.streaming(request, path, Bytes).await?.into_inner();
     Ok(answers.message().await?.unwrap_or_default())
 }
 

@@ -3,6 +3,7 @@
 
 mod company;
 mod endpoints;
+mod files;
 mod hostile;
 mod intruders;
 mod lifecycle;

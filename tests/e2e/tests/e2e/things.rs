@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::company::{RIVERSIDE, complaint, customer_of_riverside, registration};
 use crate::processes::Processes;
+use crate::files;
 use crate::world::World;
 
 /// A sensible request for every method, about things of Riverside.
@@ -25,6 +26,7 @@ pub struct Things {
     shift: String,
     view: String,
     delivery: String,
+    attachment: String,
     invitation: String,
     policy: String,
     team: String,
@@ -145,6 +147,7 @@ impl Things {
         let invitation = invitations.into_inner().invitations[0].name.clone();
         let (ticket, policy) = (made.name, made.policy_version);
         let (team, absence) = Self::make_team(world).await;
+        let attachment = files::make(world, &ticket).await;
         let view = Self::make_view(world).await;
         let processes = Processes::make(world).await;
         Self {
@@ -153,6 +156,7 @@ impl Things {
             ticket,
             order,
             delivery,
+            attachment,
             violation,
             action,
             hold,
@@ -506,6 +510,7 @@ impl Things {
         ]);
         requests.extend(self.handling());
         requests.extend(self.processes.requests(ticket));
+        requests.extend(files::requests(ticket, &self.attachment));
         requests
     }
 

@@ -2,6 +2,7 @@
 
 mod automation;
 mod clocks;
+mod content;
 mod delivery;
 mod handling;
 mod learning;

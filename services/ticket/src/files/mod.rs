@@ -1,0 +1,230 @@
+//! Where the bytes of attachments are (T-01): a local directory, or a store that speaks S3.
+//!
+//! Which one is the operator's setting. Keys are made here of the attachment's random id, are nobody's input and reach nobody.
+
+mod sink;
+
+use std::fmt;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, RetryConfig};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub(crate) use self::sink::Sink;
+
+/// What uploads hold of their files in memory at once in one process, in MiB.
+const MEMORY: usize = 96;
+/// What one holds at most, in MiB: a part that is being written and one that is coming.
+const TWO_PARTS: u64 = 10;
+/// Downloads at once in one process.
+const MAX_DOWNLOADS: usize = 64;
+/// How long a store may be tried again before it is said that it does not answer.
+const RETRY_TIME: Duration = Duration::from_secs(20);
+
+/// The object store.
+#[derive(Clone)]
+pub struct Files {
+    store: Option<Arc<dyn ObjectStore>>,
+    prefix: Path,
+    /// The directory, where it is one.
+    local: Option<PathBuf>,
+    uploads: Arc<Semaphore>,
+    downloads: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Files {
+    /// Leaves out where it is and by which keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.local.is_some() { "directory" } else { "store" })
+    }
+}
+
+/// Why the object store does not do what it is asked.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// There is none.
+    #[error("no object store is configured")]
+    None,
+    /// As many as it takes are under way.
+    #[error("too many files are on their way")]
+    Busy,
+    /// It does not answer, or says no.
+    #[error("the object store: {0}")]
+    Store(#[from] object_store::Error),
+}
+
+impl Files {
+    /// The store of a setting: `s3://bucket/prefix`, with keys and the like in the usual `AWS_` variables, or a directory.
+    /// Without a setting there is none, and no file is taken. Connects to nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the setting.
+    pub fn open(setting: Option<&str>) -> anyhow::Result<Self> {
+        let Some(setting) = setting.map(str::trim).filter(|setting| !setting.is_empty()) else {
+            return Ok(Self::of(None, Path::default(), None));
+        };
+        if let Some(place) = setting.strip_prefix("s3://") {
+            let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+            anyhow::ensure!(!bucket.is_empty(), "names no bucket");
+            let prefix = Path::parse(prefix.trim_end_matches('/')).context("the prefix")?;
+            // Fails only where somebody else has done it.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let retry = RetryConfig { retry_timeout: RETRY_TIME, ..RetryConfig::default() };
+            let store = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry);
+            return Ok(Self::of(Some(Arc::new(store.build()?)), prefix, None));
+        }
+        let directory = FilePath::new(setting.strip_prefix("file://").unwrap_or(setting));
+        std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
+        let directory = directory.canonicalize()?;
+        // On the disk before it is said to be there.
+        let store = LocalFileSystem::new_with_prefix(&directory)?.with_fsync(true);
+        Ok(Self::of(Some(Arc::new(store)), Path::default(), Some(directory)))
+    }
+
+    fn of(store: Option<Arc<dyn ObjectStore>>, prefix: Path, local: Option<PathBuf>) -> Self {
+        let uploads = Arc::new(Semaphore::new(MEMORY));
+        let downloads = Arc::new(Semaphore::new(MAX_DOWNLOADS));
+        Self { store, prefix, local, uploads, downloads }
+    }
+
+    fn store(&self) -> Result<&Arc<dyn ObjectStore>, FilesError> {
+        self.store.as_ref().ok_or(FilesError::None)
+    }
+
+    fn place(&self, key: &str) -> Path {
+        key.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+
+    /// A place among the uploads at once, by how long the file is, as far as that is known; more than that is not taken.
+    pub(crate) fn upload_place(
+        &self,
+        size: Option<u64>,
+    ) -> Result<OwnedSemaphorePermit, FilesError> {
+        self.store()?;
+        let known = size.map(|size| (size / (1024 * 1024)).saturating_add(1));
+        let share = known.unwrap_or(TWO_PARTS).min(TWO_PARTS);
+        let share = u32::try_from(share).unwrap_or_default();
+        Arc::clone(&self.uploads).try_acquire_many_owned(share).map_err(|_| FilesError::Busy)
+    }
+
+    /// Begins to write what is to stand under a key. It stands there when it is whole and not before.
+    pub(crate) async fn write(&self, key: &str) -> Result<Sink, FilesError> {
+        let upload = self.store()?.put_multipart(&self.place(key)).await?;
+        Ok(Sink::new(upload))
+    }
+
+    /// Some bytes of what stands under a key.
+    pub(crate) async fn range(&self, key: &str, from: u64, to: u64) -> Result<Bytes, FilesError> {
+        Ok(self.store()?.get_range(&self.place(key), from..to).await?)
+    }
+
+    /// What stands under a key, from an offset on, as it is asked for; with its place among the downloads at once.
+    pub(crate) async fn read(
+        &self,
+        key: &str,
+        from: u64,
+    ) -> Result<(BoxStream<'static, object_store::Result<Bytes>>, OwnedSemaphorePermit), FilesError>
+    {
+        let place = Arc::clone(&self.downloads);
+        let place = place.try_acquire_owned().map_err(|_| FilesError::Busy)?;
+        let range = (from > 0).then_some(GetRange::Offset(from));
+        let options = GetOptions { range, ..GetOptions::default() };
+        let found = self.store()?.get_opts(&self.place(key), options).await?;
+        Ok((found.into_stream(), place))
+    }
+
+    /// Deletes what stands under a key, and what a crash has left of writing it; nothing is there afterwards, whatever was
+    /// before.
+    pub(crate) async fn delete(&self, key: &str) -> Result<(), FilesError> {
+        let place = self.place(key);
+        if let Some(directory) = &self.local {
+            // As it is called while it is written; the first of its name, because the key is one upload's alone.
+            let unfinished = directory.join(format!("{place}#1"));
+            match tokio::fs::remove_file(unfinished).await {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    let error =
+                        object_store::Error::Generic { store: "directory", source: error.into() };
+                    return Err(error.into());
+                }
+                _ => {}
+            }
+        }
+        match self.store()?.delete(&place).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn written(files: &Files, key: &str, parts: &[&[u8]]) {
+        let mut sink = files.write(key).await.unwrap();
+        for part in parts {
+            sink.push(part).await.unwrap();
+        }
+        sink.finish().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn t01_a_file_stands_in_the_directory_when_it_is_whole_and_not_before() {
+        let home = tempfile::tempdir().unwrap();
+        let files = Files::open(home.path().join("附件").to_str()).unwrap();
+        let mut half = files.write("2026/half").await.unwrap();
+        half.push(b"half").await.unwrap();
+        assert!(files.range("2026/half", 0, 1).await.is_err());
+        half.abort().await;
+        assert!(files.range("2026/half", 0, 1).await.is_err());
+        written(&files, "2026/whole", &[b"some ", b"bytes"]).await;
+        assert_eq!(files.range("2026/whole", 5, 10).await.unwrap(), "bytes");
+        files.delete("2026/whole").await.unwrap();
+        assert!(files.range("2026/whole", 0, 1).await.is_err());
+        files.delete("2026/whole").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn t01_what_a_crash_leaves_of_an_upload_is_deleted_with_it() {
+        let home = tempfile::tempdir().unwrap();
+        let files = Files::open(home.path().to_str()).unwrap();
+        let mut half = files.write("2026/half").await.unwrap();
+        half.push(&vec![1; 6 * 1024 * 1024]).await.unwrap();
+        // As if the process were gone: nothing is tidied up.
+        std::mem::forget(half);
+        let left = || std::fs::read_dir(home.path().join("2026")).unwrap().count();
+        assert_eq!(left(), 1);
+        files.delete("2026/half").await.unwrap();
+        assert_eq!(left(), 0);
+    }
+
+    #[test]
+    fn x08_uploads_at_once_are_bounded_by_what_they_hold_in_memory() {
+        let home = tempfile::tempdir().unwrap();
+        let files = Files::open(home.path().to_str()).unwrap();
+        let places: Vec<_> = (0..9).map(|_| files.upload_place(None).unwrap()).collect();
+        assert!(matches!(files.upload_place(Some(1 << 40)), Err(FilesError::Busy)));
+        let small: Vec<_> = (0..6).map(|_| files.upload_place(Some(5_000)).unwrap()).collect();
+        assert!(matches!(files.upload_place(Some(1)), Err(FilesError::Busy)));
+        drop((places, small));
+        files.upload_place(Some(1 << 40)).unwrap();
+    }
+
+    #[test]
+    fn x06_a_setting_that_names_nothing_is_refused() {
+        assert!(Files::open(Some("s3://")).is_err());
+        assert!(Files::open(Some("s3://bucket/../other")).is_err());
+        assert!(matches!(Files::open(None).unwrap().upload_place(None), Err(FilesError::None)));
+        // Builds with the TLS that we have, and connects to nothing.
+        let files = Files::open(Some("s3://kefu-attachments/riverside")).unwrap();
+        assert_eq!(files.place("2026/a").as_ref(), "riverside/2026/a");
+    }
+}
