@@ -40,6 +40,10 @@
 //! - **Nothing is charged without a confirmation, and statements of past months never change (T-19).**
 //! - **Queues and search follow the journal (T-23).** A worker looks at each ticket that changed as it is then, in the
 //!   transaction that moves its place in the journal; commands pay nothing for it, and each answer says how far it is.
+//! - **Commands to many tickets are calls for each (T-23):** the same code, a transaction and an answer of its own; asked again,
+//!   what was done is not done twice.
+//! - **Who is looking is seen (T-24)** through any replica, and is gone with the process that said so; nothing of it is on
+//!   record.
 //! - **Lists are bounded (X-08)** and cost by the number of org units and the size of the page, not of the table.
 
 pub mod app;
@@ -59,13 +63,13 @@ use kefu_policy::{OrgUnits, PolicyBook};
 use kefu_service::{Assembled, Context, Dependencies, Settle, Worker};
 use sqlx::migrate::Migrator;
 
-use crate::app::{App, Customers, Intake, OutboxSignal, TimerSignal};
+use crate::app::{App, Customers, Intake, OutboxSignal, TimerSignal, Viewers};
 use crate::channel::Channels;
 use crate::grpc::Grpc;
 use crate::workers::{
     customer_feed::CustomerFeed, duty::DutyKeeper, learning::LearningTimers, outbox::Outbox,
     projections::Projections, survey_feed::SurveyFeed, timers::Timers, triggers::Triggers,
-    work_orders::OrderTimers,
+    viewers::ViewerKeeper, work_orders::OrderTimers,
 };
 
 /// The migrations of the context's own tables, after those of journal and policy.
@@ -104,6 +108,7 @@ impl Context for TicketContext {
         let [queue, search] = Projections::of(&app);
         let triggers = Triggers::new(Arc::clone(&app));
         let outbox = Outbox::new(Arc::clone(&app));
+        let viewers = ViewerKeeper::new(Arc::clone(&app));
         let mut assembled = Assembled::new(Grpc::routes(Arc::clone(&app)))
             .journal(app.tail.clone())
             // What causes before what is caused.
@@ -118,6 +123,8 @@ impl Context for TicketContext {
             .settles(Arc::new(search.clone()))
             .settles(Arc::new(triggers.clone()))
             .settles(Arc::new(outbox.clone()))
+            .settles(Arc::new(viewers.clone()))
+            .worker(worker("viewers", viewers, ViewerKeeper::run))
             .worker(worker("customer-feed", customer_feed, |feed, shutdown| async move {
                 feed.run(shutdown).await;
                 Ok(())
@@ -177,6 +184,7 @@ fn app(deps: &Dependencies) -> anyhow::Result<App> {
         reports: app::report::ReportGate::default(),
         channels: Channels::load(deps.delivery_file.as_deref()).context("KEFU_DELIVERY_FILE")?,
         outbox: OutboxSignal::default(),
+        viewers: Viewers::new(deps.ids.uuid()),
         tail,
         pool,
     })

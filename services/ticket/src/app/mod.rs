@@ -3,6 +3,7 @@
 //! Registrations, the most frequent command, go many at once, see [`intake`].
 
 mod audit;
+pub mod bulk;
 pub(crate) mod change;
 pub mod corrective_action;
 pub mod customer;
@@ -15,6 +16,7 @@ pub mod intake;
 pub mod macros;
 pub mod message;
 mod outbox;
+mod placement;
 pub mod policy;
 pub mod product_hold;
 pub mod projection;
@@ -26,12 +28,14 @@ pub mod routing;
 pub mod saved_view;
 pub mod search;
 pub mod shift;
+pub mod simulation;
 pub mod suggestion;
 pub mod survey;
 pub mod team;
 pub mod ticket;
 pub mod timer;
 pub mod trigger;
+pub mod viewer;
 pub mod violation;
 pub mod work;
 pub mod work_order;
@@ -63,6 +67,7 @@ pub use self::{
     intake::Intake,
     outbox::OutboxSignal,
     timer::TimerSignal,
+    viewer::Viewers,
     work::{Call, RequestKey},
 };
 
@@ -83,6 +88,7 @@ pub struct App {
     pub(crate) channels: Channels,
     pub(crate) outbox: OutboxSignal,
     pub(crate) tail: Tail,
+    pub(crate) viewers: Viewers,
     pub(crate) reports: report::ReportGate,
 }
 

@@ -72,6 +72,7 @@ mod queue;
 mod refusal;
 mod register;
 mod report;
+mod reroute;
 mod routing;
 mod routing_check;
 mod routing_draft;
@@ -107,7 +108,7 @@ pub use self::{
     assign::Assignment,
     automate::{Automated, Doing, Outgoing, automate},
     automation::{
-        AutoStep, Automation, TicketCondition, Tongue, Trigger, TriggerEvent, TriggerOutcome,
+        AssignTo, AutoStep, Automation, TicketCondition, Tongue, Trigger, TriggerEvent, TriggerOutcome,
         Wording,
     },
     automation_draft::{
@@ -150,12 +151,15 @@ pub use self::{
     product_hold::{ProductHold, held_product, lift_hold},
     queue::{QueueOrder, TICKET_FIELDS, TicketFilter},
     refusal::{Missing, Refusal},
-    register::{Identity, Intake, Registration, register},
+    register::{Identity, Intake, Registration, is_known_category, register},
     report::{
         AGE_BOUNDS_DAYS, DEFAULT_REPEAT_WINDOW_DAYS, ReportWindow, Share, iso_week, iso_week_of,
         pareto, ratio, week_from, week_of,
     },
-    routing::{Amount, AssignCause, Candidate, Distribution, Look, Routed, Routing, rank},
+    reroute::{Found, Placed, Supposed},
+    routing::{
+        Amount, AssignCause, Candidate, Distribution, Look, Rerouting, Routed, Routing, rank,
+    },
     routing_draft::{
         CategoryDraft, ComplainantTypeDraft, ConditionsDraft, CriterionDraft, RoutingDraft,
         RuleDraft,

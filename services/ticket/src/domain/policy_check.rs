@@ -143,7 +143,11 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     let learning =
         policy_learning::check(draft.learning, calendar.as_ref(), &violations, &mut faults);
     let repeat_window_days = repeat_window(draft.repeat_window_days, &mut faults);
-    let known = automation_check::Known { templates: &templates, pause_reasons: &pause_reasons };
+    let known = automation_check::Known {
+        templates: &templates,
+        pause_reasons: &pause_reasons,
+        routes: routing.has_rules(),
+    };
     let automation = automation_check::check(draft.automation, &known, &mut faults);
     match calendar {
         Some(calendar) if faults.0.is_empty() => Ok(Policy {

@@ -1,6 +1,7 @@
 //! The wire: decode with all violations at once, one call of the app, encode.
 
 mod automation;
+mod bulk;
 mod corrective_action;
 mod delivery;
 mod duty;
@@ -21,6 +22,7 @@ mod suggestion;
 mod team;
 mod ticket;
 mod values;
+mod viewer;
 mod violation;
 mod watch;
 mod work_order;
@@ -28,6 +30,7 @@ mod work_order;
 use std::sync::Arc;
 
 use kefu_api::ticket::v1::automation_service_server::AutomationServiceServer;
+use kefu_api::ticket::v1::bulk_service_server::BulkServiceServer;
 use kefu_api::ticket::v1::corrective_action_service_server::CorrectiveActionServiceServer;
 use kefu_api::ticket::v1::delivery_service_server::DeliveryServiceServer;
 use kefu_api::ticket::v1::duty_service_server::DutyServiceServer;
@@ -41,6 +44,7 @@ use kefu_api::ticket::v1::suggestion_service_server::SuggestionServiceServer;
 use kefu_api::ticket::v1::team_service_server::TeamServiceServer;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyServiceServer;
 use kefu_api::ticket::v1::ticket_service_server::TicketServiceServer;
+use kefu_api::ticket::v1::viewer_service_server::ViewerServiceServer;
 use kefu_api::ticket::v1::violation_service_server::ViolationServiceServer;
 use kefu_api::ticket::v1::work_order_service_server::WorkOrderServiceServer;
 use kefu_rpc::{Etag, PageLimits, RequestContext, TextRule, Violations};
@@ -75,6 +79,8 @@ impl Grpc {
             .add_service(SavedViewServiceServer::new(grpc.clone()))
             .add_service(DeliveryServiceServer::new(grpc.clone()))
             .add_service(AutomationServiceServer::new(grpc.clone()))
+            .add_service(BulkServiceServer::new(grpc.clone()))
+            .add_service(ViewerServiceServer::new(grpc.clone()))
             .add_service(WorkOrderServiceServer::new(grpc))
     }
 }

@@ -8,6 +8,7 @@ pub mod projections;
 pub mod survey_feed;
 pub mod timers;
 pub mod triggers;
+pub mod viewers;
 pub mod work_orders;
 
 use kefu_api::feed::v1::Event;

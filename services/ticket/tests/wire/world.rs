@@ -8,6 +8,7 @@ use kefu_api::clock::v1::clock_service_client::ClockServiceClient;
 use kefu_api::customer::v1::{ContactChanged, CustomerChanged, OrgUnitChanged, StandingChanged};
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::automation_service_client::AutomationServiceClient;
+use kefu_api::ticket::v1::bulk_service_client::BulkServiceClient;
 use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServiceClient;
 use kefu_api::ticket::v1::delivery_service_client::DeliveryServiceClient;
 use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
@@ -21,6 +22,7 @@ use kefu_api::ticket::v1::suggestion_service_client::SuggestionServiceClient;
 use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
+use kefu_api::ticket::v1::viewer_service_client::ViewerServiceClient;
 use kefu_api::ticket::v1::violation_service_client::ViolationServiceClient;
 use kefu_api::ticket::v1::work_order_service_client::WorkOrderServiceClient;
 use kefu_clock::{Clock as _, IdSource, ManualClock, SharedClock};
@@ -102,6 +104,8 @@ pub struct Desk {
     pub views: SavedViewServiceClient<Signed>,
     pub deliveries: DeliveryServiceClient<Signed>,
     pub automation: AutomationServiceClient<Signed>,
+    pub bulk: BulkServiceClient<Signed>,
+    pub viewers: ViewerServiceClient<Signed>,
     pub clock: ClockServiceClient<Signed>,
 }
 
@@ -223,6 +227,8 @@ impl World {
             views: SavedViewServiceClient::with_interceptor(transport.clone(), token.clone()),
             deliveries: DeliveryServiceClient::with_interceptor(transport.clone(), token.clone()),
             automation: AutomationServiceClient::with_interceptor(transport.clone(), token.clone()),
+            bulk: BulkServiceClient::with_interceptor(transport.clone(), token.clone()),
+            viewers: ViewerServiceClient::with_interceptor(transport.clone(), token.clone()),
             clock: ClockServiceClient::with_interceptor(transport, token),
         }
     }
