@@ -1,10 +1,29 @@
 -- What filters ask for, in one place (T-23); who is looking (T-24); routing by triggers, macros and again (T-03, T-26). As in
 -- 0001, nothing here names the schema.
 
+-- What the clocks of a cycle of a ticket are like and what is owed, by rule; where it is named in FROM, Postgres makes it part
+-- of the statement.
+CREATE FUNCTION ticket_owes(ticket uuid, of_cycle integer)
+RETURNS TABLE (states jsonb, due jsonb, owed_at timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    -- Of several rounds the last one counts, but for what is owed.
+    SELECT jsonb_object_agg(rule, state ORDER BY round),
+           jsonb_object_agg(rule, (extract(epoch FROM due_at) * 1000000)::bigint ORDER BY round) FILTER (WHERE owed),
+           min(due_at) FILTER (WHERE owed)
+    FROM (
+        SELECT rule, state, round, due_at,
+               due_at IS NOT NULL AND (
+                   state = 'running'
+                   OR (breached_at IS NOT NULL AND fulfilled_at IS NULL AND cancelled_at IS NULL)) AS owed
+        FROM ticket_clock
+        WHERE ticket_clock.ticket_id = ticket_owes.ticket AND ticket_clock.cycle = ticket_owes.of_cycle
+    ) AS clock
+$$;
+
 -- A ticket under the names of the filter language; what is not set is absent, times are microseconds since 1970. To be able
 -- to filter by one more thing, add it here and to the schema in domain/queue.rs, and give queue_entry.fields the new values
--- in the same migration.
-CREATE FUNCTION ticket_fields(of ticket) RETURNS jsonb
+-- in the same migration. It asks no table, so that it costs no call of a function per row.
+CREATE FUNCTION ticket_fields(of ticket, states jsonb, due jsonb, owed_at timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT jsonb_strip_nulls(jsonb_build_object(
         'state', of.state,
@@ -28,24 +47,9 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         'complainant_type', of.complainant_type,
         'create_time', (extract(epoch FROM of.created_at) * 1000000)::bigint,
         'update_time', (extract(epoch FROM of.updated_at) * 1000000)::bigint,
-        'due_time', (extract(epoch FROM clock.owed_at) * 1000000)::bigint,
-        'clock', clock.states,
-        'due', clock.due))
-    FROM (
-        -- Of several rounds the last one counts, but for what is owed.
-        SELECT jsonb_object_agg(rule, state ORDER BY round) AS states,
-               jsonb_object_agg(rule, (extract(epoch FROM due_at) * 1000000)::bigint ORDER BY round)
-                   FILTER (WHERE owed) AS due,
-               min(due_at) FILTER (WHERE owed) AS owed_at
-        FROM (
-            SELECT rule, state, round, due_at,
-                   due_at IS NOT NULL AND (
-                       state = 'running'
-                       OR (breached_at IS NOT NULL AND fulfilled_at IS NULL AND cancelled_at IS NULL)) AS owed
-            FROM ticket_clock
-            WHERE ticket_clock.ticket_id = of.id AND ticket_clock.cycle = of.cycle
-        ) AS present
-    ) AS clock
+        'due_time', (extract(epoch FROM owed_at) * 1000000)::bigint,
+        'clock', states,
+        'due', due))
 $$;
 
 -- By whose value a queue is found without going through the others.
@@ -59,8 +63,10 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         'team:' || of.team_id], NULL)
 $$;
 
-UPDATE queue_entry SET fields = ticket_fields(ticket), who = ticket_who(ticket)
-FROM ticket WHERE ticket.id = queue_entry.ticket_id;
+UPDATE queue_entry
+SET fields = ticket_fields(ticket, owes.states, owes.due, owes.owed_at), who = ticket_who(ticket)
+FROM ticket CROSS JOIN LATERAL ticket_owes(ticket.id, ticket.cycle) AS owes
+WHERE ticket.id = queue_entry.ticket_id;
 COMMENT ON COLUMN queue_entry.who IS 'Whose it is, to be looked for by: <field>:<value>, see ticket_who().';
 COMMENT ON COLUMN queue_entry.fields IS 'What filters look at, see ticket_fields().';
 

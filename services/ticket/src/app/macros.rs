@@ -12,7 +12,8 @@ use super::placement::{self, Hold};
 use super::ticket::not_found;
 use super::{App, Call, Error, change};
 use crate::domain::{
-    Actor, AssignCause, AutoStep, Complainant, Doing, Placed, Policy, Refusal, Route, Ticket, Variable, apply, automate,
+    Actor, AssignCause, AutoStep, Complainant, Doing, Placed, Policy, Refusal, Route, Ticket,
+    Variable, apply, automate,
 };
 use crate::encode::ticket as encode;
 use crate::store;

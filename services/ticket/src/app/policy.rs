@@ -73,7 +73,8 @@ impl App {
         policy: &pb::TicketPolicy,
     ) -> Result<(), Error> {
         let rules = policy.routing_rules.iter().enumerate();
-        let rules = rules.map(|(index, rule)| (format!("routing_rules[{index}].team"), &*rule.team));
+        let rules =
+            rules.map(|(index, rule)| (format!("routing_rules[{index}].team"), &*rule.team));
         let triggers = policy.triggers.iter().enumerate();
         let triggers = triggers
             .flat_map(|(index, one)| assigned(format!("triggers[{index}].then"), &one.then));
@@ -137,10 +138,7 @@ impl App {
 }
 
 /// The teams to which steps give a ticket, with their paths.
-fn assigned(
-    path: String,
-    steps: &[pb::AutomationStep],
-) -> impl Iterator<Item = (String, &str)> {
+fn assigned(path: String, steps: &[pb::AutomationStep]) -> impl Iterator<Item = (String, &str)> {
     steps.iter().enumerate().filter_map(move |(index, step)| match &step.step {
         Some(pb::automation_step::Step::Assign(to)) => {
             Some((format!("{path}[{index}].assign.team"), to.team.as_str()))

@@ -8,9 +8,7 @@ use uuid::Uuid;
 
 use super::error::check_etag;
 use super::{App, Call, Error, Page, change, one_more, placement, product_hold};
-use crate::domain::{
-    Actor, Command, Ticket, TicketFilter, apply, decide, explain, held_product,
-};
+use crate::domain::{Actor, Command, Ticket, TicketFilter, apply, decide, explain, held_product};
 use crate::encode::{clock, ticket as encode};
 use crate::store;
 use crate::store::history::HistoryRow;

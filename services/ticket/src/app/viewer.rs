@@ -130,10 +130,10 @@ impl Viewers {
         if since.is_some() {
             state.news.insert(place.clone(), since);
         }
-        let watched = state.watched.entry(ticket).or_insert_with(|| Watched {
-            streams: 0,
-            seen: watch::Sender::new(None),
-        });
+        let watched = state
+            .watched
+            .entry(ticket)
+            .or_insert_with(|| Watched { streams: 0, seen: watch::Sender::new(None) });
         watched.streams += 1;
         let mut seen = watched.seen.subscribe();
         // What is known already is news to this stream.

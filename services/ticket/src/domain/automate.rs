@@ -138,7 +138,8 @@ fn words(policy: &Policy, wording: &Wording, filling: Filling<'_>) -> Result<Str
 }
 
 fn no_team() -> Refusal {
-    let description = "neither the step nor a rule of the policy gives it to a team that serves its org unit";
+    let description =
+        "neither the step nor a rule of the policy gives it to a team that serves its org unit";
     let chinese = "制度未将该工单分派给服务于其组织单元的团队".to_owned();
     Refusal::Fields(vec![Fault {
         chinese,

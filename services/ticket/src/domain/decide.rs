@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    automate::MAX_TAGS,
     announce, assess, assign, authority,
+    automate::MAX_TAGS,
     change::{Change, What},
     command::Command,
     delivery::{Dispatch, Route},

@@ -31,6 +31,8 @@
 //!   get is missed once, as of its date (T-15).
 //! * Who owns an open ticket has it counted to his load, and nobody else does; criteria and rules raise severity and
 //!   priority and never lower them (T-03).
+//! * Rules that are looked at again give away only what nobody has; a step of a trigger or macro that assigns a ticket is done
+//!   with the others or not at all (T-03, T-26).
 //! * An action against a cause is closed by the verification of somebody else that it worked, and not otherwise (T-18).
 //! * Nobody decides about a violation of its own, and nothing is charged without a confirmation (T-19).
 //! * What is sent is tried until it is taken, parked or cancelled by a person, each of them once and for good but that a person
@@ -108,8 +110,8 @@ pub use self::{
     assign::Assignment,
     automate::{Automated, Doing, Outgoing, automate},
     automation::{
-        AssignTo, AutoStep, Automation, TicketCondition, Tongue, Trigger, TriggerEvent, TriggerOutcome,
-        Wording,
+        AssignTo, AutoStep, Automation, TicketCondition, Tongue, Trigger, TriggerEvent,
+        TriggerOutcome, Wording,
     },
     automation_draft::{
         AdapterDraft, AutomationDraft, ConditionDraft, MacroDraft, StepDraftOf, TriggerDraft,

@@ -238,8 +238,7 @@ impl BulkService for Grpc {
                 }
                 let (name, seen, request_id) = common(&mut part);
                 (*name, *seen) = (encode::name(id), etag);
-                *request_id =
-                    request_id_of(call, id).map(|id| id.to_string()).unwrap_or_default();
+                *request_id = request_id_of(call, id).map(|id| id.to_string()).unwrap_or_default();
                 let answer = Box::pin(run(self, by, part));
                 let answer = match by.deadline.0 {
                     None => answer.await,
@@ -312,7 +311,8 @@ fn tag_changes(
     }
     for (index, tag) in remove.iter().enumerate() {
         if add.contains(tag) {
-            let fault = Fault::new("DUPLICATE", "is to be added as well", "同一标签不能既添加又删除");
+            let fault =
+                Fault::new("DUPLICATE", "is to be added as well", "同一标签不能既添加又删除");
             violations.add(&format!("remove_tags[{index}]"), fault);
         }
     }

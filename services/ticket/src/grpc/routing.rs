@@ -1,8 +1,8 @@
 //! `kefu.ticket.v1.RoutingService` (T-03).
 
+use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::routing_service_server::RoutingService;
-use jiff::Timestamp;
 use kefu_rpc::{Fault, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -89,9 +89,8 @@ fn simulation(
     message: &pb::SimulateRoutingRequest,
     now: Timestamp,
 ) -> Option<Asked> {
-    let not_allowed = || {
-        Fault::new("NOT_ALLOWED", "must be unset with `draft`", "已填写 draft 时不得填写")
-    };
+    let not_allowed =
+        || Fault::new("NOT_ALLOWED", "must be unset with `draft`", "已填写 draft 时不得填写");
     if message.draft.is_some() {
         let others = [
             ("name", !message.name.is_empty()),

@@ -1,17 +1,13 @@
 -- Puts the tickets $1 where they belong in the queues, by what they are now; $2 is the turn. What filters look at and whose it
 -- is are made by the functions of migration 0023.
 WITH open AS (
-    SELECT made.id, made.org_unit, made.fields, made.who,
-           coalesce((made.fields ->> 'due_time')::bigint, 9223372036854775807) AS due_key,
-           array_position(ARRAY['urgent', 'high', 'normal', 'low'], made.priority) - 1 AS urgency,
-           (extract(epoch FROM made.created_at) * 1000000)::bigint AS created_key
-    FROM (
-        SELECT id, org_unit, priority, created_at, ticket_fields(ticket) AS fields, ticket_who(ticket) AS who
-        FROM ticket
-        WHERE id = ANY ($1) AND state NOT IN ('closed', 'cancelled')
-        -- Made once: what is used twice would be made twice.
-        OFFSET 0
-    ) AS made
+    SELECT ticket.id, ticket.org_unit, ticket_who(ticket) AS who,
+           coalesce((extract(epoch FROM owes.owed_at) * 1000000)::bigint, 9223372036854775807) AS due_key,
+           array_position(ARRAY['urgent', 'high', 'normal', 'low'], ticket.priority) - 1 AS urgency,
+           (extract(epoch FROM ticket.created_at) * 1000000)::bigint AS created_key,
+           ticket_fields(ticket, owes.states, owes.due, owes.owed_at) AS fields
+    FROM ticket CROSS JOIN LATERAL ticket_owes(ticket.id, ticket.cycle) AS owes
+    WHERE ticket.id = ANY ($1) AND ticket.state NOT IN ('closed', 'cancelled')
 ),
 ended AS (
     DELETE FROM queue_entry

@@ -10,8 +10,10 @@ use kefu_postgres::StoreError;
 
 use super::ticket_list::TicketQuery;
 
-/// The most candidates of a page.
-const CANDIDATES: i64 = 1_000;
+/// The most candidates of a page, shared out among the org units.
+const CANDIDATES: i64 = 500;
+/// But so many of each at least, so that a page gets on where one org unit has more to do than the others.
+const CANDIDATES_OF_UNIT: i64 = 20;
 
 /// A ticket that was looked at.
 #[derive(Debug)]
@@ -34,37 +36,45 @@ pub(crate) async fn candidates(
     let states: Vec<&str> = query.states.iter().map(|state| state.code()).collect();
     let (at, id) = query.after.unzip();
     let at = at.map(|at| at.to_sqlx());
-    let looked_at = CANDIDATES.max(query.limit);
     Ok(match query.customer {
         None => {
             sqlx::query_as!(
                 Candidate,
-                r#"WITH scope AS (
+                r#"WITH scope AS MATERIALIZED (
                        SELECT DISTINCT org_unit FROM number_counter
                        WHERE org_unit = $1 OR (org_unit > $1 || '/' AND org_unit < $1 || '0')
                    ),
                    candidate AS MATERIALIZED (
-                       SELECT found.id, found.created_at
-                       FROM scope CROSS JOIN LATERAL (
-                           SELECT ticket.id, ticket.created_at FROM ticket
+                       SELECT found.id, found.created_at, found.nth = share.each AS ends
+                       FROM (SELECT greatest($9, $7 / greatest(count(*), 1)) AS each FROM scope) AS share
+                       CROSS JOIN scope CROSS JOIN LATERAL (
+                           SELECT ticket.id, ticket.created_at,
+                                  row_number() OVER (ORDER BY ticket.created_at DESC, ticket.id DESC) AS nth
+                           FROM ticket
                            WHERE ticket.org_unit = scope.org_unit
                              AND ($2::timestamptz IS NULL OR (ticket.created_at, ticket.id) < ($2, $3::uuid))
                              AND (cardinality($4::text[]) = 0 OR ticket.state = ANY ($4))
                            ORDER BY ticket.created_at DESC, ticket.id DESC
-                           LIMIT $7
+                           LIMIT share.each
                        ) AS found
-                       ORDER BY found.created_at DESC, found.id DESC
-                       LIMIT $7
+                   ),
+                   -- Beyond the first org unit of which not all were taken, the order would have gaps.
+                   reach AS (
+                       SELECT created_at, id FROM candidate WHERE ends ORDER BY created_at DESC, id DESC LIMIT 1
                    ),
                    looked AS (
-                       SELECT ticket.id, ticket.created_at,
-                              jsonb_path_match(ticket_fields(ticket), (SELECT $5::text::jsonpath), $6) AS passes,
-                              row_number() OVER (ORDER BY ticket.created_at DESC, ticket.id DESC) AS place
+                       SELECT ticket.id, ticket.created_at, candidate.ends,
+                              jsonb_path_match(
+                                  ticket_fields(ticket, owes.states, owes.due, owes.owed_at),
+                                  (SELECT $5::text::jsonpath), $6) AS passes
                        FROM candidate JOIN ticket ON ticket.id = candidate.id
+                       CROSS JOIN LATERAL ticket_owes(ticket.id, ticket.cycle) AS owes
+                       WHERE NOT EXISTS (
+                           SELECT FROM reach WHERE (candidate.created_at, candidate.id) < (reach.created_at, reach.id))
                    )
                    SELECT id, created_at AS "created_at: jiff_sqlx::Timestamp", coalesce(passes, false) AS "passes!",
-                          place = $7 AS "last!"
-                   FROM looked WHERE passes OR place = $7
+                          ends AS "last!"
+                   FROM looked WHERE passes OR ends
                    ORDER BY created_at DESC, id DESC LIMIT $8"#,
                 query.org_unit,
                 at as _,
@@ -72,8 +82,9 @@ pub(crate) async fn candidates(
                 &states as _,
                 filter.path,
                 filter.variables,
-                looked_at,
+                CANDIDATES,
                 query.limit,
+                CANDIDATES_OF_UNIT,
             )
             .fetch_all(conn)
             .await?
@@ -92,9 +103,12 @@ pub(crate) async fn candidates(
                    ),
                    looked AS (
                        SELECT ticket.id, ticket.created_at,
-                              jsonb_path_match(ticket_fields(ticket), (SELECT $5::text::jsonpath), $6) AS passes,
+                              jsonb_path_match(
+                                  ticket_fields(ticket, owes.states, owes.due, owes.owed_at),
+                                  (SELECT $5::text::jsonpath), $6) AS passes,
                               row_number() OVER (ORDER BY ticket.created_at DESC, ticket.id DESC) AS place
                        FROM candidate JOIN ticket ON ticket.id = candidate.id
+                       CROSS JOIN LATERAL ticket_owes(ticket.id, ticket.cycle) AS owes
                    )
                    SELECT id, created_at AS "created_at: jiff_sqlx::Timestamp", coalesce(passes, false) AS "passes!",
                           place = $7 AS "last!"
@@ -106,7 +120,7 @@ pub(crate) async fn candidates(
                 &states as _,
                 filter.path,
                 filter.variables,
-                looked_at,
+                CANDIDATES,
                 query.limit,
                 customer,
             )

@@ -49,8 +49,11 @@ pub(crate) async fn renew(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "WITH dead AS (DELETE FROM viewer_lease WHERE expires_at < $3::timestamptz - interval '1 minute' AND process <> $1),
-         stale AS (DELETE FROM ticket_composing WHERE expires_at < $3)
+        "WITH dead AS (
+             DELETE FROM viewer_lease WHERE process IN (
+                 SELECT process FROM viewer_lease
+                 WHERE expires_at < $3::timestamptz - interval '1 minute' AND process <> $1
+                 FOR UPDATE SKIP LOCKED))
          INSERT INTO viewer_lease (process, expires_at) VALUES ($1, $2)
          ON CONFLICT (process) DO UPDATE SET expires_at = excluded.expires_at",
         process,
@@ -142,8 +145,14 @@ pub(crate) async fn compose(
     if let Some(known) = known {
         return Ok(known.to_jiff());
     }
+    // Whoever writes clears away what is over, so that no more is there than is being said.
     sqlx::query!(
-        "INSERT INTO ticket_composing AS present (ticket_id, staff, since, expires_at) VALUES ($1, $2, $3, $4)
+        "WITH stale AS (
+             DELETE FROM ticket_composing WHERE (ticket_id, staff) IN (
+                 SELECT ticket_id, staff FROM ticket_composing
+                 WHERE expires_at < $3 AND (ticket_id, staff) <> ($1, $2)
+                 ORDER BY expires_at LIMIT 8 FOR UPDATE SKIP LOCKED))
+         INSERT INTO ticket_composing AS present (ticket_id, staff, since, expires_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (ticket_id, staff) DO UPDATE
          SET since = CASE WHEN present.expires_at > excluded.since THEN present.since ELSE excluded.since END,
              expires_at = excluded.expires_at",

@@ -39,11 +39,10 @@ fn codes(answer: &pb::RunBulkResponse) -> Vec<i32> {
     answer.results.iter().map(|result| result.status.as_ref().unwrap().code).collect()
 }
 
-/// What a call of its own answers, as a bulk tells it.
-fn as_item(status: &Status) -> pb::ItemStatus {
-    let details = pb::ItemStatus::decode(status.details()).unwrap();
-    assert_eq!(details.code, i32::from(status.code()), "the bytes are a whole status");
-    details
+/// What a bulk tells of a ticket, as a call of its own answers it.
+fn as_status(item: &pb::ItemStatus) -> Status {
+    let code = Code::from_i32(item.code);
+    Status::with_details(code, item.message.clone(), item.encode_to_vec().into())
 }
 
 async fn tickets(world: &World, count: usize) -> Vec<String> {
@@ -102,8 +101,13 @@ async fn t23_each_ticket_of_a_bulk_gets_what_a_call_of_its_own_would_get() {
         let alone = north.tickets.pause_ticket(alone).await.unwrap_err();
         assert_eq!(alone.code(), code);
         let status = result.status.as_ref().unwrap();
-        assert_eq!(*status, as_item(&alone), "{}", result.ticket);
-        assert!(!status.details.is_empty());
+        let told = as_status(status);
+        assert_eq!((told.code(), told.message()), (alone.code(), alone.message()));
+        assert!(alone.get_details_error_info().is_some());
+        assert_eq!(told.get_details_error_info(), alone.get_details_error_info());
+        assert_eq!(told.get_details_resource_info(), alone.get_details_resource_info());
+        let lacks = |status: &Status| status.get_details_precondition_failure();
+        assert_eq!(lacks(&told), lacks(&alone));
         assert_eq!((&*result.etag, result.state), ("", 0));
     }
 }
@@ -178,9 +182,7 @@ async fn x08_a_bulk_answers_in_time_and_tells_what_it_did_not_reach() {
         .map(|result| {
             let status = result.status.as_ref().unwrap();
             assert_eq!(status.code, i32::from(Code::DeadlineExceeded));
-            let bytes = status.encode_to_vec().into();
-            let status = Status::with_details(Code::DeadlineExceeded, "", bytes);
-            let info = status.get_details_error_info().unwrap();
+            let info = as_status(status).get_details_error_info().unwrap();
             assert_eq!(info.reason, "DEADLINE_EXCEEDED");
             info.metadata["reached"].clone()
         })

@@ -20,11 +20,7 @@ async fn queue(desk: &mut Desk, filter: &str) -> Vec<String> {
 }
 
 fn listed(filter: &str) -> pb::ListTicketsRequest {
-    pb::ListTicketsRequest {
-        org_unit: "group".into(),
-        filter: filter.into(),
-        ..Default::default()
-    }
+    pb::ListTicketsRequest { org_unit: "group".into(), filter: filter.into(), ..Default::default() }
 }
 
 async fn list(desk: &mut Desk, filter: &str) -> Vec<String> {
@@ -41,8 +37,7 @@ async fn counts(desk: &mut Desk, by: pb::QueueGroup) -> Vec<(String, i32)> {
         ..Default::default()
     };
     let counts = desk.queues.count_queue(request).await.unwrap().into_inner().counts;
-    let mut counts: Vec<_> =
-        counts.into_iter().map(|count| (count.value, count.count)).collect();
+    let mut counts: Vec<_> = counts.into_iter().map(|count| (count.value, count.count)).collect();
     counts.sort();
     counts
 }
@@ -55,8 +50,7 @@ async fn t23_queues_and_lists_are_filtered_by_team_and_owner() {
     let mut clerk = world.clerk();
     clerk.create(complaint("group", "电梯坏了")).await;
     clerk.create(complaint("group", "漏水")).await;
-    let rude =
-        pb::Ticket { category: "service".into(), ..complaint("group/north", "骂人") };
+    let rude = pb::Ticket { category: "service".into(), ..complaint("group/north", "骂人") };
     clerk.create(rude).await;
     world.settle().await;
     let of = |team: &pb::Team| format!("team = \"{}\"", team.name);
@@ -148,7 +142,8 @@ async fn t23_a_list_is_filtered_over_what_has_ended_too_page_by_page() {
     assert_eq!(list(&mut clerk, "state = CANCELLED AND tag:\"第1\"").await, ["乙1", "乙3", "乙5"]);
     let of_customer = format!("customer = \"{customer}\" AND tag:\"第0\"");
     assert_eq!(list(&mut clerk, &of_customer).await, ["甲0", "甲2", "甲4", "甲6"]);
-    let other = pb::ListTicketsRequest { customer: customer.clone(), ..listed("state = CANCELLED") };
+    let other =
+        pb::ListTicketsRequest { customer: customer.clone(), ..listed("state = CANCELLED") };
     assert!(clerk.tickets.list_tickets(other).await.unwrap().into_inner().tickets.is_empty());
     let ended = pb::ListTicketsRequest {
         states: vec![pb::TicketState::Cancelled.into()],

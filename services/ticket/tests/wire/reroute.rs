@@ -84,7 +84,8 @@ async fn t26_a_trigger_gives_a_ticket_to_a_team_and_it_is_on_record_as_its_work(
     let [lifts, _, desk] = company(&world, pb::Distribution::LeastLoad).await;
     let least = pb::Distribution::LeastLoad;
     let then = vec![to_team("lifts", "", least), tags(&["已转电梯班"])];
-    let policy = pb::TicketPolicy { triggers: vec![when_tagged("转电梯", then)], ..routed(least) };
+    let policy =
+        pb::TicketPolicy { triggers: vec![when_tagged("转电梯", then)], ..routed(least) };
     apply(&world, policy).await;
     let mut manager = world.manager();
     let mut clerk = world.clerk();
@@ -220,7 +221,10 @@ async fn t26_a_macro_passes_a_ticket_on_for_whoever_may_give_it_away() {
     assert_eq!((&shown.team, &*shown.owner), (&lifts.name, "bo"));
     assert_eq!(dai.get(&ticket.name).await, ticket, "it was only shown");
     let done = apply_macro(&mut dai, &ticket.name, false).await.unwrap();
-    assert_eq!((&done.team, &*done.owner, &done.tags[..]), (&lifts.name, "bo", &["转交".into()][..]));
+    assert_eq!(
+        (&done.team, &*done.owner, &done.tags[..]),
+        (&lifts.name, "bo", &["转交".into()][..])
+    );
     let step = last_step(&mut dai, &ticket.name).await;
     assert_eq!(step.cause(), pb::RoutingCause::Macro);
     assert_eq!((&*step.actor, &*step.reason), ("dai", "pass-on"));
@@ -258,19 +262,23 @@ async fn t26_steps_that_assign_are_checked_when_the_policy_is_applied() {
     let error = world.admin().apply("group", policy).await.unwrap_err();
     let mut wrong = violations(&error);
     wrong.sort();
-    let step = |index: usize, field: &str| format!("policy.triggers[0].then[{index}].assign{field}");
+    let step =
+        |index: usize, field: &str| format!("policy.triggers[0].then[{index}].assign{field}");
     let expected = [
         "policy.rerouting".to_owned(),
         step(0, ".by_rules"),
         step(0, ".distribution"),
         step(0, ".owner"),
         step(0, ".team"),
-        step(1, ""),
         step(1, ".distribution"),
         step(1, ".owner"),
         step(1, ".team"),
     ];
     assert_eq!(wrong, expected);
+    let twice = vec![to_team("lifts", "", least), tags(&["急"]), to_team("lifts", "an", least)];
+    let twice = pb::TicketPolicy { macros: macros(twice), ..crate::pack::policy() };
+    let error = world.admin().apply("group", twice).await.unwrap_err();
+    assert_eq!(violations(&error), ["policy.macros[0].steps[2].assign"]);
     let unknown = pb::TicketPolicy {
         triggers: vec![when_tagged("急", vec![to_team("nobody", "", least)])],
         macros: macros(vec![tags(&["急"]), to_team("none", "", least)]),
@@ -355,11 +363,8 @@ async fn t03_the_policy_says_whether_a_change_is_a_reason_to_route_again() {
     apply(&world, rerouting(false, true)).await;
     let mut manager = world.manager();
     let ticket = world.clerk().create(complaint("group/north", "漏水")).await;
-    let changed = pb::Ticket {
-        name: ticket.name.clone(),
-        category: "service".into(),
-        ..Default::default()
-    };
+    let changed =
+        pb::Ticket { name: ticket.name.clone(), category: "service".into(), ..Default::default() };
     assert_eq!(update(&mut manager, changed).await.unwrap().team, desk.name);
     let shown = pb::AssessTicketRequest {
         name: ticket.name.clone(),
@@ -415,11 +420,11 @@ async fn t03_a_simulation_tells_what_a_registration_would_get_and_writes_nothing
     world.settle().await;
     let mut clerk = world.clerk();
     clerk.create(complaint("group", "电梯坏了")).await;
-    let on_record = "SELECT (SELECT count(*) FROM ticket) * 1000 + (SELECT sum(turn) FROM team)";
+    let on_record =
+        "SELECT (SELECT count(*) FROM ticket) * 1000 + (SELECT sum(turn)::bigint FROM team)";
     let before = world.count(on_record).await;
     let draft = pb::Ticket { customer, ..complaint("group/north", "电梯里有人受伤") };
-    let request =
-        pb::SimulateRoutingRequest { draft: Some(draft.clone()), ..Default::default() };
+    let request = pb::SimulateRoutingRequest { draft: Some(draft.clone()), ..Default::default() };
     let would = simulate(&mut clerk, request).await.unwrap();
     assert_eq!(world.count(on_record).await, before);
     let ticket = clerk.create(draft).await;

@@ -12,6 +12,7 @@ mod phrase;
 mod policy;
 mod properties;
 mod report;
+mod reroute;
 mod routing;
 mod search;
 mod simulation;
