@@ -3,12 +3,14 @@
 //! Being subscribed means looking. What a process knows of its own streams is in memory; a worker tells the database of what
 //! has changed, reads what all processes together see of the tickets that are watched here, and hands that to the streams:
 //! one statement for all of them, however many there are. The rows of a process count as long as its lease does, which one
-//! small write renews; so whoever looked through a process that died is gone when the lease is over. Without anybody looking
-//! the worker asks nothing of the database.
+//! small write renews; so whoever looked through a process that died is gone when the lease is over. What happens in this
+//! process is looked at at once and alone; everything that is watched, once a second. Without anybody looking the worker asks
+//! nothing of the database.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use kefu_identity::Caller;
@@ -27,6 +29,8 @@ const RENEWAL: SignedDuration = SignedDuration::from_secs(5);
 const COMPOSING: SignedDuration = SignedDuration::from_secs(60);
 /// Who says it again sooner than this need not be written down again.
 const COMPOSING_AGAIN: SignedDuration = SignedDuration::from_secs(20);
+/// How often all that is watched is looked at: as soon it is seen here what others do through another process.
+pub(crate) const LOOK_PERIOD: Duration = Duration::from_secs(1);
 /// The most that one process shows to its streams.
 const MAX_STREAMS: usize = 20_000;
 /// The most streams of one person in one process: more is a client that does not close what it opens.
@@ -54,6 +58,8 @@ struct State {
     streams: HashMap<Arc<str>, u32>,
     /// What the database has not been told yet: since when, or that it is over.
     news: HashMap<Place, Option<Timestamp>>,
+    /// What is to be looked at at once.
+    urgent: HashSet<Uuid>,
     closed: bool,
 }
 
@@ -75,6 +81,8 @@ struct Round {
     lease_until: Option<Timestamp>,
     /// The database is to be told everything: of what it was told last, nobody knows.
     unsure: bool,
+    /// When everything was looked at.
+    looked: Option<Instant>,
 }
 
 /// Somebody looks at a ticket as long as this is there.
@@ -101,8 +109,9 @@ impl Viewers {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the worker.
-    pub(crate) fn wake(&self) {
+    /// Has the worker look at a ticket at once.
+    fn look_at(&self, ticket: Uuid) {
+        self.state().urgent.insert(ticket);
         self.0.changed.notify_one();
     }
 
@@ -139,7 +148,7 @@ impl Viewers {
         // What is known already is news to this stream.
         seen.mark_changed();
         drop(state);
-        self.wake();
+        self.look_at(ticket);
         Ok(Look { viewers: self.clone(), place, seen })
     }
 
@@ -161,7 +170,7 @@ impl Viewers {
             state.news.insert(place.clone(), None);
         }
         drop(state);
-        self.wake();
+        self.look_at(*ticket);
     }
 
     /// Ends all streams: the process stops.
@@ -172,10 +181,16 @@ impl Viewers {
     }
 
     /// What is to be told and asked; whether anybody looks.
-    fn work(&self, all: bool) -> Work {
+    fn work(&self, all: bool, everything: bool) -> Work {
         let mut state = self.state();
         let news = std::mem::take(&mut state.news);
-        let mut work = Work { watched: state.watched.keys().copied().collect(), ..Work::default() };
+        let urgent = std::mem::take(&mut state.urgent);
+        let mut work = Work::default();
+        work.watched = if everything {
+            state.watched.keys().copied().collect()
+        } else {
+            urgent.into_iter().filter(|ticket| state.watched.contains_key(ticket)).collect()
+        };
         work.idle = state.looking.is_empty();
         if all {
             let looking = state.looking.iter();
@@ -265,22 +280,25 @@ impl App {
             Some(store::viewer::compose(&mut conn, who, now, (enough, add(now, COMPOSING))).await?)
         };
         drop(conn);
-        self.viewers.wake();
+        self.viewers.look_at(ticket);
         Ok(until)
     }
 
-    /// Tells the database who looks through this process, and the streams who looks at all.
+    /// Tells the database who looks through this process, and the streams who looks at all: of what is urgent, and of
+    /// `everything` if asked for or not looked at for long.
     ///
     /// # Errors
     /// When the database is away; the next round tells it everything again.
-    pub(crate) async fn viewer_round(&self) -> Result<(), Error> {
+    pub(crate) async fn viewer_round(&self, everything: bool) -> Result<(), Error> {
         let viewers = &self.viewers;
         let mut round = viewers.0.round.lock().await;
         let now = self.now();
         // Also what it was told is told again now and then: the tables are not logged, and may have been emptied.
         let renewed = round.lease_until.map(|until| add(until, RENEWAL - LEASE));
         let renew = round.unsure || renewed.is_none_or(|due| due <= now);
-        let work = viewers.work(renew);
+        let looked = round.looked.is_some_and(|at| at.elapsed() < LOOK_PERIOD);
+        let everything = everything || round.unsure || !looked;
+        let work = viewers.work(renew, everything);
         if work.idle && work.gone.is_empty() {
             return Ok(());
         }
@@ -305,6 +323,9 @@ impl App {
         store::viewer::come(&mut conn, process, &come).await?;
         if !work.watched.is_empty() {
             viewers.show(store::viewer::seen(&mut conn, &work.watched, now).await?);
+        }
+        if everything {
+            round.looked = Some(kefu_clock::monotonic());
         }
         round.unsure = false;
         Ok(())

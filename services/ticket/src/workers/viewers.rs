@@ -7,10 +7,9 @@ use kefu_service::Settle;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use crate::app::viewer::LOOK_PERIOD;
 use crate::app::{App, Error};
 
-/// How soon it is seen at the latest what others do through another process.
-const POLL_PERIOD: Duration = Duration::from_secs(1);
 /// How long what happens at once is collected.
 const COLLECTION: Duration = Duration::from_millis(20);
 
@@ -32,24 +31,25 @@ impl ViewerKeeper {
     /// # Errors
     /// None.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let mut everything = true;
         while !shutdown.is_cancelled() {
             let seen = self.app.clock.now();
-            if let Err(error) = self.app.viewer_round().await {
+            if let Err(error) = self.app.viewer_round(everything).await {
                 tracing::warn!(%error, "who is looking cannot be kept");
             }
             let poll = async {
                 if self.app.is_watched() {
-                    tokio::time::sleep(POLL_PERIOD).await;
+                    tokio::time::sleep(LOOK_PERIOD).await;
                 } else {
                     std::future::pending::<()>().await;
                 }
             };
-            tokio::select! {
+            everything = tokio::select! {
                 () = shutdown.cancelled() => break,
-                () = self.app.viewers.changed() => {}
-                () = self.app.clock.set_past(seen) => {}
-                () = poll => {}
-            }
+                () = self.app.viewers.changed() => false,
+                () = self.app.clock.set_past(seen) => true,
+                () = poll => true,
+            };
             tokio::time::sleep(COLLECTION).await;
         }
         if let Err(error) = self.app.viewers_leave().await {
@@ -62,7 +62,7 @@ impl ViewerKeeper {
 #[tonic::async_trait]
 impl Settle for ViewerKeeper {
     async fn settle(&self) -> Result<(), Status> {
-        self.app.viewer_round().await.map_err(|error| match error {
+        self.app.viewer_round(true).await.map_err(|error| match error {
             Error::Store(error) => kefu_service::store_status(&error),
             error => kefu_rpc::internal(&error),
         })

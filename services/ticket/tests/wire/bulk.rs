@@ -103,10 +103,15 @@ async fn t23_each_ticket_of_a_bulk_gets_what_a_call_of_its_own_would_get() {
         let status = result.status.as_ref().unwrap();
         let told = as_status(status);
         assert_eq!((told.code(), told.message()), (alone.code(), alone.message()));
-        assert!(alone.get_details_error_info().is_some());
-        assert_eq!(told.get_details_error_info(), alone.get_details_error_info());
-        assert_eq!(told.get_details_resource_info(), alone.get_details_resource_info());
-        let lacks = |status: &Status| status.get_details_precondition_failure();
+        let info = |status: &Status| {
+            let info = status.get_details_error_info().unwrap();
+            (info.reason, info.domain, info.metadata)
+        };
+        assert_eq!(info(&told), info(&alone));
+        let lacks = |status: &Status| {
+            let failure = status.get_details_precondition_failure();
+            format!("{failure:?} {:?}", status.get_details_resource_info())
+        };
         assert_eq!(lacks(&told), lacks(&alone));
         assert_eq!((&*result.etag, result.state), ("", 0));
     }
