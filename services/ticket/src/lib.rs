@@ -47,6 +47,10 @@
 //! - **A file is there whole or not at all (T-01).** An intent is on record before the first byte is stored, and goes in the
 //!   transaction that brings the attachment; so what a crash leaves in the object store is known and swept. What a file is
 //!   is judged by its content; what was refused is on record. No connection is held while bytes flow.
+//! - **Commands to many tickets are calls for each (T-23):** the same code, a transaction and an answer of its own; asked again,
+//!   what was done is not done twice.
+//! - **Who is looking is seen (T-24)** through any replica, and is gone with the process that said so; nothing of it is on
+//!   record.
 //! - **Lists are bounded (X-08)** and cost by the number of org units and the size of the page, not of the table.
 
 pub mod app;
@@ -67,14 +71,14 @@ use kefu_policy::{OrgUnits, PolicyBook};
 use kefu_service::{Assembled, Context, Dependencies, Settle, Worker};
 use sqlx::migrate::Migrator;
 
-use crate::app::{App, Customers, Intake, OutboxSignal, TimerSignal};
+use crate::app::{App, Customers, Intake, OutboxSignal, TimerSignal, Viewers};
 use crate::channel::Channels;
 use crate::files::Files;
 use crate::grpc::Grpc;
 use crate::workers::{
     customer_feed::CustomerFeed, duty::DutyKeeper, learning::LearningTimers, outbox::Outbox,
     projections::Projections, survey_feed::SurveyFeed, timers::Timers, triggers::Triggers,
-    uploads::UploadSweeper, work_orders::OrderTimers,
+    uploads::UploadSweeper, viewers::ViewerKeeper, work_orders::OrderTimers,
 };
 
 /// The migrations of the context's own tables, after those of journal and policy.
@@ -114,6 +118,7 @@ impl Context for TicketContext {
         let triggers = Triggers::new(Arc::clone(&app));
         let outbox = Outbox::new(Arc::clone(&app));
         let sweeper = UploadSweeper::new(Arc::clone(&app));
+        let viewers = ViewerKeeper::new(Arc::clone(&app));
         let mut assembled = Assembled::new(Grpc::routes(Arc::clone(&app)))
             .journal(app.tail.clone())
             // What causes before what is caused.
@@ -130,6 +135,8 @@ impl Context for TicketContext {
             .settles(Arc::new(outbox.clone()))
             .settles(Arc::new(sweeper.clone()))
             .worker(worker("upload-sweeper", sweeper, UploadSweeper::run))
+            .settles(Arc::new(viewers.clone()))
+            .worker(worker("viewers", viewers, ViewerKeeper::run))
             .worker(worker("customer-feed", customer_feed, |feed, shutdown| async move {
                 feed.run(shutdown).await;
                 Ok(())
@@ -190,6 +197,7 @@ fn app(deps: &Dependencies) -> anyhow::Result<App> {
         channels: Channels::load(deps.delivery_file.as_deref()).context("KEFU_DELIVERY_FILE")?,
         outbox: OutboxSignal::default(),
         files: Files::open(deps.attachment_store.as_deref()).context("KEFU_ATTACHMENT_STORE")?,
+        viewers: Viewers::new(deps.ids.uuid()),
         tail,
         pool,
     })

@@ -39,11 +39,11 @@ pub(crate) async fn record_all(
     tickets: Vec<(Ticket, &[Change])>,
     by: &Provenance,
 ) -> Result<Vec<Ticket>, Error> {
-    let timers = Provenance {
-        actor: Actor::TIMERS.subject().to_string(),
+    let [timers, routing] = [Actor::TIMERS, Actor::ROUTING].map(|actor| Provenance {
+        actor: actor.subject().to_string(),
         traceparent: by.traceparent.clone(),
         ..Provenance::default()
-    };
+    });
     let recorded: Vec<Recorded<'_>> =
         tickets.into_iter().map(|(before, changes)| Recorded::of(ids, before, changes)).collect();
     save_tickets(conn, &recorded).await?;
@@ -55,7 +55,12 @@ pub(crate) async fn record_all(
     for Recorded { steps, customer, .. } in &recorded {
         for step in steps {
             save_step(conn, ids, step, *customer, by).await?;
-            entries.push(step.entry(ids, by, &timers, *customer));
+            let by = match &step.change.actor {
+                actor if *actor == Actor::TIMERS => &timers,
+                actor if *actor == Actor::ROUTING => &routing,
+                _ => by,
+            };
+            entries.push(step.entry(ids, by, *customer));
         }
     }
     let violations = recorded.iter().flat_map(|recorded| &recorded.steps);
@@ -210,7 +215,6 @@ impl Step<'_> {
         &'a self,
         ids: &IdSource,
         by: &'a Provenance,
-        timers: &'a Provenance,
         customer_id: Option<Uuid>,
     ) -> Entry<'a> {
         let Step { earlier, later, change, violation } = self;
@@ -223,7 +227,7 @@ impl Step<'_> {
             _ => event::of(later, change, violation.as_ref()),
         };
         Entry {
-            by: if change.actor == Actor::TIMERS { timers } else { by },
+            by,
             event_id: ids.uuid(),
             occurred_at: change.at,
             aggregate_type: "ticket",

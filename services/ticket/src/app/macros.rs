@@ -1,16 +1,19 @@
 //! Macros: several steps that an agent applies as one (T-26).
 
+use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::Caller;
 use kefu_rpc::{Etag, Fault};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::error::check_etag;
+use super::placement::{self, Hold};
 use super::ticket::not_found;
 use super::{App, Call, Error, change};
 use crate::domain::{
-    Actor, AutoStep, Command, Complainant, Doing, Policy, Refusal, Route, Ticket, Variable, apply,
-    automate, of_level,
+    Actor, AssignCause, AutoStep, Command, Complainant, Doing, Placed, Policy, Refusal, Route,
+    Ticket, Variable, apply, automate, of_level,
 };
 use crate::encode::ticket as encode;
 use crate::store;
@@ -58,15 +61,22 @@ impl App {
             _ => None,
         };
         let actor = Actor::staff(call.caller.subject());
-        let doing = |now| Doing {
+        let doing = |now, placed| Doing {
             actor: &actor,
             now,
             customer_name: name.as_deref(),
             route: asked.route.as_ref(),
+            placed,
         };
         if asked.validate_only {
             check_etag(etag, ticket.revision)?;
-            let done = automate(&ticket, policy, steps, doing(self.now())).map_err(refused)?;
+            let now = self.now();
+            let mut conn = self.read().await?;
+            let giving = (&*call.caller, &*asked.code, Hold::Nothing);
+            let placed = self.given_to(&mut conn, giving, (&ticket, policy), steps, now).await?;
+            drop(conn);
+            let doing = doing(now, placed.as_ref());
+            let done = automate(&ticket, policy, steps, doing).map_err(refused)?;
             let (revision, updated_at) = (ticket.revision, ticket.updated_at);
             done.changes.iter().for_each(|change| apply(&mut ticket, change));
             // It is still the ticket that it was.
@@ -85,13 +95,34 @@ impl App {
         self.may_do(&call.caller, steps, &ticket, policy)?;
         check_etag(etag, ticket.revision)?;
         let now = work.now();
-        let done = automate(&ticket, policy, steps, doing(now)).map_err(refused)?;
+        let giving = (&*call.caller, &*asked.code, Hold::Team);
+        let placed = self.given_to(work.conn(), giving, (&ticket, policy), steps, now).await?;
+        let doing = doing(now, placed.as_ref());
+        let done = automate(&ticket, policy, steps, doing).map_err(refused)?;
         let ticket =
             change::record(work.conn(), &self.ids, ticket, &done.changes, &call.by).await?;
+        placement::take_turn(work.conn(), &done.changes).await?;
         let answer = work.commit(encode::resource(&ticket)).await?;
         self.timers.expect(ticket.next_fire_at());
         self.outbox.wake();
         Ok(answer)
+    }
+
+    /// Where the steps send the ticket, if the caller may give it there.
+    async fn given_to(
+        &self,
+        conn: &mut PgConnection,
+        (caller, code, hold): (&Caller, &str, Hold),
+        (ticket, policy): (&Ticket, &Policy),
+        steps: &[AutoStep],
+        now: Timestamp,
+    ) -> Result<Option<Placed>, Error> {
+        let (judged, cause) = ((ticket, policy), (AssignCause::Macro, code));
+        let placed = placement::place(conn, judged, steps, cause, (now, hold)).await?;
+        if let Some(Placed { assignment: Some(assignment), .. }) = &placed {
+            self.allow_giving(conn, caller, (ticket, assignment.team), now).await?;
+        }
+        Ok(placed)
     }
 
     /// Passes if the caller may do each of the steps by itself.

@@ -4,6 +4,7 @@
 
 pub mod attachment;
 mod audit;
+pub mod bulk;
 pub(crate) mod change;
 pub mod corrective_action;
 pub mod customer;
@@ -16,6 +17,7 @@ pub mod intake;
 pub mod macros;
 pub mod message;
 mod outbox;
+mod placement;
 pub mod policy;
 pub mod process;
 pub mod product_hold;
@@ -28,6 +30,7 @@ pub mod routing;
 pub mod saved_view;
 pub mod search;
 pub mod shift;
+pub mod simulation;
 pub mod suggestion;
 pub mod survey;
 pub mod team;
@@ -36,6 +39,7 @@ pub mod timer;
 pub mod trigger;
 pub mod upload;
 mod upload_receive;
+pub mod viewer;
 pub mod violation;
 pub mod work;
 pub mod work_order;
@@ -68,6 +72,7 @@ pub use self::{
     intake::Intake,
     outbox::OutboxSignal,
     timer::TimerSignal,
+    viewer::Viewers,
     work::{Call, RequestKey},
 };
 
@@ -89,6 +94,7 @@ pub struct App {
     pub(crate) outbox: OutboxSignal,
     pub(crate) files: Files,
     pub(crate) tail: Tail,
+    pub(crate) viewers: Viewers,
     pub(crate) reports: report::ReportGate,
 }
 

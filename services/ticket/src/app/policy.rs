@@ -72,17 +72,27 @@ impl App {
         org_unit: &OrgUnit,
         policy: &pb::TicketPolicy,
     ) -> Result<(), Error> {
-        let codes: Vec<&str> = policy.routing_rules.iter().map(|rule| rule.team.as_str()).collect();
-        let codes: Vec<&str> = codes.into_iter().filter(|code| !code.is_empty()).collect();
-        if codes.is_empty() {
+        let rules = policy.routing_rules.iter().enumerate();
+        let rules =
+            rules.map(|(index, rule)| (format!("routing_rules[{index}].team"), &*rule.team));
+        let triggers = policy.triggers.iter().enumerate();
+        let triggers = triggers
+            .flat_map(|(index, one)| assigned(format!("triggers[{index}].then"), &one.then));
+        let macros = policy.macros.iter().enumerate();
+        let macros =
+            macros.flat_map(|(index, one)| assigned(format!("macros[{index}].steps"), &one.steps));
+        let named: Vec<(String, &str)> =
+            rules.chain(triggers).chain(macros).filter(|(_, code)| !code.is_empty()).collect();
+        if named.is_empty() {
             return Ok(());
         }
+        let codes: Vec<&str> = named.iter().map(|(_, code)| *code).collect();
         let unknown = store::team::unknown_codes(conn, &codes, org_unit.as_str()).await?;
-        let rules = policy.routing_rules.iter().enumerate();
-        let faults: Vec<Fault> = rules
-            .filter(|(_, rule)| unknown.contains(&rule.team))
-            .map(|(index, _)| {
-                let path = format!("policy.routing_rules[{index}].team");
+        let faults: Vec<Fault> = named
+            .into_iter()
+            .filter(|(_, code)| unknown.iter().any(|unknown| unknown == code))
+            .map(|(path, _)| {
+                let path = format!("policy.{path}");
                 let description =
                     format!("is the code of no team in use above, at or below {org_unit}");
                 let chinese = format!("{org_unit} 及其上下级没有此代码的团队");
@@ -125,4 +135,14 @@ impl App {
         let version = policies.effective(&org_unit, at.unwrap_or_else(|| self.now()));
         version.map(|version| encode::resource(version)).ok_or(Error::PolicyMissing(org_unit))
     }
+}
+
+/// The teams to which steps give a ticket, with their paths.
+fn assigned(path: String, steps: &[pb::AutomationStep]) -> impl Iterator<Item = (String, &str)> {
+    steps.iter().enumerate().filter_map(move |(index, step)| match &step.step {
+        Some(pb::automation_step::Step::Assign(to)) => {
+            Some((format!("{path}[{index}].assign.team"), to.team.as_str()))
+        }
+        _ => None,
+    })
 }

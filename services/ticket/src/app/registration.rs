@@ -3,14 +3,18 @@
 //! What it needs is in memory: policies, org units, the customer's standings. Its statement checks that memory was not
 //! stale; if it was, nothing has happened and it is tried again with what is true now.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::OrgUnit;
 use kefu_journal::requests::{self, Claim};
 use kefu_policy::Version;
+use kefu_rpc::Deadline;
 use prost::Message as _;
 use uuid::Uuid;
 
+use super::customer::KnownCustomer;
 use super::work::decode_answer;
 use super::{App, Call, Error, audit, product_hold};
 use crate::domain::{
@@ -59,11 +63,7 @@ impl App {
         new: NewRegistration,
     ) -> Result<pb::Ticket, Error> {
         self.allow(&call.caller, "ticket.CreateTicket", &new.org_unit)?;
-        self.org_units.require(&new.org_unit, call.deadline).await?;
-        if let Complainant::Customer { customer, contact: Some(contact) } = new.complainant {
-            self.customers.get(customer, call.deadline).await?;
-            self.customers.require_contact(customer, contact, call.deadline).await?;
-        }
+        self.require_places(&new, call.deadline).await?;
         for _ in 0..ATTEMPTS {
             let now = self.now();
             let (policy_seq, version) = self.policy_in_force(&new.org_unit, now).await?;
@@ -80,12 +80,26 @@ impl App {
         Err(Error::Conflict)
     }
 
+    /// Passes if its org unit and its contact are known.
+    pub(super) async fn require_places(
+        &self,
+        new: &NewRegistration,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        self.org_units.require(&new.org_unit, deadline).await?;
+        if let Complainant::Customer { customer, contact: Some(contact) } = new.complainant {
+            self.customers.get(customer, deadline).await?;
+            self.customers.require_contact(customer, contact, deadline).await?;
+        }
+        Ok(())
+    }
+
     /// The policy in force, and up to which version the policies are known.
-    async fn policy_in_force(
+    pub(super) async fn policy_in_force(
         &self,
         org_unit: &OrgUnit,
         now: Timestamp,
-    ) -> Result<(i64, std::sync::Arc<Version<Policy>>), Error> {
+    ) -> Result<(i64, Arc<Version<Policy>>), Error> {
         let known = self.policies.snapshot();
         if let Some(version) = known.effective(org_unit, now) {
             return Ok((known.seq(), version.clone()));
@@ -98,18 +112,17 @@ impl App {
         }
     }
 
-    /// The ticket and everything that goes with it, but for the number; and the answer, which lacks only that.
-    async fn prepare(
+    /// What was said, with what is known of the customer beside.
+    pub(super) async fn intake_of(
         &self,
-        call: &Call,
         new: &NewRegistration,
-        policy_seq: i64,
-        version: &Version<Policy>,
+        policy: &Policy,
+        deadline: Deadline,
         now: Timestamp,
-    ) -> Result<(NewTicket, pb::Ticket), Error> {
+    ) -> Result<(Intake, Option<Arc<KnownCustomer>>), Error> {
         let customer = match new.complainant {
             Complainant::Customer { customer, .. } => {
-                Some(self.customers.get(customer, call.deadline).await?)
+                Some(self.customers.get(customer, deadline).await?)
             }
             _ => None,
         };
@@ -127,8 +140,22 @@ impl App {
             grade: grade.map(ToOwned::to_owned),
             amount: new.amount.clone(),
             complainant_type: new.complainant_type.clone(),
-            last_complaint_at: self.last_complaint(new, &version.policy, now).await?,
+            last_complaint_at: self.last_complaint(new, policy, now).await?,
         };
+        Ok((intake, customer))
+    }
+
+    /// The ticket and everything that goes with it, but for the number; and the answer, which lacks only that.
+    async fn prepare(
+        &self,
+        call: &Call,
+        new: &NewRegistration,
+        policy_seq: i64,
+        version: &Version<Policy>,
+        now: Timestamp,
+    ) -> Result<(NewTicket, pb::Ticket), Error> {
+        let policy = &version.policy;
+        let (intake, customer) = self.intake_of(new, policy, call.deadline, now).await?;
         let identity =
             Identity { id: self.ids.uuid(), number: String::new(), policy_version: version.id };
         let actor = Actor::staff(call.caller.subject());

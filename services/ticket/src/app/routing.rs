@@ -62,21 +62,14 @@ impl App {
         check_etag(etag, ticket.revision)?;
         let now = work.now();
         let team = eligible(work.conn(), &ticket, &new, now).await?;
-        let supervises = self.allow_at(&call.caller, SUPERVISE, &org_unit);
-        if supervises.is_err() {
-            // Whoever has it may pass it on; what nobody has may be taken by the team that it goes to.
-            let present = ticket.team.unwrap_or(team.id);
-            let subject = call.caller.subject();
-            if !store::team::may_own(work.conn(), present, subject, now).await? {
-                supervises?;
-            }
-        }
+        self.allow_giving(work.conn(), &call.caller, (&ticket, team.id), now).await?;
         let assignment = Assignment {
             team: team.id,
             owner: new.owner,
             cause: AssignCause::Manual,
             reason: new.reason,
             candidates: Vec::new(),
+            routed: None,
         };
         let actor = Actor::staff(call.caller.subject());
         let command = Command::Assign(assignment);
@@ -124,6 +117,7 @@ impl App {
             cause: AssignCause::Duty,
             reason: String::new(),
             candidates,
+            routed: None,
         };
         let command = Command::Assign(assignment);
         let changes = decide(&ticket, &version.policy, command, &Actor::System(DUTY), now)?;
@@ -161,6 +155,7 @@ impl App {
             owner: heir,
             reason: String::new(),
             candidates: Vec::new(),
+            routed: None,
         };
         let command = Command::Assign(assignment);
         let changes = decide(&ticket, &version.policy, command, &Actor::System(DUTY), self.now())?;

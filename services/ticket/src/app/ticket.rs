@@ -7,8 +7,10 @@ use kefu_rpc::Etag;
 use uuid::Uuid;
 
 use super::error::check_etag;
-use super::{App, Call, Error, Page, change, one_more, product_hold};
-use crate::domain::{Actor, Command, Ticket, apply, decide, explain, held_product, of_level};
+use super::{App, Call, Error, Page, change, one_more, placement, product_hold};
+use crate::domain::{
+    Actor, Command, Ticket, TicketFilter, apply, decide, explain, held_product, of_level,
+};
 use crate::encode::{clock, ticket as encode};
 use crate::store;
 use crate::store::history::HistoryRow;
@@ -63,6 +65,46 @@ impl App {
             found.push(self.judged(&mut conn, row).await?.0);
         }
         Ok(Page::of(found, size, |last| (last.created_at, last.id)))
+    }
+
+    /// Those of them that pass a filter (T-23). A page may be short and not be the last: what is looked at is bounded.
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub(crate) async fn filter_tickets(
+        &self,
+        caller: &Caller,
+        org_unit: &OrgUnit,
+        query: TicketQuery,
+        filter: &TicketFilter,
+        size: u32,
+    ) -> Result<Page<Ticket, Cursor>, Error> {
+        self.allow(caller, "ticket.ListTickets", org_unit)?;
+        let compiled = filter.compile(self.now(), caller.subject());
+        let customer = query.customer.or_else(|| filter.customer());
+        let query = TicketQuery { limit: one_more(size), customer, ..query };
+        let mut conn = self.read().await?;
+        let candidates = store::ticket_filter::candidates(&mut conn, &query, &compiled).await?;
+        let room = usize::try_from(size).unwrap_or(usize::MAX);
+        let (mut ids, mut next, mut looked_at) = (Vec::new(), None, None);
+        for candidate in candidates {
+            if ids.len() == room {
+                // There is more; the page ends where it is full.
+                next = looked_at;
+                break;
+            }
+            looked_at = Some((candidate.created_at.to_jiff(), candidate.id));
+            if candidate.passes {
+                ids.push(candidate.id);
+            }
+            if candidate.last {
+                next = looked_at;
+                break;
+            }
+        }
+        let mut tickets = self.tickets_within(&mut conn, org_unit, &ids).await?;
+        let items = ids.iter().filter_map(|id| tickets.remove(id)).collect();
+        Ok(Page { items, next })
     }
 
     /// The changes of a ticket after a revision, oldest first.
@@ -156,9 +198,12 @@ impl App {
             self.allow_at(&call.caller, "ticket.OverrideForbiddenPhrases", &org_unit)?;
         }
         of_level(&ticket, &version.policy, &command, call.caller.roles())?;
-        let changes = decide(&ticket, &version.policy, command, &actor, now)?;
+        let mut changes = decide(&ticket, &version.policy, command, &actor, now)?;
+        let judged = (&ticket, &version.policy);
+        changes.extend(placement::reroute(work.conn(), judged, &changes, now).await?);
         let held = held_product(&ticket, &version.policy).map(ToOwned::to_owned);
         let ticket = change::record(work.conn(), &self.ids, ticket, &changes, &call.by).await?;
+        placement::take_turn(work.conn(), &changes).await?;
         let policy = &version.policy;
         product_hold::follow(work.conn(), &self.ids, held, &ticket, policy, now).await?;
         let answer = work.commit(encode::resource(&ticket)).await?;

@@ -19,11 +19,12 @@ use uuid::Uuid;
 
 use super::change::{self, customer_of};
 use super::outbox::{self, Letter};
+use super::placement::{self, Hold};
 use super::ticket::not_found;
 use super::{App, Error, Page, one_more};
 use crate::domain::{
-    Actor, Automated, DeliveryContent, Doing, Outgoing, Refusal, Ticket, Trigger, TriggerEvent,
-    TriggerOutcome, automate,
+    Actor, AssignCause, Automated, DeliveryContent, Doing, Outgoing, Refusal, Ticket, Trigger,
+    TriggerEvent, TriggerOutcome, automate,
 };
 use crate::encode::ticket as encode;
 use crate::store;
@@ -157,7 +158,12 @@ impl App {
             {
                 Err((TriggerOutcome::TooOften, String::new()))
             } else {
-                let doing = Doing { actor: &actor, now, customer_name: None, route: None };
+                let judged = (&ticket, &version.policy);
+                let cause = (AssignCause::Trigger, "");
+                let at = (now, Hold::Team);
+                let placed = placement::place(&mut tx, judged, &trigger.then, cause, at).await?;
+                let placed = placed.as_ref();
+                let doing = Doing { actor: &actor, now, customer_name: None, route: None, placed };
                 automate(&ticket, &version.policy, &trigger.then, doing)
                     .map_err(|(step, refusal)| (TriggerOutcome::Refused, refused(step, &refusal)))
             };
@@ -206,6 +212,7 @@ impl App {
         now: Timestamp,
     ) -> Result<Ticket, Error> {
         let ticket = change::record(conn, &self.ids, ticket, &done.changes, by).await?;
+        placement::take_turn(conn, &done.changes).await?;
         for outgoing in done.outgoing {
             let rule = Some(trigger.name.to_string());
             let (adapter, letter) = match outgoing {

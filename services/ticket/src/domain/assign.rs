@@ -6,7 +6,7 @@ use super::{
     change::What,
     decide::{allow, refuse, text_faults},
     refusal::{Missing, Refusal},
-    routing::{AssignCause, Candidate, Distribution},
+    routing::{AssignCause, Candidate, Distribution, Routed},
     story::Story,
     ticket::{State, Ticket},
     timers::{Until, settle},
@@ -26,6 +26,8 @@ pub struct Assignment {
     pub reason: String,
     /// Who could have got it, best first; only where it was distributed.
     pub candidates: Vec<Candidate>,
+    /// What decided, where the policy did; none leaves it as it was how an owner is found.
+    pub routed: Option<Box<Routed>>,
 }
 
 /// Without a difference nothing changes. Whoever hands it in has made sure that the owner may own it.
@@ -47,8 +49,11 @@ pub(super) fn assign(
         refuse(text_faults("reason", &assignment.reason))?;
     }
     settle(story, Until::At(story.now));
-    let Ticket { team, owner, .. } = &story.ticket;
-    if (*team, owner) != (Some(assignment.team), &assignment.owner) {
+    let Ticket { team, owner, distribution, .. } = &story.ticket;
+    // How an owner is found makes a difference only while there is none.
+    let by = assignment.routed.as_ref().map(|routed| routed.distribution);
+    let found_otherwise = owner.is_none() && by.is_some_and(|by| by != *distribution);
+    if (*team, owner) != (Some(assignment.team), &assignment.owner) || found_otherwise {
         story.record(What::Assigned(assignment), Vec::new());
     }
     Ok(())
@@ -57,6 +62,9 @@ pub(super) fn assign(
 pub(super) fn apply(ticket: &mut Ticket, assignment: &Assignment) {
     ticket.team = Some(assignment.team);
     ticket.owner.clone_from(&assignment.owner);
+    if let Some(routed) = &assignment.routed {
+        ticket.distribution = routed.distribution;
+    }
     if assignment.owner.is_some() {
         // Whoever received it answered for it until somebody was found (T-11).
         ticket.handling.receiver = None;

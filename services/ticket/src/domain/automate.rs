@@ -11,12 +11,13 @@ use super::{
     message_template::Filling,
     policy::Policy,
     refusal::Refusal,
+    reroute::Placed,
     ticket::{Details, Ticket},
     word::{Actor, Fault},
 };
 
 /// The most tags that a ticket can have.
-const MAX_TAGS: usize = 50;
+pub(super) const MAX_TAGS: usize = 50;
 
 /// Who has steps done, and what they need to know.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,8 @@ pub struct Doing<'a> {
     pub customer_name: Option<&'a str>,
     /// How what is said to the customer is sent.
     pub route: Option<&'a Route>,
+    /// Where the step that assigns it sends it; none where there is no such step.
+    pub placed: Option<&'a Placed>,
 }
 
 /// What steps come to.
@@ -93,6 +96,19 @@ pub fn automate(
             AutoStep::Pause { code, reason } => {
                 Command::Pause { reason: reason.clone(), code: code.clone() }
             }
+            AutoStep::Assign(_) => {
+                let placed = doing.placed.cloned();
+                let placed = placed.unwrap_or(Placed { assignment: None, priority: None });
+                let assignment = placed.assignment.ok_or_else(no_team).map_err(at)?;
+                if let Some(to) = placed.priority {
+                    let command = Command::RaisePriority { to };
+                    let changes = decide(&present, policy, command, doing.actor, doing.now);
+                    let changes = changes.map_err(at)?;
+                    changes.iter().for_each(|change| apply(&mut present, change));
+                    done.changes.extend(changes);
+                }
+                Command::Assign(assignment)
+            }
             AutoStep::Notify { adapter, recipients, wording } => {
                 let text = text(wording).map_err(at)?;
                 let (adapter, recipients) = (adapter.clone(), recipients.clone());
@@ -119,6 +135,17 @@ fn words(policy: &Policy, wording: &Wording, filling: Filling<'_>) -> Result<Str
         Tongue::English => text.en,
         Tongue::Chinese => text.zh,
     })
+}
+
+fn no_team() -> Refusal {
+    let description =
+        "neither the step nor a rule of the policy gives it to a team that serves its org unit";
+    let chinese = "制度未将该工单分派给服务于其组织单元的团队".to_owned();
+    Refusal::Fields(vec![Fault {
+        chinese,
+        reason: "UNKNOWN_TEAM",
+        ..Fault::new("assign", description)
+    }])
 }
 
 fn tagged(present: &Details, tags: &[String]) -> Result<Command, Refusal> {

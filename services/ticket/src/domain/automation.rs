@@ -9,8 +9,9 @@ use std::{
 use super::{
     delivery::ChannelAdapter,
     phrase::ForbiddenPhrases,
+    routing::Distribution,
     ticket::{StateName, Ticket},
-    word::{Channel, Priority, Severity, TicketKind, coded},
+    word::{Channel, Priority, Severity, Subject, TicketKind, coded},
 };
 
 coded! {
@@ -94,6 +95,22 @@ pub struct Wording {
     pub tongue: Tongue,
 }
 
+/// To whom a step gives a ticket (T-03).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AssignTo {
+    /// By the policy's rules, as it is then.
+    Rules,
+    /// To a team.
+    Team {
+        /// Its code.
+        team: Arc<str>,
+        /// Who owns it if in the team.
+        owner: Option<Subject>,
+        /// How an owner is found otherwise.
+        distribution: Option<Distribution>,
+    },
+}
+
 /// One step of a trigger or a macro.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AutoStep {
@@ -129,6 +146,8 @@ pub enum AutoStep {
     Resolve(Wording),
     /// Tells the customer the result.
     FeedBack(Wording),
+    /// Gives it to a team or a person.
+    Assign(AssignTo),
 }
 
 impl AutoStep {
@@ -145,8 +164,18 @@ impl AutoStep {
             Self::Pause { .. } => "ticket.PauseTicket",
             Self::Resolve(_) => "ticket.ResolveTicket",
             Self::FeedBack(_) => "ticket.FeedBackTicket",
+            Self::Assign(_) => "ticket.AssignTicket",
             // Macros have none of these; nobody has this permission.
             Self::Notify { .. } | Self::CallWebhook(_) => "ticket.SendByTrigger",
+        }
+    }
+
+    /// To whom it gives the ticket.
+    #[must_use]
+    pub const fn assigns(&self) -> Option<&AssignTo> {
+        match self {
+            Self::Assign(to) => Some(to),
+            _ => None,
         }
     }
 
@@ -177,6 +206,7 @@ pub struct TicketCondition {
     pub(super) tags: Vec<String>,
     pub(super) without_tags: Vec<String>,
     pub(super) keywords: ForbiddenPhrases,
+    pub(super) unowned: bool,
 }
 
 impl TicketCondition {
@@ -193,6 +223,7 @@ impl TicketCondition {
         let tagged = |tag: &str| details.tags.iter().any(|own| own == tag);
         let found = |text: &str| !self.keywords.found_in(text).is_empty();
         among(&self.kinds, &ticket.kind)
+            && !(self.unowned && ticket.owner.is_some())
             && among(&self.channels, &ticket.channel)
             && among(&self.severities, &ticket.severity)
             && among(&self.priorities, &ticket.priority)

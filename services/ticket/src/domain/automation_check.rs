@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    automation::{AutoStep, Automation, TicketCondition, Tongue, Trigger, Wording},
+    automation::{AssignTo, AutoStep, Automation, TicketCondition, Tongue, Trigger, Wording},
     automation_draft::{
         AdapterDraft, AutomationDraft, ConditionDraft, MacroDraft, StepDraftOf, TriggerDraft,
         WordingDraft,
@@ -18,6 +18,7 @@ use super::{
     policy::PauseReason,
     policy_check::{DAY, Faults},
     policy_draft::ForbiddenPhraseDraft,
+    routing_check::MAX_STAFF,
     word::{Severity, Text},
 };
 
@@ -43,6 +44,8 @@ const MAX_PER_HOUR: u32 = 10_000;
 pub(super) struct Known<'a> {
     pub templates: &'a BTreeMap<String, MessageTemplate>,
     pub pause_reasons: &'a BTreeMap<Arc<str>, PauseReason>,
+    /// Whether there are routing rules.
+    pub routes: bool,
 }
 
 /// Whose steps they are.
@@ -210,6 +213,7 @@ fn condition(draft: ConditionDraft, path: &str, faults: &mut Faults) -> TicketCo
         tags: draft.tags,
         without_tags: draft.without_tags,
         keywords,
+        unowned: draft.unowned,
     }
 }
 
@@ -225,6 +229,11 @@ fn steps(
         faults.add(path, "must have at least one step");
     }
     faults.at_most(drafts.len(), MAX_STEPS, path);
+    let assigning = drafts.iter().enumerate();
+    let assigning = assigning.filter(|(_, draft)| matches!(draft, StepDraftOf::Assign { .. }));
+    for (index, _) in assigning.skip(1) {
+        faults.add(format_args!("{path}[{index}].assign"), "a ticket is assigned once at most");
+    }
     let drafts = drafts.into_iter().enumerate();
     let steps = drafts.filter_map(|(index, draft)| {
         let path = format!("{path}[{index}]");
@@ -319,6 +328,31 @@ fn step(
                 faults.add(format_args!("{path}.pause.pause_reason"), description);
             }
             AutoStep::Pause { code, reason }
+        }
+        StepDraftOf::Assign { by_rules, team, owner, distribution } => {
+            let path = format!("{path}.assign");
+            AutoStep::Assign(if by_rules {
+                if !known.routes {
+                    faults.add(format_args!("{path}.by_rules"), "needs `routing_rules`");
+                }
+                let others = [
+                    ("team", !team.is_empty()),
+                    ("owner", !owner.is_empty()),
+                    ("distribution", distribution.is_some()),
+                ];
+                for (field, _) in others.into_iter().filter(|(_, is_set)| *is_set) {
+                    faults.add(format_args!("{path}.{field}"), "must be unset with `by_rules`");
+                }
+                AssignTo::Rules
+            } else {
+                faults.name(&team, format_args!("{path}.team"));
+                if owner.len() > MAX_STAFF {
+                    let description = format!("must have at most {MAX_STAFF} bytes");
+                    faults.add(format_args!("{path}.owner"), description);
+                }
+                let owner = Some(owner).filter(|owner| !owner.is_empty()).map(Into::into);
+                AssignTo::Team { team: team.into(), owner, distribution }
+            })
         }
     })
 }

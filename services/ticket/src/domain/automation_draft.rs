@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     automation::TriggerEvent,
     delivery::AdapterKind,
+    routing::Distribution,
     ticket::StateName,
     word::{Channel, Priority, Text, TicketKind},
 };
@@ -81,6 +82,8 @@ pub struct ConditionDraft {
     pub without_tags: Vec<String>,
     /// `keywords`.
     pub keywords: Vec<String>,
+    /// `unowned`.
+    pub unowned: bool,
 }
 
 /// Several steps as one.
@@ -132,6 +135,17 @@ pub enum StepDraftOf {
     Resolve(WordingDraft),
     /// `feed_back`.
     FeedBack(WordingDraft),
+    /// `assign`.
+    Assign {
+        /// `by_rules`.
+        by_rules: bool,
+        /// `team`; empty means none.
+        team: String,
+        /// `owner`; empty means none.
+        owner: String,
+        /// `distribution`.
+        distribution: Option<Distribution>,
+    },
 }
 
 /// A standard wording.

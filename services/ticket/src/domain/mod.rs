@@ -31,6 +31,8 @@
 //!   get is missed once, as of its date (T-15).
 //! * Who owns an open ticket has it counted to his load, and nobody else does; criteria and rules raise severity and
 //!   priority and never lower them (T-03).
+//! * Rules that are looked at again give away only what nobody has; a step of a trigger or macro that assigns a ticket is done
+//!   with the others or not at all (T-03, T-26).
 //! * An action against a cause is closed by the verification of somebody else that it worked, and not otherwise (T-18).
 //! * Nobody decides about a violation of its own, and nothing is charged without a confirmation (T-19).
 //! * A process skips no stage of its route, runs two at once only where the template says so, and is completed only with all
@@ -87,6 +89,7 @@ mod queue;
 mod refusal;
 mod register;
 mod report;
+mod reroute;
 mod routing;
 mod routing_check;
 mod routing_draft;
@@ -125,8 +128,8 @@ pub use self::{
     attachment::{Attachment, AttachmentState, FileFault, Withdrawn, withdraw},
     automate::{Automated, Doing, Outgoing, automate},
     automation::{
-        AutoStep, Automation, TicketCondition, Tongue, Trigger, TriggerEvent, TriggerOutcome,
-        Wording,
+        AssignTo, AutoStep, Automation, TicketCondition, Tongue, Trigger, TriggerEvent,
+        TriggerOutcome, Wording,
     },
     automation_draft::{
         AdapterDraft, AutomationDraft, ConditionDraft, MacroDraft, StepDraftOf, TriggerDraft,
@@ -191,12 +194,15 @@ pub use self::{
     product_hold::{ProductHold, held_product, lift_hold},
     queue::{QueueOrder, TICKET_FIELDS, TicketFilter},
     refusal::{Missing, Refusal},
-    register::{Identity, Intake, Registration, register},
+    register::{Identity, Intake, Registration, is_known_category, register},
     report::{
         AGE_BOUNDS_DAYS, DEFAULT_REPEAT_WINDOW_DAYS, ReportWindow, Share, iso_week, iso_week_of,
         pareto, ratio, week_from, week_of,
     },
-    routing::{Amount, AssignCause, Candidate, Distribution, Look, Routed, Routing, rank},
+    reroute::{Found, Placed, Supposed},
+    routing::{
+        Amount, AssignCause, Candidate, Distribution, Look, Rerouting, Routed, Routing, rank,
+    },
     routing_draft::{
         CategoryDraft, ComplainantTypeDraft, ConditionsDraft, CriterionDraft, RoutingDraft,
         RuleDraft,

@@ -144,7 +144,11 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     let known = (&violations, routing.categories());
     let learning = policy_learning::check(draft.learning, calendar.as_ref(), known, &mut faults);
     let repeat_window_days = repeat_window(draft.repeat_window_days, &mut faults);
-    let known = automation_check::Known { templates: &templates, pause_reasons: &pause_reasons };
+    let known = automation_check::Known {
+        templates: &templates,
+        pause_reasons: &pause_reasons,
+        routes: routing.has_rules(),
+    };
     let automation = automation_check::check(draft.automation, &known, &mut faults);
     let known = process_check::Known {
         calendar: calendar.as_ref(),

@@ -7,7 +7,8 @@ use kefu_filter::{Comparator, Compiled, Field, Filter, Kind, Moment, Schema, Val
 
 use super::word::UnknownCode;
 
-/// What a filter of tickets can name. `store/queue_refresh.sql` has the same names.
+/// What a filter of tickets can name; the function `ticket_fields` of migration 0023 has the same names. What is closed or
+/// cancelled is in no queue, but lists have it.
 pub static TICKET_FIELDS: Schema = Schema(&[
     Field::new(
         "state",
@@ -19,6 +20,8 @@ pub static TICKET_FIELDS: Schema = Schema(&[
             "result_fed_back",
             "reopened",
             "executive_review",
+            "closed",
+            "cancelled",
         ]),
     ),
     Field::new("kind", Kind::Code(&["complaint", "inquiry", "request", "suggestion"])),
@@ -48,7 +51,11 @@ pub static TICKET_FIELDS: Schema = Schema(&[
     Field::new("tag", Kind::Tags),
     Field::new("first_contact_owner", Kind::Person),
     Field::new("handler", Kind::Person),
+    Field::new("owner", Kind::Person),
+    Field::new("team", Kind::Id("teams")),
     Field::new("customer", Kind::Id("customers")),
+    Field::new("customer_grade", Kind::Text),
+    Field::new("complainant_type", Kind::Text),
     Field::new("create_time", Kind::Time),
     Field::new("update_time", Kind::Time),
     Field::new("due_time", Kind::Time),
@@ -57,10 +64,12 @@ pub static TICKET_FIELDS: Schema = Schema(&[
     Field::new("overdue", Kind::Passed("due_time")),
     Field::new("fields.*", Kind::Text),
     Field::new("clock.*", Kind::Code(&["running", "paused", "met", "breached", "cancelled"])),
+    Field::new("due.*", Kind::Time),
 ]);
 
-/// The fields by whose value a queue is found without going through the others, `queue_entry.who`.
-const WHOSE: [&str; 2] = ["handler", "first_contact_owner"];
+/// The fields by whose value a queue is found without going through the others, `queue_entry.who`: that of which there are
+/// fewest first.
+const WHOSE: [&str; 5] = ["customer", "owner", "handler", "first_contact_owner", "team"];
 
 /// The order of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,13 +133,30 @@ impl TicketFilter {
     /// One of `queue_entry.who` that everything which passes has, if the filter says so.
     #[must_use]
     pub fn whose(&self, me: &str) -> Option<String> {
-        self.filter.required().find_map(|term| {
-            let field = WHOSE.into_iter().find(|field| *field == term.field.name)?;
-            match (&term.value, term.comparator) {
-                (Value::Text(subject), Comparator::Equal) => Some(format!("{field}:{subject}")),
-                (Value::Me, Comparator::Equal) => Some(format!("{field}:{me}")),
-                _ => None,
-            }
+        WHOSE.into_iter().find_map(|field| {
+            self.filter.required().filter(|term| term.field.name == field).find_map(|term| {
+                match (&term.value, term.comparator) {
+                    (Value::Text(value), Comparator::Equal) => Some(format!("{field}:{value}")),
+                    (Value::Me, Comparator::Equal) => Some(format!("{field}:{me}")),
+                    _ => None,
+                }
+            })
         })
+    }
+
+    /// The customer of everything that passes, if the filter says so.
+    #[must_use]
+    pub fn customer(&self) -> Option<uuid::Uuid> {
+        let mut named = self.filter.required().filter(|term| term.field.name == "customer");
+        named.find_map(|term| match (&term.value, term.comparator) {
+            (Value::Text(id), Comparator::Equal) => uuid::Uuid::try_parse(id).ok(),
+            _ => None,
+        })
+    }
+
+    /// Whether everything passes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
     }
 }

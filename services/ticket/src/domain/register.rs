@@ -155,6 +155,17 @@ pub fn register(
     Ok(Registration { ticket, changes: vec![change], routed })
 }
 
+/// Passes if a category is one of the policy's.
+///
+/// # Errors
+/// [`Refusal::Fields`] about `category`.
+pub fn is_known_category(policy: &Policy, category: &str) -> Result<(), Refusal> {
+    if policy.routing().categories().allows(category) {
+        return Ok(());
+    }
+    Err(Refusal::Fields(vec![Fault { path: "category".to_owned(), ..unknown_category() }]))
+}
+
 pub(super) fn unknown_category() -> Fault {
     let description =
         "must be a category of the policy's tree, by the codes from the top, or empty";

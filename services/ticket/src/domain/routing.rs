@@ -36,6 +36,12 @@ coded! {
         Left = "left",
         /// Somebody decided it.
         Manual = "manual",
+        /// A trigger of the policy.
+        Trigger = "trigger",
+        /// A macro of the policy.
+        Macro = "macro",
+        /// What the rules look at was changed while nobody owned it.
+        Rerouted = "rerouted",
     }
 }
 
@@ -56,6 +62,16 @@ pub struct Routing {
     pub(super) criteria: Vec<Criterion>,
     pub(super) rules: Vec<Rule>,
     pub(super) keywords: Keywords,
+    pub(super) rerouting: Rerouting,
+}
+
+/// When the rules are looked at again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rerouting {
+    /// `on_category_change`.
+    pub on_category_change: bool,
+    /// `on_severity_change`.
+    pub on_severity_change: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -233,6 +249,12 @@ impl Routing {
         })
     }
 
+    /// Whether there are rules.
+    #[must_use]
+    pub fn has_rules(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
     /// How long back an earlier complaint of the same customer about the same matter is asked for, in days; none where
     /// nothing depends on it.
     #[must_use]
@@ -245,13 +267,7 @@ impl Routing {
         if self.criteria.is_empty() && self.rules.is_empty() {
             return None;
         }
-        let texts = [intake.details.subject.as_str(), intake.details.description.as_str()];
-        let mut matter = Matter {
-            intake,
-            severity: intake.severity,
-            product: folded(&intake.details.product),
-            words: self.keywords.found_in(&texts),
-        };
+        let mut matter = self.matter(intake);
         let mut looks = Vec::new();
         for (index, criterion) in self.criteria.iter().enumerate() {
             // What has no conditions is there for people to read.
@@ -267,9 +283,24 @@ impl Routing {
             }
             looks.push(Look { rule: format!("severity_criteria[{index}]").into(), unmet });
         }
+        Some(self.by_rules(&matter, looks))
+    }
+
+    pub(super) fn matter<'a>(&self, intake: &'a Intake) -> Matter<'a> {
+        let texts = [intake.details.subject.as_str(), intake.details.description.as_str()];
+        Matter {
+            intake,
+            severity: intake.severity,
+            product: folded(&intake.details.product),
+            words: self.keywords.found_in(&texts),
+        }
+    }
+
+    /// What the rules make of it, after what was looked at before.
+    pub(super) fn by_rules(&self, matter: &Matter<'_>, mut looks: Vec<Look>) -> Routed {
         let mut decided = None;
         for rule in &self.rules {
-            let unmet = rule.conditions.unmet(&matter);
+            let unmet = rule.conditions.unmet(matter);
             let matched = unmet.is_empty();
             looks.push(Look { rule: rule.name.clone(), unmet });
             if matched {
@@ -277,7 +308,7 @@ impl Routing {
                 break;
             }
         }
-        Some(Routed {
+        Routed {
             looks,
             rule: decided.map(|rule| rule.name.clone()),
             team: decided.and_then(|rule| rule.team.clone()),
@@ -285,7 +316,7 @@ impl Routing {
             distribution: decided.and_then(|rule| rule.distribution),
             severity: matter.severity,
             priority: decided.and_then(|rule| rule.priority),
-        })
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     category::CategoryTree,
     keyword::{Collector, folded},
     policy_check::{Faults, NO_SEVERITY, UNKNOWN},
-    routing::{AmountRange, Conditions, Criterion, Routing, Rule},
+    routing::{AmountRange, Conditions, Criterion, Rerouting, Routing, Rule},
     routing_draft::{
         ComplainantTypeDraft, ConditionsDraft, CriterionDraft, RoutingDraft, RuleDraft,
     },
@@ -40,6 +40,10 @@ pub(super) fn check(
 ) -> Routing {
     let categories = CategoryTree::check(draft.categories, faults);
     let complainant_types = types(draft.complainant_types, faults);
+    let rerouting = draft.rerouting;
+    if rerouting != Rerouting::default() && draft.rules.is_empty() {
+        faults.add("rerouting", "needs `routing_rules`");
+    }
     let known = Known { categories: &categories, types: &complainant_types, grades };
     let mut words = Collector::default();
     let criteria = criteria(draft.criteria, &known, &mut words, faults);
@@ -73,7 +77,7 @@ pub(super) fn check(
         }
     }
     let rules = rules.into_iter().map(|(rule, _)| rule).collect();
-    Routing { categories, complainant_types, criteria, rules, keywords }
+    Routing { categories, complainant_types, criteria, rules, keywords, rerouting }
 }
 
 fn types(drafts: Vec<ComplainantTypeDraft>, faults: &mut Faults) -> BTreeMap<String, Text> {

@@ -1,7 +1,7 @@
 //! Categories, criteria and routing rules as they are written down, with nothing checked yet.
 
 use super::{
-    routing::Distribution,
+    routing::{Distribution, Rerouting},
     word::{Channel, Priority, Text, TicketKind},
 };
 
@@ -16,6 +16,8 @@ pub struct RoutingDraft {
     pub criteria: Vec<CriterionDraft>,
     /// `routing_rules`.
     pub rules: Vec<RuleDraft>,
+    /// `rerouting`.
+    pub rerouting: Rerouting,
 }
 
 /// A category.

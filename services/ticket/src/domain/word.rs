@@ -248,6 +248,8 @@ pub enum Actor {
 impl Actor {
     /// What clocks do when their time comes.
     pub const TIMERS: Self = Self::System("timers");
+    /// What follows where the policy's routing rules are looked at again.
+    pub const ROUTING: Self = Self::System("routing");
     /// What an answer to a survey does.
     pub const SURVEY: Self = Self::System("survey");
 

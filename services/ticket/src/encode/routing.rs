@@ -4,7 +4,7 @@ use kefu_api::ticket::v1 as pb;
 use kefu_postgres::StoreError;
 
 use super::{team, time};
-use crate::domain::{AssignCause, Candidate, Distribution};
+use crate::domain::{AssignCause, Candidate, Distribution, Look};
 use crate::store::routing::StepRow;
 
 pub(crate) fn cause(cause: AssignCause) -> pb::RoutingCause {
@@ -14,14 +14,26 @@ pub(crate) fn cause(cause: AssignCause) -> pb::RoutingCause {
         AssignCause::Absence => pb::RoutingCause::Absence,
         AssignCause::Left => pb::RoutingCause::Left,
         AssignCause::Manual => pb::RoutingCause::Manual,
+        AssignCause::Trigger => pb::RoutingCause::Trigger,
+        AssignCause::Macro => pb::RoutingCause::Macro,
+        AssignCause::Rerouted => pb::RoutingCause::Rerouted,
     }
 }
 
-fn distribution(by: Option<Distribution>) -> pb::Distribution {
+pub(crate) fn distribution(by: Option<Distribution>) -> pb::Distribution {
     match by {
         None => pb::Distribution::Unspecified,
         Some(Distribution::LeastLoad) => pb::Distribution::LeastLoad,
         Some(Distribution::RoundRobin) => pb::Distribution::RoundRobin,
+    }
+}
+
+/// A look at a rule.
+pub(crate) fn look(look: &Look) -> pb::RuleLook {
+    pb::RuleLook {
+        rule: look.rule.to_string(),
+        matched: look.unmet.is_empty(),
+        unmet: look.unmet.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -47,7 +59,7 @@ pub(crate) fn step(row: &StepRow) -> Result<pb::RoutingStep, StoreError> {
     })
 }
 
-fn candidate(candidate: Candidate) -> pb::RoutingCandidate {
+pub(crate) fn candidate(candidate: Candidate) -> pb::RoutingCandidate {
     pb::RoutingCandidate {
         staff: candidate.staff.to_string(),
         stands_in_for: candidate.stands_for.as_deref().unwrap_or_default().to_owned(),

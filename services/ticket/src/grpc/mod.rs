@@ -3,6 +3,7 @@
 mod attachment;
 mod attachment_stream;
 mod automation;
+mod bulk;
 mod content;
 mod corrective_action;
 mod delivery;
@@ -26,6 +27,7 @@ mod suggestion;
 mod team;
 mod ticket;
 mod values;
+mod viewer;
 mod violation;
 mod watch;
 mod work_order;
@@ -34,6 +36,7 @@ use std::sync::Arc;
 
 use kefu_api::ticket::v1::attachment_service_server::AttachmentServiceServer;
 use kefu_api::ticket::v1::automation_service_server::AutomationServiceServer;
+use kefu_api::ticket::v1::bulk_service_server::BulkServiceServer;
 use kefu_api::ticket::v1::corrective_action_service_server::CorrectiveActionServiceServer;
 use kefu_api::ticket::v1::delivery_service_server::DeliveryServiceServer;
 use kefu_api::ticket::v1::duty_service_server::DutyServiceServer;
@@ -48,6 +51,7 @@ use kefu_api::ticket::v1::suggestion_service_server::SuggestionServiceServer;
 use kefu_api::ticket::v1::team_service_server::TeamServiceServer;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyServiceServer;
 use kefu_api::ticket::v1::ticket_service_server::TicketServiceServer;
+use kefu_api::ticket::v1::viewer_service_server::ViewerServiceServer;
 use kefu_api::ticket::v1::violation_service_server::ViolationServiceServer;
 use kefu_api::ticket::v1::work_order_service_server::WorkOrderServiceServer;
 use kefu_rpc::{Etag, PageLimits, RequestContext, TextRule, Violations};
@@ -87,6 +91,8 @@ impl Grpc {
                 AttachmentServiceServer::new(grpc.clone())
                     .max_decoding_message_size(attachment::MAX_MESSAGE),
             )
+            .add_service(BulkServiceServer::new(grpc.clone()))
+            .add_service(ViewerServiceServer::new(grpc.clone()))
             .add_service(WorkOrderServiceServer::new(grpc))
     }
 }

@@ -8,6 +8,7 @@ use kefu_identity::OrgUnit;
 use kefu_rpc::{Fault, TextRule, Violations};
 
 use super::policy::{each, priority, text};
+use super::routing_policy::distribution;
 use super::values;
 use crate::domain::{
     AdapterDraft, AdapterKind, AutomationDraft, ConditionDraft, MacroDraft, StepDraftOf,
@@ -158,6 +159,7 @@ fn condition(found: &mut Violations, condition: &pb::TicketCondition) -> Conditi
         tags: lines(found, "tags", &condition.tags, TAG),
         without_tags: lines(found, "without_tags", &condition.without_tags, TAG),
         keywords: lines(found, "keywords", &condition.keywords, KEYWORD),
+        unowned: condition.unowned,
     }
 }
 
@@ -184,6 +186,16 @@ fn step(found: &mut Violations, step: &pb::AutomationStep) -> StepDraftOf {
         Some(Step::Respond(said)) => StepDraftOf::Respond(wording(Some(said))),
         Some(Step::Resolve(said)) => StepDraftOf::Resolve(wording(Some(said))),
         Some(Step::FeedBack(said)) => StepDraftOf::FeedBack(wording(Some(said))),
+        Some(Step::Assign(to)) => {
+            let by: Option<Option<pb::Distribution>> =
+                found.optional_enumeration("assign.distribution", to.distribution);
+            StepDraftOf::Assign {
+                by_rules: to.by_rules,
+                team: to.team.clone(),
+                owner: found.text("assign.owner", &to.owner, TextRule::line(200)),
+                distribution: by.flatten().and_then(distribution),
+            }
+        }
         Some(Step::Pause(pause)) => StepDraftOf::Pause {
             code: pause.pause_reason.clone(),
             reason: found.text("pause.reason", &pause.reason, values::REASON),

@@ -50,6 +50,9 @@ fn group(violations: &mut Violations, field: &str, group: i32) -> Option<&'stati
         pb::QueueGroup::Handler => "handler",
         pb::QueueGroup::FirstContactOwner => "first_contact_owner",
         pb::QueueGroup::Clock => "clock",
+        pb::QueueGroup::Team => "team",
+        pb::QueueGroup::Owner => "owner",
+        pb::QueueGroup::CustomerGrade => "customer_grade",
     })
 }
 

@@ -7,7 +7,7 @@ use super::policy::{each, priority, text};
 use super::values;
 use crate::domain::{
     CategoryDraft, ComplainantTypeDraft, ConditionsDraft, CriterionDraft, Distribution,
-    MAX_CATEGORIES, MAX_RULES, MAX_VALUES, RoutingDraft, RuleDraft,
+    MAX_CATEGORIES, MAX_RULES, MAX_VALUES, Rerouting, RoutingDraft, RuleDraft,
 };
 
 /// The longest value of a condition: a product, a word.
@@ -72,7 +72,13 @@ pub(super) fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> Routi
         ),
         criteria: each(found, "severity_criteria", &message.severity_criteria, criterion),
         rules: each(found, "routing_rules", &message.routing_rules, rule),
+        rerouting: message.rerouting.map(rerouting).unwrap_or_default(),
     }
+}
+
+fn rerouting(rule: pb::ReroutingRule) -> Rerouting {
+    let pb::ReroutingRule { on_category_change, on_severity_change } = rule;
+    Rerouting { on_category_change, on_severity_change }
 }
 
 fn criterion(found: &mut Violations, criterion: &pb::SeverityCriterion) -> CriterionDraft {
@@ -136,7 +142,7 @@ fn kinds(found: &mut Violations, kinds: &[i32]) -> Vec<Option<crate::domain::Tic
         .collect()
 }
 
-fn distribution(by: pb::Distribution) -> Option<Distribution> {
+pub(super) fn distribution(by: pb::Distribution) -> Option<Distribution> {
     match by {
         pb::Distribution::Unspecified => None,
         pb::Distribution::LeastLoad => Some(Distribution::LeastLoad),

@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use super::status::status;
 use super::values::DetailChanges;
-use super::{Grpc, Target, delivery, message, page_size, target, text, values, violation, watch};
+use super::{
+    Grpc, Target, delivery, message, page_size, queue, target, text, values, violation, watch,
+};
 use crate::app::{Call, registration::NewRegistration};
 use crate::domain::{Command, Route, Severity, Ticket};
 use crate::encode::ticket as encode;
@@ -72,7 +74,8 @@ impl TicketService for Grpc {
         let mut violations = context.violations();
         let method = crate::app::intake::METHOD;
         let call = Call::of(&context, &mut violations, method, &request_id, &message);
-        let new = registration(&mut violations, message.ticket.as_ref(), self.app.now());
+        let ticket = message.ticket.as_ref();
+        let new = registration(&mut violations, "ticket", ticket, self.app.now());
         let new = violations.finish(new)?;
         let answer = self.app.create_ticket(&call, new).await;
         answer.map(Response::new).map_err(|error| status(&context, error))
@@ -109,19 +112,28 @@ impl TicketService for Grpc {
                 states.extend(state.and_then(values::state));
             }
         }
+        let filter = queue::filter(&mut violations, "filter", &message.filter);
         let mut query =
             PageQuery::new("ticket.ListTickets").field(&message.org_unit).field(&message.customer);
+        if !message.filter.is_empty() {
+            query = query.field(&message.filter);
+        }
         for state in &message.states {
             query = query.field(state.to_be_bytes());
         }
         let after: Option<(i64, Uuid)> =
             violations.page_token("page_token", &message.page_token, &query);
         let after = after.and_then(|(at, id)| Some((Timestamp::from_microsecond(at).ok()?, id)));
-        let decoded = org_unit.zip(customer);
-        let (org_unit, customer) = violations.finish(decoded)?;
+        let decoded = org_unit.zip(customer).zip(filter);
+        let ((org_unit, customer), filter) = violations.finish(decoded)?;
         let asked =
             TicketQuery { org_unit: org_unit.to_string(), states, customer, after, limit: 0 };
-        let page = self.app.list_tickets(context.caller(), &org_unit, asked, size).await;
+        let caller = context.caller();
+        let page = if filter.is_empty() {
+            self.app.list_tickets(caller, &org_unit, asked, size).await
+        } else {
+            Box::pin(self.app.filter_tickets(caller, &org_unit, asked, &filter, size)).await
+        };
         let page = page.map_err(|error| status(&context, error))?;
         let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
         Ok(Response::new(pb::ListTicketsResponse {
@@ -391,13 +403,14 @@ impl TicketService for Grpc {
     }
 }
 
-fn registration(
+pub(super) fn registration(
     violations: &mut Violations,
+    field: &str,
     ticket: Option<&pb::Ticket>,
     now: Timestamp,
 ) -> Option<NewRegistration> {
-    let ticket = violations.required("ticket", ticket)?;
-    violations.within("ticket", |violations| {
+    let ticket = violations.required(field, ticket)?;
+    violations.within(field, |violations| {
         let org_unit = values::org_unit(violations, "org_unit", &ticket.org_unit);
         let kind = values::kind(violations, "kind", ticket.kind);
         let channel = values::channel(violations, "channel", ticket.channel);

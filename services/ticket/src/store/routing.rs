@@ -69,10 +69,13 @@ pub(crate) async fn add_step(
     step: &NewStep<'_>,
 ) -> Result<(), StoreError> {
     let NewStep { ticket, customer, change, assignment } = step;
+    let routed = assignment.routed.as_deref();
+    let looks = routed.map(|routed| looks_json(&routed.looks));
     sqlx::query!(
         "INSERT INTO routing_step
-             (ticket_id, position, customer_id, cause, actor, team_id, distribution, candidates, owner, reason, decided_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             (ticket_id, position, customer_id, cause, actor, team_id, distribution, candidates, owner, reason, decided_at,
+              looks, rule, team_code)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         ticket.id,
         read("routing_step.position", i32::try_from(ticket.revision))?,
         *customer as _,
@@ -84,6 +87,9 @@ pub(crate) async fn add_step(
         assignment.owner.as_deref(),
         Some(assignment.reason.as_str()).filter(|reason| !reason.is_empty()),
         change.at.to_sqlx() as _,
+        looks,
+        routed.and_then(|routed| routed.rule.as_deref()),
+        routed.and_then(|routed| routed.team.as_deref()),
     )
     .execute(conn)
     .await?;

@@ -9,6 +9,7 @@ pub mod survey_feed;
 pub mod timers;
 pub mod triggers;
 pub mod uploads;
+pub mod viewers;
 pub mod work_orders;
 
 use kefu_api::feed::v1::Event;

@@ -7,7 +7,7 @@ use tonic::{Code, Response, Status};
 use crate::routing::{RECOUNT, company, present, team};
 use crate::world::{Desk, World, at, complaint, request_id, violations};
 
-async fn absent(
+pub async fn absent(
     desk: &mut Desk,
     staff: &str,
     (from, to): (&str, &str),

@@ -9,6 +9,7 @@ use kefu_api::customer::v1::{ContactChanged, CustomerChanged, OrgUnitChanged, St
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::attachment_service_client::AttachmentServiceClient;
 use kefu_api::ticket::v1::automation_service_client::AutomationServiceClient;
+use kefu_api::ticket::v1::bulk_service_client::BulkServiceClient;
 use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServiceClient;
 use kefu_api::ticket::v1::delivery_service_client::DeliveryServiceClient;
 use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
@@ -23,6 +24,7 @@ use kefu_api::ticket::v1::suggestion_service_client::SuggestionServiceClient;
 use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
+use kefu_api::ticket::v1::viewer_service_client::ViewerServiceClient;
 use kefu_api::ticket::v1::violation_service_client::ViolationServiceClient;
 use kefu_api::ticket::v1::work_order_service_client::WorkOrderServiceClient;
 use kefu_clock::{Clock as _, IdSource, ManualClock, SharedClock};
@@ -108,6 +110,8 @@ pub struct Desk {
     pub deliveries: DeliveryServiceClient<Signed>,
     pub automation: AutomationServiceClient<Signed>,
     pub attachments: AttachmentServiceClient<Signed>,
+    pub bulk: BulkServiceClient<Signed>,
+    pub viewers: ViewerServiceClient<Signed>,
     pub clock: ClockServiceClient<Signed>,
 }
 
@@ -236,6 +240,8 @@ impl World {
                 transport.clone(),
                 token.clone(),
             ),
+            bulk: BulkServiceClient::with_interceptor(transport.clone(), token.clone()),
+            viewers: ViewerServiceClient::with_interceptor(transport.clone(), token.clone()),
             clock: ClockServiceClient::with_interceptor(transport, token),
         }
     }

@@ -381,6 +381,14 @@ impl Things {
                 json!({"name": ticket, "team": team, "reason": "好的"}),
             ),
             ("ticket.RoutingService.ExplainRouting", json!({"name": ticket})),
+            ("ticket.RoutingService.SimulateRouting", json!({"name": ticket})),
+            (
+                "ticket.BulkService.RunBulk",
+                json!({"orgUnit": RIVERSIDE, "items": [{"ticket": ticket}], "updateTags": {"addTags": ["急"]}}),
+            ),
+            ("ticket.BulkService.UpdateTicketTags", json!({"name": ticket, "addTags": ["急"]})),
+            ("ticket.ViewerService.WatchViewers", json!({"ticket": ticket})),
+            ("ticket.ViewerService.AnnounceComposing", json!({"ticket": ticket})),
             (
                 "ticket.TeamService.CreateTeam",
                 json!({"team": {"orgUnit": RIVERSIDE, "code": "garden", "title": title}}),

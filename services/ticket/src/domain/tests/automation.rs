@@ -62,6 +62,7 @@ fn t26_a_condition_asks_for_one_entry_of_each_of_its_lists() {
         ("keyword", ConditionDraft { keywords: list(&["电梯困人"]), ..none() }, true),
         ("keyword", ConditionDraft { keywords: list(&["漏水", "stuck"]), ..none() }, true),
         ("keyword", ConditionDraft { keywords: list(&["tuck"]), ..none() }, false),
+        ("unowned", ConditionDraft { unowned: true, ..none() }, true),
         (
             "all of them",
             ConditionDraft { tags: list(&["急"]), severities: vec![1], ..none() },
@@ -71,6 +72,9 @@ fn t26_a_condition_asks_for_one_entry_of_each_of_its_lists() {
     for (name, draft, expected) in cases {
         assert_eq!(holds(&ticket(), draft.clone()), expected, "{name}: {draft:?}");
     }
+    let owned = Ticket { owner: Some("an".into()), ..ticket() };
+    assert!(!holds(&owned, ConditionDraft { unowned: true, ..none() }));
+    assert!(holds(&owned, none()));
     let mut bare = ticket();
     (bare.details.category, bare.customer_grade) = (String::new(), None);
     assert!(!holds(&bare, ConditionDraft { categories: list(&["工程质量"]), ..none() }));
@@ -81,7 +85,8 @@ fn t26_a_condition_asks_for_one_entry_of_each_of_its_lists() {
 fn t26_steps_are_done_each_on_what_the_one_before_left_or_none_is() {
     let desk = Desk::new(Severity::Ordinary);
     let actor = Actor::Trigger("rule".into());
-    let doing = Doing { actor: &actor, now: hours(1), customer_name: None, route: None };
+    let doing =
+        Doing { actor: &actor, now: hours(1), customer_name: None, route: None, placed: None };
     let steps = [
         AutoStep::AddTags(vec!["急".into()]),
         AutoStep::AddTags(vec!["急".into(), "电梯".into()]),

@@ -17,6 +17,7 @@ mod process_policy;
 mod process_properties;
 mod properties;
 mod report;
+mod reroute;
 mod routing;
 mod search;
 mod simulation;
