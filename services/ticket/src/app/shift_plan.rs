@@ -8,11 +8,13 @@ use kefu_journal::Provenance;
 use kefu_policy::Snapshot;
 use kefu_postgres::StoreError;
 use kefu_rpc::Language;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{App, Error, resource_audit};
 use crate::domain::{
-    Occurrence, Policy, Shift, ShiftRules, crew, follow_roster, occurrences, plan_from_pattern,
+    Occurrence, Policy, Rostered, Shift, ShiftRules, Subject, crew, follow_roster, occurrences,
+    plan_from_pattern,
 };
 use crate::encode::{shift as encode, shift_form};
 use crate::store;
@@ -25,15 +27,6 @@ const LINES: usize = 500;
 /// Under which name the planner acts.
 const PLANNER: &str = "shift-planner";
 
-/// What a look at the patterns came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Planned {
-    /// Shifts that were planned.
-    pub planned: u32,
-    /// Shifts that the roster changed.
-    pub changed: u32,
-}
-
 impl App {
     /// Plans the shifts that the patterns of the policies ask for by now, and lets those that have not begun follow the
     /// roster. One that cannot be planned keeps the others from nothing. Safe in any number of replicas at once: a shift of
@@ -41,7 +34,7 @@ impl App {
     ///
     /// # Errors
     /// When the database is away; otherwise the first failure, after everything else was done.
-    pub async fn plan_due_shifts(&self) -> Result<Planned, Error> {
+    pub async fn plan_due_shifts(&self) -> Result<(), Error> {
         let now = self.now();
         let policies = self.policies.refresh().await?;
         let codes: BTreeSet<String> = policies
@@ -50,48 +43,75 @@ impl App {
             .flat_map(|rules| rules.patterns.iter().map(|pattern| pattern.team.clone()))
             .collect();
         let codes: Vec<String> = codes.into_iter().collect();
-        let (mut done, mut failure, mut after) = (Planned::default(), None, None);
+        let (mut failure, mut after) = (None, None);
         if codes.is_empty() {
-            return Ok(done);
+            return Ok(());
         }
         loop {
             let teams = store::shift_plan::teams(&self.pool, &codes, after, TEAMS).await?;
             after = teams.last().map(|team| team.id);
             let wanted: Vec<Wanted> =
                 teams.iter().flat_map(|team| wanted(&policies, team, now)).collect();
-            let there = store::shift_plan::planned(&self.pool, &wanted).await?;
-            let there: BTreeMap<usize, Uuid> = there.into_iter().collect();
-            for (place, wanted) in wanted.iter().enumerate() {
-                let outcome = match there.get(&place) {
-                    Some(shift) if now <= wanted.shift.starts => {
-                        self.follow(*shift, wanted).await.map(|changed| (false, changed))
-                    }
-                    Some(_) => Ok((false, false)),
-                    None => self.plan_one(&policies, wanted).await.map(|planned| (planned, false)),
-                };
+            for (place, outcome) in self.look_at(&policies, &wanted).await? {
                 match outcome {
-                    Ok((planned, changed)) => {
-                        done.planned += u32::from(planned);
-                        done.changed += u32::from(changed);
-                    }
+                    Ok(()) => {}
                     Err(error @ Error::Store(StoreError::Unavailable(_))) => return Err(error),
                     // Somebody else was at it; the next look comes soon.
                     Err(Error::Store(StoreError::Conflict(_))) => {}
                     Err(error) => {
-                        let (team, pattern) = (wanted.team.id, &wanted.pattern);
-                        tracing::error!(%team, %pattern, %error, "a shift cannot be planned");
+                        let wanted: Option<&Wanted> = wanted.get(place);
+                        let team = wanted.map(|wanted| wanted.team.id);
+                        tracing::error!(?team, %error, "a shift cannot be planned");
                         failure = failure.or(Some(error));
                     }
                 }
             }
             if i64::try_from(teams.len()).is_ok_and(|found| found < TEAMS) {
-                return failure.map_or(Ok(done), Err);
+                return failure.map_or(Ok(()), Err);
             }
         }
     }
 
-    /// False where somebody else was faster, and while nobody is on the roster.
-    async fn plan_one(&self, policies: &Snapshot<Policy>, wanted: &Wanted) -> Result<bool, Error> {
+    /// Plans those of the wanted shifts that are not there and for which there is somebody, and lets those that have not begun
+    /// follow the roster. As a rule there is nothing to do, and a few statements tell that of all of them.
+    async fn look_at(
+        &self,
+        policies: &Snapshot<Policy>,
+        wanted: &[Wanted],
+    ) -> Result<Vec<(usize, Result<(), Error>)>, Error> {
+        let now = self.now();
+        let mut conn = self.read().await?;
+        let there = store::shift_plan::planned(&mut conn, wanted).await?;
+        let there: BTreeMap<usize, Uuid> = there.into_iter().collect();
+        let waiting = |place: &usize| wanted.get(*place).is_some_and(|of| now <= of.shift.starts);
+        let ids = there.iter().filter(|(place, _)| waiting(place)).map(|(_, id)| *id);
+        let ids: Vec<Uuid> = ids.collect();
+        let shifts = store::shift::by_id(&mut conn, &ids).await?;
+        let mut crews: BTreeMap<usize, Vec<Rostered>> = BTreeMap::new();
+        for (place, turn) in store::shift_plan::rostered(&mut conn, wanted).await? {
+            crews.entry(place).or_default().push(turn);
+        }
+        drop(conn);
+        let mut outcomes = Vec::new();
+        for (place, of) in wanted.iter().enumerate() {
+            let Some(rostered) = crews.get(&place) else { continue };
+            let Some(id) = there.get(&place) else {
+                outcomes.push((place, self.plan_one(policies, of).await));
+                continue;
+            };
+            let members = crew(of.shift, rostered);
+            let changes = |shift: &Shift| {
+                shift.id == *id && of.is(shift) && follow_roster(shift, &members, now).is_some()
+            };
+            if shifts.iter().any(changes) {
+                outcomes.push((place, self.follow(*id, of).await));
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Nothing where somebody else was faster, or nobody is on the roster any more.
+    async fn plan_one(&self, policies: &Snapshot<Policy>, wanted: &Wanted) -> Result<(), Error> {
         let Wanted { team, pattern, shift: occurrence } = wanted;
         let version = policies.effective(&unit(team)?, occurrence.starts);
         let version = version.ok_or_else(|| {
@@ -99,9 +119,8 @@ impl App {
         })?;
         let mut tx = kefu_postgres::begin(&self.pool).await?;
         let now = self.now();
-        let rostered = store::shift_plan::rostered(&mut tx, team.id, *occurrence).await?;
-        let members = crew(*occurrence, &rostered);
-        let Some(leader) = members.first().cloned() else { return Ok(false) };
+        let members = self.crew_of(&mut tx, wanted).await?;
+        let Some(leader) = members.first().cloned() else { return Ok(()) };
         let shift = Shift {
             id: self.ids.uuid(),
             policy_version: version.id,
@@ -123,7 +142,7 @@ impl App {
         };
         let shift = plan_from_pattern(shift, &version.policy, now)?;
         if !store::shift::insert(&mut tx, &shift).await? {
-            return Ok(false);
+            return Ok(());
         }
         let audit = resource_audit::changed(None, &encode::resource(&shift))?;
         let by = Provenance::system(PLANNER);
@@ -131,34 +150,31 @@ impl App {
         tx.commit().await?;
         self.tail.wake();
         self.learning_timers.expect(shift.next_fire_at());
-        Ok(true)
+        Ok(())
     }
 
-    /// Lets a shift that has not begun follow the roster. False where nothing changed, or somebody is at it.
-    async fn follow(&self, id: Uuid, wanted: &Wanted) -> Result<bool, Error> {
-        let mut conn = self.read().await?;
-        let rostered = store::shift_plan::rostered(&mut conn, wanted.team.id, wanted.shift).await?;
-        let members = crew(wanted.shift, &rostered);
-        // Looked at without a lock first: as a rule nothing has changed.
-        let found = store::shift::find(&mut conn, id).await?;
-        drop(conn);
-        let same = |shift: &Shift| {
-            let own = shift.pattern.as_ref().is_some_and(|(team, _)| *team == wanted.team.id);
-            // Of another time because the policy changed, it follows its own time's roster no more.
-            !own || (shift.starts, shift.ends) != (wanted.shift.starts, wanted.shift.ends)
-                || follow_roster(shift, &members, self.now()).is_none()
-        };
-        if found.as_ref().is_none_or(same) {
-            return Ok(false);
-        }
+    async fn crew_of(
+        &self,
+        conn: &mut PgConnection,
+        wanted: &Wanted,
+    ) -> Result<Vec<Subject>, Error> {
+        let rostered = store::shift_plan::rostered(conn, std::slice::from_ref(wanted)).await?;
+        let rostered: Vec<_> = rostered.into_iter().map(|(_, turn)| turn).collect();
+        Ok(crew(wanted.shift, &rostered))
+    }
+
+    /// Lets a shift that has not begun follow the roster, as it is under the shift's lock.
+    async fn follow(&self, id: Uuid, wanted: &Wanted) -> Result<(), Error> {
         let mut tx = kefu_postgres::begin(&self.pool).await?;
         if !store::shift::try_lock(&mut tx, id).await? {
-            return Ok(false);
+            return Ok(());
         }
         let before = store::shift::find(&mut tx, id).await?.ok_or_else(|| {
             Error::Defect("a shift that was there is not there any more".to_owned())
         })?;
-        let Some(after) = follow_roster(&before, &members, self.now()) else { return Ok(false) };
+        let members = self.crew_of(&mut tx, wanted).await?;
+        let after = follow_roster(&before, &members, self.now()).filter(|_| wanted.is(&before));
+        let Some(after) = after else { return Ok(()) };
         store::shift::update(&mut tx, &after, before.revision).await?;
         let (old, new) = (encode::resource(&before), encode::resource(&after));
         let audit = resource_audit::changed(Some(&old), &new)?;
@@ -166,7 +182,7 @@ impl App {
         self.record_shift(&mut tx, &by, &after, ("FollowRoster", audit, None)).await?;
         tx.commit().await?;
         self.tail.wake();
-        Ok(true)
+        Ok(())
     }
 
     /// The handover record as a page to print, with times in the time zone of its dispatch centre.
@@ -250,6 +266,16 @@ fn wanted(policies: &Snapshot<Policy>, team: &ShiftTeam, now: Timestamp) -> Vec<
         }
     }
     wanted
+}
+
+impl Wanted {
+    /// Whether a shift is this one: one of another time, because the policy changed meanwhile, follows the roster no more.
+    fn is(&self, shift: &Shift) -> bool {
+        let own = shift.pattern.as_ref().is_some_and(|(team, code)| {
+            (*team, code.as_str()) == (self.team.id, self.pattern.as_str())
+        });
+        own && (shift.starts, shift.ends) == (self.shift.starts, self.shift.ends)
+    }
 }
 
 fn unit(team: &ShiftTeam) -> Result<OrgUnit, StoreError> {

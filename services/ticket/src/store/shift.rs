@@ -202,7 +202,8 @@ pub(crate) async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Shi
     Ok(by_id(conn, &[id]).await?.pop())
 }
 
-async fn by_id(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Shift>, StoreError> {
+/// The shifts with these ids.
+pub(crate) async fn by_id(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Shift>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT id, revision, policy_version_id, dispatch_centre, starts_at AS "starts_at: Timestamp",

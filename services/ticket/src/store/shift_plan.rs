@@ -49,7 +49,7 @@ pub(crate) struct Wanted {
 /// same one, another of the pattern at that time because the policy changed meanwhile, or one that somebody planned for the
 /// same time.
 pub(crate) async fn planned(
-    pool: &PgPool,
+    conn: &mut PgConnection,
     wanted: &[Wanted],
 ) -> Result<Vec<(usize, Uuid)>, StoreError> {
     let rows = sqlx::query!(
@@ -71,41 +71,45 @@ pub(crate) async fn planned(
         &column!(wanted, |wanted| wanted.shift.starts.to_sqlx()) as _,
         &column!(wanted, |wanted| wanted.shift.ends.to_sqlx()) as _,
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await?;
-    let place = |place: i64| usize::try_from(place - 1).unwrap_or(usize::MAX);
     Ok(rows.into_iter().map(|row| (place(row.place), row.id)).collect())
 }
 
-/// Who is on the roster of a team in a time, or who is a member of one without a roster; whoever stands in for whoever is absent
-/// when that time begins (T-25). Bounded by the team.
+/// Who is on the roster of a team in the time of each wanted shift, or who is a member of a team without a roster, with the
+/// place of the wanted shift; whoever stands in for whoever is absent when that time begins (T-25). Bounded by the teams.
 pub(crate) async fn rostered(
     conn: &mut PgConnection,
-    team: Uuid,
-    shift: Occurrence,
-) -> Result<Vec<Rostered>, StoreError> {
+    wanted: &[Wanted],
+) -> Result<Vec<(usize, Rostered)>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT stand_in(staff, $2) AS "staff!", starts_at AS "from!: Timestamp", ends_at AS "to!: Timestamp"
-           FROM (
+        r#"SELECT wanted.place AS "place!", stand_in(turn.staff, wanted.starts_at) AS "staff!",
+                  turn.starts_at AS "from!: Timestamp", turn.ends_at AS "to!: Timestamp"
+           FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
+               WITH ORDINALITY AS wanted (team_id, starts_at, ends_at, place)
+           JOIN team ON team.id = wanted.team_id
+           CROSS JOIN LATERAL (
                SELECT team_member.staff, roster_shift.starts_at, roster_shift.ends_at
-               FROM team JOIN team_member ON team_member.team_id = team.id
-               JOIN roster_shift ON roster_shift.team_id = team.id AND roster_shift.staff = team_member.staff
-               WHERE team.id = $1 AND team.rostered AND roster_shift.starts_at < $3 AND roster_shift.ends_at > $2
+               FROM team_member JOIN roster_shift USING (team_id, staff)
+               WHERE team.rostered AND team_member.team_id = team.id
+                 AND roster_shift.starts_at < wanted.ends_at AND roster_shift.ends_at > wanted.starts_at
                UNION ALL
-               SELECT team_member.staff, $2, $3
-               FROM team JOIN team_member ON team_member.team_id = team.id
-               WHERE team.id = $1 AND NOT team.rostered
+               SELECT team_member.staff, wanted.starts_at, wanted.ends_at
+               FROM team_member WHERE NOT team.rostered AND team_member.team_id = team.id
            ) AS turn"#,
-        team,
-        shift.starts.to_sqlx() as _,
-        shift.ends.to_sqlx() as _,
+        &column!(wanted, |wanted| wanted.team.id),
+        &column!(wanted, |wanted| wanted.shift.starts.to_sqlx()) as _,
+        &column!(wanted, |wanted| wanted.shift.ends.to_sqlx()) as _,
     )
     .fetch_all(conn)
     .await?;
-    let rostered = rows.into_iter().map(|row| Rostered {
-        staff: row.staff.into(),
-        from: row.from.to_jiff(),
-        to: row.to.to_jiff(),
+    let rostered = rows.into_iter().map(|row| {
+        let (from, to) = (row.from.to_jiff(), row.to.to_jiff());
+        (place(row.place), Rostered { staff: row.staff.into(), from, to })
     });
     Ok(rostered.collect())
+}
+
+fn place(ordinality: i64) -> usize {
+    usize::try_from(ordinality - 1).unwrap_or(usize::MAX)
 }

@@ -15,7 +15,7 @@ use tonic::Status;
 use crate::app::{App, Error};
 
 /// How long a change of a roster may stay unseen: shifts are planned hours before they begin.
-const PERIOD: Duration = Duration::from_secs(5);
+const PERIOD: Duration = Duration::from_secs(10);
 
 /// Plans shifts.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl ShiftPlanner {
         Self { app, turn: Arc::default() }
     }
 
-    /// Worker: looks every five seconds, and when the clock was moved, until `shutdown`. What fails is on the log and tried
+    /// Worker: looks every ten seconds, and when the clock was moved, until `shutdown`. What fails is on the log and tried
     /// again at the next look.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl ShiftPlanner {
     /// As [`App::plan_due_shifts`].
     pub async fn plan(&self) -> Result<(), Error> {
         let _turn = self.turn.lock().await;
-        self.app.plan_due_shifts().await.map(drop)
+        self.app.plan_due_shifts().await
     }
 }
 
