@@ -37,6 +37,7 @@
 //!   the journal has every answer, also one that came too late to count.
 //! - **Of a product at most one hold is in force per org unit (T-18),** which the schema enforces. One that the policy places
 //!   is committed with the complaint that gives cause.
+//! - **A shift that a pattern asks for is planned once (T-17),** by how policies and rosters are, in any number of replicas.
 //! - **Nothing is charged without a confirmation, and statements of past months never change (T-19).**
 //! - **A process is judged by its ticket's policy and locked by its ticket (T-22).** At most one is under way for a ticket, and of
 //!   it each stage runs once at a time, which the schema enforces; it goes where its ticket goes and ends when that is
@@ -77,8 +78,8 @@ use crate::files::Files;
 use crate::grpc::Grpc;
 use crate::workers::{
     customer_feed::CustomerFeed, duty::DutyKeeper, learning::LearningTimers, outbox::Outbox,
-    projections::Projections, survey_feed::SurveyFeed, timers::Timers, triggers::Triggers,
-    uploads::UploadSweeper, viewers::ViewerKeeper, work_orders::OrderTimers,
+    projections::Projections, shift_plan::ShiftPlanner, survey_feed::SurveyFeed, timers::Timers,
+    triggers::Triggers, uploads::UploadSweeper, viewers::ViewerKeeper, work_orders::OrderTimers,
 };
 
 /// The migrations of the context's own tables, after those of journal and policy.
@@ -113,6 +114,7 @@ impl Context for TicketContext {
         let timers = Timers::new(Arc::clone(&app));
         let order_timers = OrderTimers::new(Arc::clone(&app));
         let duty = DutyKeeper::new(Arc::clone(&app));
+        let shift_planner = ShiftPlanner::new(Arc::clone(&app));
         let learning_timers = LearningTimers::new(Arc::clone(&app));
         let [queue, search] = Projections::of(&app);
         let triggers = Triggers::new(Arc::clone(&app));
@@ -128,6 +130,7 @@ impl Context for TicketContext {
             .settles(Arc::new(order_timers.clone()))
             .settles(Arc::new(duty.clone()))
             .worker(worker("duty", duty, DutyKeeper::run))
+            .settles(Arc::new(shift_planner.clone()))
             .settles(Arc::new(learning_timers.clone()))
             .settles(Arc::new(queue.clone()))
             .settles(Arc::new(search.clone()))
@@ -150,6 +153,7 @@ impl Context for TicketContext {
                 Ok(())
             }))
             .worker(worker("work-order-timers", order_timers, OrderTimers::run))
+            .worker(worker("shift-planner", shift_planner, ShiftPlanner::run))
             .worker(worker("learning-timers", learning_timers, LearningTimers::run))
             .worker(worker("queue", queue, Projections::run))
             .worker(worker("search", search, Projections::run))

@@ -202,7 +202,8 @@ fn t14_only_supervisors_override_forbidden_phrases() {
 
 #[test]
 fn x07_learning_is_for_those_whose_it_is() {
-    // Everybody's, supervisors', quality's, the person concerned, causes, plans, superiors', the desk's (T-17 to T-21).
+    // Everybody's, supervisors', quality's, the person concerned, causes, plans, superiors', the desk's, who is on a shift
+    // (T-17 to T-21).
     let methods = [
         ["ReportViolation", "SubmitSuggestion", "DecideSuggestion", "StartCorrectiveAction"]
             .as_slice(),
@@ -218,17 +219,18 @@ fn x07_learning_is_for_those_whose_it_is() {
         &["OverruleSuggestion"],
         &["SubmitShiftList", "SignShiftHandover"],
         &["ReviewViolations"],
+        &["UpdateShift"],
     ];
     let table = [
-        (role::CLERK, "e..c..d."),
-        (role::HANDLER, "e..cp.d."),
-        (role::MANAGER, "es.cp.dr"),
-        (role::DIRECTOR, "es.cpodr"),
-        (role::HEADQUARTERS, "es.cpodr"),
-        (role::QUALITY, "esqcp..r"),
-        (role::ADMIN, "...c...r"),
-        (role::AUDITOR, "...c...r"),
-        (role::OPERATOR, "........"),
+        (role::CLERK, "e..c..d.."),
+        (role::HANDLER, "e..cp.d.."),
+        (role::MANAGER, "es.cp.drw"),
+        (role::DIRECTOR, "es.cpodrw"),
+        (role::HEADQUARTERS, "es.cpodrw"),
+        (role::QUALITY, "esqcp..r."),
+        (role::ADMIN, "...c...r."),
+        (role::AUDITOR, "...c...r."),
+        (role::OPERATOR, "........."),
     ];
     let authorizer = Authorizer::with_defaults().unwrap();
     for (role, row) in table {

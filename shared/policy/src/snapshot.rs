@@ -42,6 +42,11 @@ impl<P: Policy> Snapshot<P> {
         self.by_id.get(&id)
     }
 
+    /// All versions, in no order: those of the past and of the future as well.
+    pub fn versions(&self) -> impl Iterator<Item = &Arc<Version<P>>> {
+        self.by_id.values()
+    }
+
     fn own(&self, org_unit: &OrgUnit, at: Timestamp) -> Option<&Arc<Version<P>>> {
         let versions = self.by_org_unit.get(org_unit)?;
         let in_force = versions.partition_point(|version| version.effective_at <= at);

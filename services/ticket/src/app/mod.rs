@@ -30,6 +30,7 @@ pub mod routing;
 pub mod saved_view;
 pub mod search;
 pub mod shift;
+pub mod shift_plan;
 pub mod simulation;
 pub mod suggestion;
 pub mod survey;

@@ -39,8 +39,10 @@ pub struct NewShift {
 }
 
 /// What is asked of a shift.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum ShiftStep {
+    /// Change who is on it: the members and the leader.
+    Crew(Vec<Subject>, Subject),
     /// Submit its list.
     Submit,
     /// Sign for the outgoing shift.
@@ -79,6 +81,8 @@ impl App {
             listed: None,
             signed_out: None,
             signed_in: None,
+            pattern: None,
+            crewed_by: None,
             created_at: now,
             updated_at: now,
             revision: 1,
@@ -104,7 +108,7 @@ impl App {
         Ok(encode::resource(&shift))
     }
 
-    async fn readable_shift(
+    pub(super) async fn readable_shift(
         &self,
         conn: &mut PgConnection,
         caller: &Caller,
@@ -216,7 +220,8 @@ impl App {
         etag: Option<Etag>,
         step: ShiftStep,
     ) -> Result<pb::Shift, Error> {
-        let permission = match step {
+        let permission = match &step {
+            ShiftStep::Crew(..) => "ticket.UpdateShift",
             ShiftStep::Submit => "ticket.SubmitShiftList",
             ShiftStep::SignOut | ShiftStep::SignIn(_) => "ticket.SignShiftHandover",
         };
@@ -257,6 +262,7 @@ impl App {
         step: ShiftStep,
     ) -> Result<ShiftCommand, Error> {
         Ok(match step {
+            ShiftStep::Crew(members, leader) => ShiftCommand::Crew { members, leader },
             ShiftStep::Submit => {
                 let without_reason = store::shift::without_reason(conn, shift).await?;
                 ShiftCommand::Submit { without_reason }
@@ -301,7 +307,7 @@ impl App {
         Ok(Fired::Yes)
     }
 
-    async fn version_of_shift(
+    pub(super) async fn version_of_shift(
         &self,
         conn: &mut PgConnection,
         shift: &Shift,
@@ -342,7 +348,7 @@ impl App {
         self.record_shift(conn, &by, shift, ("MissShiftList", audit, event)).await
     }
 
-    async fn record_shift(
+    pub(super) async fn record_shift(
         &self,
         conn: &mut PgConnection,
         by: &Provenance,
@@ -368,7 +374,7 @@ impl App {
 }
 
 /// Before and after.
-type Audit = (Option<Value>, Option<Value>);
+pub(super) type Audit = (Option<Value>, Option<Value>);
 
 fn not_found(id: Uuid) -> Error {
     Error::NotFound { kind: "kefu.dev/Shift", name: encode::name(id) }

@@ -16,7 +16,7 @@ use super::work_order_record::record;
 use super::{App, Call, Error, Page, one_more, work_order_audit};
 use crate::domain::{
     Actor, Brief, OrderCommand, OrderIdentity, Policy, Subject, WorkOrder, decide_order,
-    issue_order,
+    expecting_acceptance, issue_order,
 };
 use crate::encode::work_order as encode;
 use crate::encode::work_order_form as form;
@@ -100,6 +100,7 @@ impl App {
         let actor = Actor::staff(call.caller.subject());
         let (brief, assignee) = (new.brief.clone(), new.assignee.clone());
         let order = issue_order(brief, assignee, customer, identity, &actor, now)?;
+        let order = expecting_acceptance(order, &version.policy);
         let centre = new.centre.as_str();
         store::work_order_number::take(work.conn(), centre, year, sequence).await?;
         store::work_order::insert(work.conn(), &order).await?;
@@ -119,7 +120,7 @@ impl App {
         };
         kefu_journal::append(work.conn(), &[entry]).await?;
         let answer = work.commit(encode::resource(&order)).await?;
-        self.order_timers.expect(order.due);
+        self.order_timers.expect(order.next_alarm());
         Ok(Some(answer))
     }
 
@@ -240,7 +241,7 @@ impl App {
         let changes = decide_order(&order, &version.policy, command, &actor, now)?;
         let order = record(work.conn(), &self.ids, order, &changes, &call.by).await?;
         let answer = work.commit(encode::resource(&order)).await?;
-        self.order_timers.expect(order.due);
+        self.order_timers.expect(order.next_alarm());
         Ok(answer)
     }
 

@@ -53,10 +53,12 @@ pub(super) fn changed(
         OrderEvent::DisputeDecided(decision) => {
             Some(("decision", json!({ "outcome": decision.outcome.code(), "text": decision.text })))
         }
-        OrderEvent::ReplyMissed { due, violation: None } => {
+        OrderEvent::ReplyMissed { due, violation: None }
+        | OrderEvent::Refused { due, violation: None } => {
             Some(("missed", json!({ "due": time(Some(*due)) })))
         }
-        OrderEvent::ReplyMissed { due, violation: Some(violation) } => Some((
+        OrderEvent::ReplyMissed { due, violation: Some(violation) }
+        | OrderEvent::Refused { due, violation: Some(violation) } => Some((
             "violation",
             json!({
                 "code": violation.code, "staff": &*violation.staff, "evidence": violation.evidence,
@@ -97,6 +99,8 @@ fn fields(order: &WorkOrder) -> Map<String, Value> {
         ("next_reply", time(order.due)),
         ("overdue_since", time(order.overdue_since)),
         ("missed_replies", order.missed.into()),
+        ("accept_by", time(order.accept_due)),
+        ("refused_at", time(order.refused)),
     ];
     values.into_iter().map(|(field, value)| (field.to_owned(), value)).collect()
 }

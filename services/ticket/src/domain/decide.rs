@@ -15,7 +15,7 @@ use super::{
     handling_decide,
     policy::Policy,
     refusal::{Missing, Refusal},
-    register,
+    register, required_field,
     story::Story,
     ticket::{Details, Solution, State, Ticket},
     timers::{Until, settle},
@@ -78,6 +78,7 @@ pub fn decide(
     }
     let now = story.now;
     settle(&mut story, Until::At(now));
+    required_field::judge(&mut story, 0);
     Ok(story.changes)
 }
 

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
+    required_field::{RequiredField, RequiredMoment},
     ticket::{Open, State, Ticket},
     violation::ProposedViolation,
     word::{Actor, Channel, Subject, coded},
@@ -40,6 +41,10 @@ pub struct Handling {
     pub supervision: Option<Supervision>,
     /// How many supervisions there were.
     pub supervisions: u32,
+    /// What was missing when it had to be noted, and is on record (T-19).
+    pub lacking: BTreeSet<RequiredField>,
+    /// When it has to be looked at whether the registration lacks something; follows from the ticket and its policy.
+    pub fields_due: Option<Timestamp>,
 }
 
 /// More attempts of one cycle than this are not kept here: no policy asks for so many.
@@ -391,6 +396,17 @@ pub enum HandlingChange {
         /// The violation that the policy proposes.
         violation: Option<ProposedViolation>,
     },
+    /// Something was missing when it had to be noted (T-19).
+    FieldMissing {
+        /// What.
+        field: RequiredField,
+        /// When it had to be noted.
+        moment: RequiredMoment,
+        /// When it has to be looked at again what the registration lacks.
+        next: Option<Timestamp>,
+        /// The violation that it proposes.
+        violation: ProposedViolation,
+    },
     /// Headquarters watches no more.
     SupervisionEnded {
         /// What was supervised.
@@ -429,6 +445,7 @@ impl HandlingChange {
             Self::Urged { .. } => "UrgeTicket",
             Self::Answered { .. } => "AnswerSupervision",
             Self::AnswerMissed { .. } => "MissSupervisionAnswer",
+            Self::FieldMissing { .. } => "MissRequiredField",
             Self::SupervisionEnded { .. } => "EndSupervision",
             Self::Reported { .. } => "ReportToHeadquarters",
         }
@@ -439,6 +456,7 @@ impl HandlingChange {
     pub const fn violation(&self) -> Option<&ProposedViolation> {
         match self {
             Self::AnswerMissed { violation, .. } => violation.as_ref(),
+            Self::FieldMissing { violation, .. } => Some(violation),
             _ => None,
         }
     }
@@ -449,7 +467,7 @@ impl Handling {
     #[must_use]
     pub fn next_alarm(&self) -> Option<Timestamp> {
         let answer = self.supervision.as_ref().and_then(Supervision::missing_from);
-        self.report_at.into_iter().chain(answer).min()
+        self.report_at.into_iter().chain(answer).chain(self.fields_due).min()
     }
 
     /// A new cycle asks for its own verdict.
@@ -554,6 +572,10 @@ pub(super) fn apply(
             if let Some(supervision) = &mut handling.supervision {
                 supervision.missed_at = Some(*due);
             }
+        }
+        HandlingChange::FieldMissing { field, next, .. } => {
+            handling.lacking.insert(*field);
+            handling.fields_due = *next;
         }
         HandlingChange::SupervisionEnded { .. } => handling.supervision = None,
         HandlingChange::Reported { supervision, .. } => {

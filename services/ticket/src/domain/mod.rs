@@ -90,12 +90,14 @@ mod refusal;
 mod register;
 mod report;
 mod reroute;
+mod required_field;
 mod routing;
 mod routing_check;
 mod routing_draft;
 mod saved_view;
 mod search;
 mod shift;
+mod shift_pattern;
 mod step;
 mod story;
 mod suggestion;
@@ -119,6 +121,7 @@ pub(crate) use self::{
     message_template::MAX_TEMPLATES,
     phrase::MAX_PHRASES,
     routing_check::{MAX_RULES, MAX_STAFF, MAX_VALUES, is_currency},
+    shift_pattern::MAX_MEMBERS,
 };
 
 pub use self::{
@@ -170,7 +173,7 @@ pub use self::{
         ReopenMode, SeverityDraft, StepDraft, VerdictOption, VerdictOptionDraft, VerdictOutcome,
         ViolationDraft, ViolationRule,
     },
-    policy_learning::{Learning, LearningDraft, ShiftRules},
+    policy_learning::{Learning, LearningDraft, RefusedOrderRule, ShiftRules, ShiftRulesDraft},
     process::{
         AnswerRecord, ApprovalRecord, ChangeOutcome, DocumentRecord, InspectionRecord, Process,
         ProcessChange, ProcessEnd, ProcessState, RunAlarm, RunRecord, RunState, StageRun,
@@ -199,6 +202,7 @@ pub use self::{
         AGE_BOUNDS_DAYS, DEFAULT_REPEAT_WINDOW_DAYS, ReportWindow, Share, iso_week, iso_week_of,
         pareto, ratio, week_from, week_of,
     },
+    required_field::{RequiredField, RequiredFieldsDraft, RequiredMoment},
     reroute::{Found, Placed, Supposed},
     routing::{
         Amount, AssignCause, Candidate, Distribution, Look, Rerouting, Routed, Routing, rank,
@@ -209,7 +213,11 @@ pub use self::{
     },
     saved_view::SavedView,
     search::{MAX_WORDS, SearchQuery, SearchText},
-    shift::{Shift, ShiftCommand, ShiftState, allow_reason, decide_shift, miss_list, plan_shift},
+    shift::{
+        Shift, ShiftCommand, ShiftState, allow_reason, decide_shift, follow_roster, miss_list,
+        plan_from_pattern, plan_shift,
+    },
+    shift_pattern::{Occurrence, Rostered, ShiftPattern, ShiftPatternDraft, crew, occurrences},
     step::{Need, StepRefusal},
     suggestion::{
         Suggestion, SuggestionDecision, SuggestionState, decide_suggestion, remind,
@@ -233,7 +241,7 @@ pub use self::{
         apply_order,
     },
     work_order_decide::{
-        Duty, OrderCommand, OrderIdentity, OrderMissing, OrderRefusal, decide_order, issue_order,
-        to_minute, with_changes,
+        Duty, OrderCommand, OrderIdentity, OrderMissing, OrderRefusal, decide_order,
+        expecting_acceptance, issue_order, to_minute, with_changes,
     },
 };

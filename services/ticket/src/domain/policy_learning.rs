@@ -10,6 +10,8 @@ use super::{
     handling_rules::NO_CATEGORY,
     policy::ViolationRule,
     policy_check::{Faults, target},
+    required_field::{self, RequiredFields, RequiredFieldsDraft},
+    shift_pattern::{self, ShiftPattern, ShiftPatternDraft},
     word::Text,
 };
 
@@ -20,6 +22,9 @@ const MAX_ROOT_CAUSES: usize = 200;
 const MAX_HOLD_CATEGORIES: usize = 100;
 const LEADS: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(12 * 3_600);
+/// So long before its beginning a shift is planned where the policy does not say.
+const PLAN_BEFORE: Duration = Duration::from_secs(24 * 3_600);
+const MAX_PLAN_BEFORE: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// The rules, checked.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +41,19 @@ pub struct Learning {
     pub suggestion_decision_within: Option<Target>,
     /// How shifts are handed over; none means that no list is due.
     pub shifts: Option<ShiftRules>,
+    /// When an order counts as refused; none means never.
+    pub refused_order: Option<RefusedOrderRule>,
+    /// What has to be noted on a ticket by when.
+    pub required_fields: Vec<RequiredFields>,
+}
+
+/// When an order counts as refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedOrderRule {
+    /// Within which time it has to be accepted or objected to.
+    pub within: Target,
+    /// Code of the violation that it proposes.
+    pub violation: String,
 }
 
 /// The handover of shifts.
@@ -45,6 +63,23 @@ pub struct ShiftRules {
     pub list_before_end: Duration,
     /// Code of the violation that a missing list proposes.
     pub missed_list_violation: Option<String>,
+    /// Shifts that come again and again.
+    pub patterns: Vec<ShiftPattern>,
+    /// So long before its beginning such a shift is planned.
+    pub plan_before: Duration,
+}
+
+/// The handover of shifts as it is written down.
+#[derive(Clone, Debug, Default)]
+pub struct ShiftRulesDraft {
+    /// `list_before_end`, where it is a duration.
+    pub list_before_end: Option<Duration>,
+    /// `missed_list_violation`.
+    pub missed_list_violation: String,
+    /// `patterns`.
+    pub patterns: Vec<ShiftPatternDraft>,
+    /// `plan_before_start`: unset, or a duration or none.
+    pub plan_before: Option<Option<Duration>>,
 }
 
 /// The rules as they are written down.
@@ -60,8 +95,12 @@ pub struct LearningDraft {
     pub hold_categories: Vec<String>,
     /// `suggestion_decision_within`.
     pub suggestion_decision_within: Option<Target>,
-    /// `shifts`: lead, where it is a duration, and code.
-    pub shifts: Option<(Option<Duration>, String)>,
+    /// `shifts`.
+    pub shifts: Option<ShiftRulesDraft>,
+    /// `refused_order`: `accept_within` and `violation`.
+    pub refused_order: Option<(Option<Target>, String)>,
+    /// `required_fields`.
+    pub required_fields: Vec<RequiredFieldsDraft>,
 }
 
 /// Every fault with its path below `learning`.
@@ -85,14 +124,35 @@ pub(super) fn check(
     };
     let late_work_order = code(draft.late_work_order, "late_work_order_violation", faults)
         .or_else(|| violations.get(LATE_WORK_ORDER).map(|rule| rule.code.clone()));
-    let shifts = draft.shifts.and_then(|(lead, missed)| {
-        let missed = code(missed, "shifts.missed_list_violation", faults);
-        let lead = lead.filter(|lead| LEADS.contains(lead));
+    let shifts = draft.shifts.and_then(|shifts| {
+        let missed = code(shifts.missed_list_violation, "shifts.missed_list_violation", faults);
+        let lead = shifts.list_before_end.filter(|lead| LEADS.contains(lead));
         if lead.is_none() {
             faults.add("learning.shifts.list_before_end", "must be 1 minute to 12 hours");
         }
-        Some(ShiftRules { list_before_end: lead?, missed_list_violation: missed })
+        let ahead = shifts.plan_before.unwrap_or(Some(PLAN_BEFORE));
+        let ahead = ahead.filter(|ahead| *ahead <= MAX_PLAN_BEFORE);
+        if ahead.is_none() {
+            faults.add("learning.shifts.plan_before_start", "must be up to 7 days");
+        }
+        let patterns = shift_pattern::check(shifts.patterns, lead, faults);
+        Some(ShiftRules {
+            list_before_end: lead?,
+            missed_list_violation: missed,
+            patterns,
+            plan_before: ahead?,
+        })
     });
+    let refused_order = draft.refused_order.and_then(|(within, violation)| {
+        if !violations.contains_key(&violation) {
+            let description = "is not in the table `violations`";
+            faults.add("learning.refused_order.violation", description);
+        }
+        let within = target(within, calendar, "learning.refused_order.accept_within", faults);
+        Some(RefusedOrderRule { within: within?, violation })
+    });
+    let required_fields =
+        required_field::check(draft.required_fields, calendar, violations, faults);
     Learning {
         appeal_within,
         late_work_order,
@@ -100,6 +160,8 @@ pub(super) fn check(
         hold_categories: hold_categories(draft.hold_categories, tree, faults),
         suggestion_decision_within: decided,
         shifts,
+        refused_order,
+        required_fields,
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     handling::Handling,
     policy::Policy,
     refusal::Refusal,
+    required_field,
     routing::{Amount, Routed},
     story::started,
     ticket::{Complainant, Details, Open, State, Ticket},
@@ -150,6 +151,8 @@ pub fn register(
         .collect();
     // Reported by whoever looks at it next, at the latest the timers: the registration is one statement (T-15).
     ticket.handling.report_at = policy.handling.criterion(&ticket).map(|_| now);
+    // So is what the registration lacks: nobody who calls waits until everything is noted (T-19).
+    ticket.handling.fields_due = required_field::next_due(&ticket, policy);
     let change =
         Change { actor: actor.clone(), at: now, effective_at: now, what: What::Registered, clocks };
     Ok(Registration { ticket, changes: vec![change], routed })

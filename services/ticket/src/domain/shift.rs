@@ -42,6 +42,10 @@ pub struct Shift {
     pub signed_out: Option<(StepTaken, u32)>,
     /// The incoming shift and its signature.
     pub signed_in: Option<(Uuid, StepTaken)>,
+    /// The team and the pattern by which the system planned it; none where somebody did.
+    pub pattern: Option<(Uuid, String)>,
+    /// Who changed its members last.
+    pub crewed_by: Option<Subject>,
     /// When it was planned.
     pub created_at: Timestamp,
     /// When it was last changed; never goes back.
@@ -71,6 +75,13 @@ pub enum ShiftCommand {
     Submit {
         /// The numbers of unfinished orders without a reason: some of them, if there are many.
         without_reason: Vec<String>,
+    },
+    /// Change who is on it.
+    Crew {
+        /// Who, each once.
+        members: Vec<Subject>,
+        /// Who answers for its list.
+        leader: Subject,
     },
     /// Sign for the outgoing shift.
     SignOut {
@@ -132,6 +143,10 @@ impl Shift {
         self.members.contains(staff)
     }
 
+    fn length(&self) -> SignedDuration {
+        self.ends.duration_since(self.starts)
+    }
+
     fn changed(&self, now: Timestamp) -> Self {
         let mut next = self.clone();
         next.revision += 1;
@@ -154,7 +169,7 @@ pub fn plan_shift(mut shift: Shift, policy: &Policy, now: Timestamp) -> Result<S
     let mut wrong = |field: &str, description: String| {
         faults.push(Fault::new(format!("shift.{field}"), description));
     };
-    let length = shift.ends.duration_since(shift.starts);
+    let length = shift.length();
     if shift.ends <= now {
         wrong("end_time", format!("must be after {now}, which is now"));
     } else if length <= SignedDuration::ZERO || length > LONGEST {
@@ -175,6 +190,42 @@ pub fn plan_shift(mut shift: Shift, policy: &Policy, now: Timestamp) -> Result<S
         }
     };
     Ok(shift)
+}
+
+/// Plans a shift of a pattern. One that is planned so late that its list would be due at once, because nobody could plan it
+/// before, is given the same time for it, up to its end: nobody is blamed for what he could not do.
+///
+/// # Errors
+/// [`StepRefusal::Fields`] with everything that is wrong.
+pub fn plan_from_pattern(
+    shift: Shift,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Shift, StepRefusal> {
+    let mut shift = plan_shift(shift, policy, now)?;
+    let lead = policy.learning().shifts.as_ref().map(|rules| rules.list_before_end);
+    let fair = lead.and_then(|lead| now.checked_add(lead).ok()).unwrap_or(now).min(shift.ends);
+    // One that has not begun has its time as it is.
+    let late = now > shift.starts;
+    shift.list_due = shift.list_due.map(|due| if late { due.max(fair) } else { due });
+    Ok(shift)
+}
+
+/// The shift with those members whom the roster names now, the leader first; none where that changes nothing, where somebody
+/// has decided who is on it, and once it has begun.
+#[must_use]
+pub fn follow_roster(shift: &Shift, crew: &[Subject], now: Timestamp) -> Option<Shift> {
+    let leader = crew.first()?;
+    let own = shift.pattern.is_some() && shift.crewed_by.is_none();
+    let waits = shift.state() == ShiftState::Planned && now <= shift.starts;
+    let same = shift.leader == *leader && shift.members == crew;
+    if !own || !waits || same {
+        return None;
+    }
+    let mut next = shift.changed(now);
+    next.members = crew.to_vec();
+    next.leader = leader.clone();
+    Some(next)
 }
 
 /// That the list has not come, once, with the violation that the policy proposes. A timer comes at the due time itself, a
@@ -241,6 +292,26 @@ pub fn decide_shift(
             }
             reasons(step, without_reason)?;
             next.listed = Some(taken);
+        }
+        ShiftCommand::Crew { members, leader } => {
+            let step = shift.step("UpdateShift");
+            if matches!(state, ShiftState::SignedOut | ShiftState::HandedOver) {
+                return step.missing(NOT_SIGNED);
+            }
+            let mut faults = Vec::new();
+            if !members.contains(&leader) {
+                let description = "must be one of the members";
+                faults.push(Fault::new("shift.leader", description));
+            }
+            if shift.listed.as_ref().is_some_and(|listed| !members.contains(&listed.by)) {
+                let description = "must have whoever submitted the list";
+                faults.push(Fault::new("shift.members", description));
+            }
+            if !faults.is_empty() {
+                return Err(StepRefusal::Fields(faults));
+            }
+            (next.members, next.leader) = (members, leader);
+            next.crewed_by = Some(actor.clone());
         }
         ShiftCommand::SignOut { without_reason, unfinished } => {
             let step = shift.step("SignShiftHandover");

@@ -8,6 +8,8 @@ use super::{
     custom_field::FieldValues,
     escalation::Escalation,
     handling::Handling,
+    policy::Policy,
+    required_field,
     routing::{Amount, Distribution},
     verdict::Verdict,
     waiting::FollowUp,
@@ -319,6 +321,12 @@ impl State {
 }
 
 impl Ticket {
+    /// Finds out when it has to be looked at whether the registration lacks something, which is not stored: it follows from
+    /// the ticket and the policy that judges it.
+    pub(crate) fn look_for_fields(&mut self, policy: &Policy) {
+        self.handling.fields_due = required_field::next_due(self, policy);
+    }
+
     /// The last solution on record, accepted or not.
     #[must_use]
     pub fn solution(&self) -> Option<&Solution> {

@@ -7,6 +7,7 @@ use super::{
     clock::{Alarm, ClockEffect, ClockEntry},
     escalation::{self, EscalationCause},
     handling::Supervision,
+    required_field,
     story::{Story, effect},
     supervision,
     ticket::Ticket,
@@ -44,6 +45,7 @@ pub(super) fn settle(story: &mut Story<'_>, until: Until) {
             Ring::Clock(clock, Alarm::Step(place)) => step(story, *clock, place, at),
             Ring::FollowUp(alarm) => follow_up(story, alarm, at),
             Ring::Answer => supervision::miss(story, at),
+            Ring::Fields => required_field::judge_registration(story, at),
         }
         supervision::report(story);
     }
@@ -55,6 +57,8 @@ enum Ring {
     FollowUp(FollowUpAlarm),
     /// Headquarters waits for its answer.
     Answer,
+    /// The registration has to be whole.
+    Fields,
 }
 
 /// The next alarm. At one instant, in the order of the ledger, then what waits, then headquarters.
@@ -68,7 +72,8 @@ fn next(ticket: &Ticket, until: Until) -> Option<(Timestamp, Ring)> {
     let waiting = waiting.map(|(at, alarm)| (at, Ring::FollowUp(alarm)));
     let supervision = ticket.handling.supervision.as_ref();
     let answer = supervision.and_then(Supervision::missing_from).map(|at| (at, Ring::Answer));
-    let rings = clock.into_iter().chain(waiting).chain(answer);
+    let fields = ticket.handling.fields_due.map(|at| (at, Ring::Fields));
+    let rings = clock.into_iter().chain(waiting).chain(answer).chain(fields);
     rings.min_by_key(|(at, _)| *at).filter(|(at, _)| until.includes(*at))
 }
 

@@ -46,6 +46,10 @@ pub struct WorkOrder {
     pub overdue_since: Option<Timestamp>,
     /// How often a reply was missed.
     pub missed: u32,
+    /// By when it is to be accepted; none where the policy asks for no time. The time of an objection does not count.
+    pub accept_due: Option<Timestamp>,
+    /// The time by which nobody had accepted it, once that is on record: it counts as refused (T-19).
+    pub refused: Option<Timestamp>,
     /// Counts the changes, 1 when issued.
     pub revision: i64,
     /// When it was last changed; never goes back.
@@ -278,6 +282,13 @@ pub enum OrderEvent {
         /// Why.
         reason: String,
     },
+    /// Nobody accepted it or objected in time: it counts as refused (T-19).
+    Refused {
+        /// By when it was to be accepted.
+        due: Timestamp,
+        /// What that proposes, where the policy asks for it.
+        violation: Option<Box<ProposedViolation>>,
+    },
     /// A reply was due and did not come (T-19).
     ReplyMissed {
         /// When it was due.
@@ -388,6 +399,21 @@ impl WorkOrder {
         self.disputes.last().filter(|dispute| dispute.decision.is_none())
     }
 
+    /// When the timers look whether it was accepted. An objection is no refusal: while it is open nobody has to.
+    #[must_use]
+    pub fn accept_alarm(&self) -> Option<Timestamp> {
+        let waits = matches!(self.state, OrderState::Unsigned(Unsigned::Issued))
+            && self.refused.is_none()
+            && self.open_dispute().is_none();
+        self.accept_due.filter(|_| waits)
+    }
+
+    /// When the timers have to look at it.
+    #[must_use]
+    pub fn next_alarm(&self) -> Option<Timestamp> {
+        self.due.into_iter().chain(self.accept_alarm()).min()
+    }
+
     /// Whether this person had the work to do or did it.
     #[must_use]
     pub fn is_worker(&self, subject: &str) -> bool {
@@ -418,6 +444,7 @@ impl OrderChange {
             OrderEvent::CalledBack { .. } => "CallBackWorkOrder",
             OrderEvent::Archived => "ArchiveWorkOrder",
             OrderEvent::Voided { .. } => "VoidWorkOrder",
+            OrderEvent::Refused { .. } => "RefuseWorkOrder",
             OrderEvent::ReplyMissed { .. } => "MissWorkOrderReply",
         }
     }
@@ -426,7 +453,9 @@ impl OrderChange {
     #[must_use]
     pub fn violation(&self) -> Option<&ProposedViolation> {
         match &self.what {
-            OrderEvent::ReplyMissed { violation, .. } => violation.as_deref(),
+            OrderEvent::ReplyMissed { violation, .. } | OrderEvent::Refused { violation, .. } => {
+                violation.as_deref()
+            }
             _ => None,
         }
     }
@@ -453,6 +482,10 @@ pub fn apply_order(order: &mut WorkOrder, change: &OrderChange) {
         }
         OrderEvent::DisputeDecided(decision) => {
             if let Some(dispute) = order.disputes.last_mut() {
+                // What was left to accept it when it was objected to is left when that is decided.
+                let took = decision.decided.at.duration_since(dispute.disputed.at);
+                let later = order.accept_due.and_then(|due| due.checked_add(took).ok());
+                order.accept_due = later.filter(|_| order.refused.is_none()).or(order.accept_due);
                 dispute.decision = Some(decision.clone());
             }
         }
@@ -492,6 +525,7 @@ pub fn apply_order(order: &mut WorkOrder, change: &OrderChange) {
                 order.state = OrderState::Voided { was, reason: reason.clone(), voided: step };
             }
         }
+        OrderEvent::Refused { due, .. } => order.refused = Some(*due),
         OrderEvent::ReplyMissed { due, .. } => {
             order.due = None;
             order.overdue_since = Some(*due);

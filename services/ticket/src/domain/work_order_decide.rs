@@ -265,9 +265,20 @@ pub fn issue_order(
         disputes: Vec::new(),
         overdue_since: None,
         missed: 0,
+        accept_due: None,
+        refused: None,
         revision: 1,
         updated_at: now,
     })
+}
+
+/// The same order with the time by which it is to be accepted, as the policy asks. A calendar that does not reach so far asks
+/// for none.
+#[must_use]
+pub fn expecting_acceptance(order: WorkOrder, policy: &Policy) -> WorkOrder {
+    let rule = policy.learning().refused_order.as_ref();
+    let due = rule.and_then(|rule| policy.calendar().due_at(order.issued_at, rule.within).ok());
+    WorkOrder { accept_due: due, ..order }
 }
 
 /// Decides on a command as of `now`: the changes that it makes, in order, or why it is refused.
@@ -287,6 +298,11 @@ pub fn decide_order(
     let now = now.max(order.updated_at);
     let desk = Desk { order, command: command.name(), actor, now };
     let is_timer = command == OrderCommand::FireTimer;
+    // What was accepted in time counts as accepted then, whenever that is put on record.
+    let accepted_at = match &command {
+        OrderCommand::Accept { at: Some(at) } => to_minute(*at),
+        _ => now,
+    };
     let events = match command {
         OrderCommand::FireTimer => Vec::new(),
         OrderCommand::Accept { at } => desk.accept(at)?,
@@ -305,6 +321,7 @@ pub fn decide_order(
         OrderCommand::Void { reason } => desk.void(reason)?,
     };
     let mut changes = Vec::with_capacity(events.len() + 1);
+    changes.extend(refused(order, policy, (now, accepted_at), is_timer));
     changes.extend(missed(order, policy, now, is_timer));
     changes.extend(events.into_iter().map(|what| OrderChange {
         actor: actor.clone(),
@@ -322,6 +339,29 @@ pub fn with_changes(order: &WorkOrder, changes: &[OrderChange]) -> WorkOrder {
         apply_order(&mut order, change);
     }
     order
+}
+
+/// That nobody accepted the order or objected to it in time, as of `accepted_at` where it is accepted. A command at that very
+/// instant is still in time.
+fn refused(
+    order: &WorkOrder,
+    policy: &Policy,
+    (now, accepted_at): (Timestamp, Timestamp),
+    is_timer: bool,
+) -> Option<OrderChange> {
+    let passed = |due: &Timestamp| *due < accepted_at || (is_timer && *due == now);
+    let due = order.accept_alarm().filter(passed)?;
+    let rule = policy.learning().refused_order.as_ref();
+    let rule = rule.and_then(|rule| policy.violation(&rule.violation));
+    let (number, issued) = (&order.number, order.issued_at);
+    let evidence = format!(
+        "Work order {number}: issued {issued}, to be accepted by {due}, neither accepted nor objected to by then. An order \
+         cannot be refused. / 派工单 {number}：{issued} 派发，应于 {due} 前接单，逾期既未接单也未申诉。派工单不得拒接。"
+    );
+    let staff = order.answerable().clone();
+    let violation = rule.map(|rule| rule.broken(staff, evidence, due, order.policy_version));
+    let what = OrderEvent::Refused { due, violation: violation.map(Box::new) };
+    Some(OrderChange { actor: Actor::TIMERS, at: now, what })
 }
 
 /// That the reply which was due has not come. A command at that very instant is still in time.

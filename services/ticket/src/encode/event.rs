@@ -169,6 +169,7 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         TicketUrged => Urged,
         TicketSupervisionAnswered => SupervisionAnswered,
         TicketSupervisionAnswerMissed => SupervisionAnswerMissed,
+        TicketFieldMissing => FieldMissing,
         TicketSupervisionEnded => SupervisionEnded,
         TicketReportedToHeadquarters => ReportedToHeadquarters,
         TicketAssigned => Assigned,

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{number, optional_time, ticket as encode, time, violation};
 use crate::domain::{
-    Change, Channel, ExecutiveOutcome, HandlingChange, Plan, Supervision, Ticket, Transfer,
-    UnknownCode, Violation,
+    Change, Channel, ExecutiveOutcome, HandlingChange, Plan, RequiredField, RequiredMoment,
+    Supervision, Ticket, Transfer, UnknownCode, Violation,
 };
 use crate::store::handling_record::{Content, RecordRow};
 use crate::store::plan::ItemRow;
@@ -227,6 +227,14 @@ pub(super) fn event(
                 violation: proposed.map(violation::resource),
             })
         }
+        HandlingChange::FieldMissing { field, moment, .. } => {
+            PublicEvent::of(&pb::TicketFieldMissing {
+                ticket: summary,
+                field: required_field(*field).into(),
+                moment: required_moment(*moment).into(),
+                violation: proposed.map(violation::resource),
+            })
+        }
         HandlingChange::SupervisionEnded { supervision: ended, .. } => {
             let ended = pb::Supervision {
                 end_time: time(change.effective_at),
@@ -245,4 +253,28 @@ pub(super) fn event(
             })
         }
     })
+}
+
+fn required_field(field: RequiredField) -> pb::RequiredField {
+    match field {
+        RequiredField::Complainant => pb::RequiredField::Complainant,
+        RequiredField::Customer => pb::RequiredField::Customer,
+        RequiredField::Contact => pb::RequiredField::Contact,
+        RequiredField::ComplainantType => pb::RequiredField::ComplainantType,
+        RequiredField::Category => pb::RequiredField::Category,
+        RequiredField::Product => pb::RequiredField::Product,
+        RequiredField::Description => pb::RequiredField::Description,
+        RequiredField::OccurTime => pb::RequiredField::OccurTime,
+        RequiredField::Amount => pb::RequiredField::Amount,
+    }
+}
+
+fn required_moment(moment: RequiredMoment) -> pb::RequiredFieldsMoment {
+    match moment {
+        RequiredMoment::Registered => pb::RequiredFieldsMoment::Registered,
+        RequiredMoment::Answered => pb::RequiredFieldsMoment::Answered,
+        RequiredMoment::Resolved => pb::RequiredFieldsMoment::Resolved,
+        RequiredMoment::ResultFedBack => pb::RequiredFieldsMoment::ResultFedBack,
+        RequiredMoment::Closed => pb::RequiredFieldsMoment::Closed,
+    }
 }

@@ -9,7 +9,7 @@ use kefu_postgres::StoreError;
 use kefu_rpc::{timestamp, to_proto_timestamp};
 use uuid::Uuid;
 
-use super::{clock, ticket, time};
+use super::{clock, report_learning, ticket, time};
 use crate::domain::{
     AGE_BOUNDS_DAYS, Channel, ClockKind, EscalationCause, StateName, iso_week_of, pareto, ratio,
 };
@@ -60,6 +60,8 @@ pub(crate) fn resource(
     report.open = Some(open(counted)?);
     report.backlog = Some(backlog(counted));
     report.repeats = Some(repeats(query, counted)?);
+    report.root_causes = Some(report_learning::root_causes(&counted.rows));
+    report.suggestions = Some(report_learning::suggestions(&counted.suggestions));
     Ok(report)
 }
 
@@ -78,7 +80,7 @@ fn add(report: &mut pb::ComplaintReport, row: &CountRow) -> Result<(), StoreErro
             report.channels.push(pb::ChannelCount { channel, count });
         }
         "org_unit" => report.org_units.push(pb::OrgUnitCount { org_unit: text, count }),
-        "category" | "product" => {}
+        "category" | "product" | "cause" | "cause_total" | "found" | "found_total" => {}
         "node" => report.category_tree.push(pb::CategoryNode {
             category: text,
             count,

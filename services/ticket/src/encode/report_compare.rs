@@ -6,7 +6,7 @@ use kefu_api::ticket::v1::ReportMetric as Metric;
 use crate::domain::ratio;
 
 /// What is compared, in the order in which it is told.
-pub(crate) const METRICS: [Metric; 16] = [
+pub(crate) const METRICS: [Metric; 19] = [
     Metric::Received,
     Metric::Answered,
     Metric::Resolved,
@@ -23,6 +23,9 @@ pub(crate) const METRICS: [Metric; 16] = [
     Metric::Repeats,
     Metric::Open,
     Metric::OpenOverdue,
+    Metric::RootCausesFound,
+    Metric::SuggestionsSubmitted,
+    Metric::SuggestionsOpen,
 ];
 
 /// The earlier report with the differences; none where there was nothing then.
@@ -78,6 +81,9 @@ pub(crate) fn figure(report: &pb::ComplaintReport, metric: Metric) -> Option<f64
         Metric::Repeats => count(report.repeats.as_ref()?.count),
         Metric::Open => count(open?.count),
         Metric::OpenOverdue => count(open?.overdue),
+        Metric::RootCausesFound => count(report.root_causes.as_ref()?.found.as_ref()?.total),
+        Metric::SuggestionsSubmitted => count(report.suggestions.as_ref()?.submitted),
+        Metric::SuggestionsOpen => count(report.suggestions.as_ref()?.open),
     }
 }
 

@@ -12,7 +12,7 @@ use super::report_words::{Words, cause_name, channel_name, clock_name, metric_na
 
 /// So many org units are told apart: a document is read by people.
 const MAX_UNITS: usize = 300;
-const MINUTE: &str = "%Y-%m-%d %H:%M";
+pub(super) const MINUTE: &str = "%Y-%m-%d %H:%M";
 
 /// The org units that are named, to look up what they are called.
 pub(crate) fn org_units(report: &pb::ComplaintReport) -> Vec<String> {
@@ -60,6 +60,11 @@ pub(crate) fn document(report: &pb::ComplaintReport, names: &Names<'_>) -> Docum
         page.repeats(),
         page.escalations(),
         page.violations(),
+        page.causes(),
+        page.causes_found(),
+        page.suggestions(),
+        page.suggestions_moved(),
+        page.suggestions_waiting(),
     ];
     Document {
         lang: words("en", "zh-CN"),
@@ -70,17 +75,18 @@ pub(crate) fn document(report: &pb::ComplaintReport, names: &Names<'_>) -> Docum
     }
 }
 
-struct Page<'a> {
-    report: &'a pb::ComplaintReport,
-    names: &'a Names<'a>,
+/// A report that is being told.
+pub(super) struct Page<'a> {
+    pub(super) report: &'a pb::ComplaintReport,
+    pub(super) names: &'a Names<'a>,
 }
 
 impl<'a> Page<'a> {
-    fn words(&self, (english, chinese): Words) -> &'static str {
+    pub(super) fn words(&self, (english, chinese): Words) -> &'static str {
         self.names.words(english, chinese)
     }
 
-    fn section(&self, title: Words, columns: &[Words], rows: Vec<Vec<Cell>>) -> Section {
+    pub(super) fn section(&self, title: Words, columns: &[Words], rows: Vec<Vec<Cell>>) -> Section {
         Section {
             title: self.words(title),
             note: String::new(),
@@ -107,7 +113,7 @@ impl<'a> Page<'a> {
         [Cell::Count(now), week, year].into_iter()
     }
 
-    fn row(
+    pub(super) fn row(
         &self,
         label: String,
         now: i64,
@@ -163,7 +169,7 @@ impl<'a> Page<'a> {
         self.section(("Backlog", "未结变动"), &self.columns(("Movement", "变动")), rows.into())
     }
 
-    fn columns(&self, first: Words) -> [Words; 4] {
+    pub(super) fn columns(&self, first: Words) -> [Words; 4] {
         [first, ("This period", "本期"), ("Week before", "上周"), ("Year before", "去年同期")]
     }
 
@@ -172,11 +178,21 @@ impl<'a> Page<'a> {
         title: Words,
         of: impl Fn(&'a pb::ComplaintReport) -> Option<&'a pb::Pareto>,
     ) -> Section {
+        self.pareto_of(title, of, |label| self.label(label))
+    }
+
+    /// Each label as `name` says it.
+    pub(super) fn pareto_of(
+        &self,
+        title: Words,
+        of: impl Fn(&'a pb::ComplaintReport) -> Option<&'a pb::Pareto>,
+        name: impl Fn(&str) -> String,
+    ) -> Section {
         let pareto = of(self.report);
         let mut rows = Vec::new();
         for entry in pareto.iter().flat_map(|pareto| &pareto.entries) {
             let mut row = vec![
-                Cell::Text(self.label(&entry.label)),
+                Cell::Text(name(&entry.label)),
                 Cell::Count(entry.count),
                 Cell::Share(entry.share),
                 Cell::Share(entry.cumulative_share),

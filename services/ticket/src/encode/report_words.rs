@@ -26,6 +26,9 @@ pub(super) fn metric_name(metric: Metric) -> Words {
         Metric::Repeats => ("Repeat complaints", "重复投诉"),
         Metric::Open => ("Open in all", "全部未结"),
         Metric::OpenOverdue => ("Open and overdue in all", "全部未结中超时"),
+        Metric::RootCausesFound => ("Root causes found", "查明的根本原因"),
+        Metric::SuggestionsSubmitted => ("Suggestions submitted", "新提改进建议"),
+        Metric::SuggestionsOpen => ("Suggestions waiting", "待决改进建议"),
     }
 }
 
@@ -67,5 +70,16 @@ pub(super) fn cause_name(cause: pb::EscalationCause) -> Words {
         pb::EscalationCause::Manager => ("A manager's decision", "主管决定"),
         pb::EscalationCause::Step => ("A step of escalation", "升级步骤"),
         pb::EscalationCause::Authority => ("Beyond the level's authority", "超出受理权限"),
+    }
+}
+
+/// Where a suggestion stands.
+pub(super) fn suggestion_state_name(state: pb::SuggestionState) -> Words {
+    match state {
+        pb::SuggestionState::Unspecified => ("", ""),
+        pb::SuggestionState::Submitted => ("Waits for a decision", "待决定"),
+        pb::SuggestionState::Accepted => ("Accepted", "已采纳"),
+        pb::SuggestionState::Rejected => ("Rejected", "未采纳"),
+        pb::SuggestionState::Deferred => ("Deferred", "暂缓"),
     }
 }

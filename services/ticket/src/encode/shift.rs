@@ -39,6 +39,9 @@ pub fn resource(shift: &Shift) -> pb::Shift {
         create_time: time(shift.created_at),
         update_time: time(shift.updated_at),
         etag: Etag::of_revision(shift.revision).to_string(),
+        team: shift.pattern.as_ref().map(|(team, _)| super::team::name(*team)).unwrap_or_default(),
+        pattern: shift.pattern.as_ref().map(|(_, code)| code.clone()).unwrap_or_default(),
+        crewed_by: shift.crewed_by.as_deref().unwrap_or_default().to_owned(),
     }
 }
 

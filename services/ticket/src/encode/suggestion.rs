@@ -43,7 +43,7 @@ pub fn resource(suggestion: &Suggestion) -> pb::Suggestion {
     }
 }
 
-fn state(state: SuggestionState) -> pb::SuggestionState {
+pub(super) fn state(state: SuggestionState) -> pb::SuggestionState {
     match state {
         SuggestionState::Submitted => pb::SuggestionState::Submitted,
         SuggestionState::Accepted => pb::SuggestionState::Accepted,

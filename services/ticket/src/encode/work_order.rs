@@ -59,6 +59,8 @@ pub fn resource(order: &WorkOrder) -> pb::WorkOrder {
         policy_version: super::policy::name(order.policy_version),
         update_time: time(order.updated_at),
         etag: Etag::of_revision(order.revision).to_string(),
+        accept_by_time: optional_time(order.accept_due),
+        refuse_time: optional_time(order.refused),
     }
 }
 

@@ -10,17 +10,16 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::status::status;
+use super::work_order::language;
 use super::{Grpc, Target, page_size, target, values};
 use crate::app::Call;
 use crate::app::shift::{NewShift, ShiftStep};
-use crate::domain::{ShiftState, Subject};
+use crate::domain::{MAX_MEMBERS, ShiftState, Subject};
 use crate::encode::shift as encode;
 use crate::store::shift::ShiftQuery;
 
 /// The most states that a list can be asked for: each more than twice.
 const MAX_STATES: usize = 20;
-/// The most people on one shift.
-const MAX_MEMBERS: usize = 100;
 const COLLECTION: &str = "shifts";
 const STAFF: TextRule = TextRule::line(200).required();
 
@@ -41,6 +40,45 @@ impl ShiftService for Grpc {
         let new = violations.finish(new)?;
         let answer = self.app.plan_shift(&call, new).await;
         answer.map(Response::new).map_err(|error| status(&context, error))
+    }
+
+    async fn update_shift(
+        &self,
+        request: Request<pb::UpdateShiftRequest>,
+    ) -> Result<Response<pb::Shift>, Status> {
+        const METHOD: &str = "kefu.ticket.v1.ShiftService/UpdateShift";
+        let context = RequestContext::of(&request);
+        let mut message = request.into_inner();
+        let request_id = std::mem::take(&mut message.request_id);
+        let mut violations = context.violations();
+        let call = Call::of(&context, &mut violations, METHOD, &request_id, &message);
+        let shift = message.shift.unwrap_or_default();
+        let decoded = violations.within("shift", |violations| {
+            let id = violations.resource_id("name", &shift.name, COLLECTION);
+            let etag = violations.etag("etag", &shift.etag);
+            let members = members(violations, &shift.members);
+            let leader = violations.take("leader", STAFF.apply(&shift.leader));
+            id.zip(etag).zip(members.zip(leader))
+        });
+        let ((id, etag), (members, leader)) = violations.finish(decoded)?;
+        let step = ShiftStep::Crew(members, leader.into());
+        let answer = self.app.shift_step(&call, id, etag, step).await;
+        answer.map(Response::new).map_err(|error| status(&context, error))
+    }
+
+    async fn render_shift_handover(
+        &self,
+        request: Request<pb::RenderShiftHandoverRequest>,
+    ) -> Result<Response<pb::RenderShiftHandoverResponse>, Status> {
+        let context = RequestContext::of(&request);
+        let message = request.into_inner();
+        let mut violations = context.violations();
+        let id = violations.resource_id("name", &message.name, COLLECTION);
+        let language = language(&mut violations, &message.language_code, context.language());
+        let (id, language) = violations.finish(id.zip(language))?;
+        let html = self.app.render_shift_handover(context.caller(), id, language).await;
+        let html = html.map_err(|error| status(&context, error))?;
+        Ok(Response::new(pb::RenderShiftHandoverResponse { html }))
     }
 
     async fn get_shift(

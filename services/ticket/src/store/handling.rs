@@ -10,7 +10,7 @@ use uuid::Uuid;
 use kefu_postgres::StoreError;
 
 use super::read;
-use crate::domain::{Agreement, Handling, Plan, Supervision, Ticket, Transfer};
+use crate::domain::{Agreement, Handling, Plan, Supervision, Ticket, Transfer, UnknownCode};
 
 /// As it is stored. What is not there was never done.
 #[derive(Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,8 @@ struct Stored {
     supervision: Option<StoredSupervision>,
     #[serde(skip_serializing_if = "is_zero")]
     supervisions: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lacking: Vec<String>,
 }
 
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
@@ -126,13 +128,18 @@ impl From<&Handling> for Stored {
                 urgings: supervision.urgings,
             }),
             supervisions: handling.supervisions,
+            lacking: handling.lacking.iter().map(|field| field.code().to_owned()).collect(),
         }
     }
 }
 
-impl From<Stored> for Handling {
-    fn from(stored: Stored) -> Self {
-        Self {
+impl TryFrom<Stored> for Handling {
+    type Error = UnknownCode;
+
+    fn try_from(stored: Stored) -> Result<Self, UnknownCode> {
+        let lacking = stored.lacking.iter().map(|field| field.parse());
+        let lacking = lacking.collect::<Result<_, _>>()?;
+        Ok(Self {
             // Only the registration knows it; what was stored since is found in `attend_at`.
             report_at: None,
             reported_at: stored.reported_at,
@@ -170,7 +177,10 @@ impl From<Stored> for Handling {
                 urgings: supervision.urgings,
             }),
             supervisions: stored.supervisions,
-        }
+            lacking,
+            // Follows from the ticket and its policy.
+            fields_due: None,
+        })
     }
 }
 
@@ -185,7 +195,7 @@ pub(crate) fn handling_json(handling: &Handling) -> Result<Option<Value>, StoreE
 
 pub(super) fn handling(stored: Option<Value>) -> Result<Handling, StoreError> {
     let stored = stored.map(serde_json::from_value::<Stored>).transpose();
-    Ok(read("ticket.handling", stored)?.unwrap_or_default().into())
+    read("ticket.handling", read("ticket.handling", stored)?.unwrap_or_default().try_into())
 }
 
 /// The org unit to which a stored ticket is on its way.

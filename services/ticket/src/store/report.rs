@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use kefu_postgres::StoreError;
 
+use super::report_suggestion::{self, SuggestionCounts};
 use crate::domain::{AGE_BOUNDS_DAYS, ReportWindow, TicketKind};
 
 /// The most customers that complained again who are named.
@@ -52,7 +53,8 @@ pub(crate) struct Totals {
 /// One count of a section.
 #[derive(Clone, Debug)]
 pub(crate) struct CountRow {
-    /// `severity`, `channel`, `org_unit`, `category`, `node`, `product`, `clock`, `verdict`, `escalation` or `violation`.
+    /// `severity`, `channel`, `org_unit`, `category`, `node`, `product`, `clock`, `verdict`, `escalation` or `violation`;
+    /// `cause` or `found` for root causes, with their totals in `cause_total` and `found_total`.
     pub(crate) section: String,
     pub(crate) label: String,
     /// Of a clock only.
@@ -107,6 +109,7 @@ pub(crate) struct Counted {
     pub(crate) rows: Vec<CountRow>,
     pub(crate) open: Vec<OpenRow>,
     pub(crate) repeats: Vec<RepeatRow>,
+    pub(crate) suggestions: SuggestionCounts,
     pub(crate) tickets: HashMap<Uuid, TicketLine>,
 }
 
@@ -134,6 +137,7 @@ pub(crate) async fn count(
         rows: breakdown(conn, query).await?,
         open: open(conn, query).await?,
         repeats: repeats(conn, query).await?,
+        suggestions: report_suggestion::count(conn, &query.org_unit, query.window).await?,
         tickets: HashMap::new(),
     };
     let oldest = counted.open.iter().filter_map(|row| row.oldest.as_ref()).flatten();

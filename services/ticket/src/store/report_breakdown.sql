@@ -1,6 +1,7 @@
 -- The same tickets, counted by what they are and by what had happened to them as of $5: rows of (section, label, count);
 -- for clocks with their kind and how many of the count were kept, broken and still ran; for verdicts with how many of the
--- count closed their ticket (met); for nodes of the category tree with how many were of that very category (met).
+-- count closed their ticket (met); for nodes of the category tree with how many were of that very category (met); for the
+-- totals of root causes with of how many tickets they are (met).
 --
 -- What hangs on the tickets is looked up by their ids: OFFSET 0 keeps the planner, who takes a week for a good part of all
 -- time, from reading those tables as a whole. Every section is bounded: what free text can make many is cut to $6 rows (of
@@ -13,6 +14,20 @@ picked AS MATERIALIZED (
     SELECT ticket.id, ticket.org_unit, ticket.severity, ticket.channel, ticket.category, ticket.product, ticket.cycle
     FROM scope JOIN ticket USING (org_unit)
     WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5
+      AND ticket.kind = ANY ($4::text[])
+),
+-- A cause that was recorded twice for a ticket counts once.
+caused AS MATERIALIZED (
+    SELECT DISTINCT picked.id, cause.cause
+    FROM picked CROSS JOIN LATERAL (
+        SELECT cause FROM root_cause WHERE ticket_id = picked.id AND recorded_at <= $5 OFFSET 0) AS cause
+),
+-- What was found in the period, about whichever ticket; where a ticket went later does not move it.
+found AS MATERIALIZED (
+    SELECT DISTINCT root_cause.ticket_id AS id, root_cause.cause
+    FROM root_cause JOIN ticket ON ticket.id = root_cause.ticket_id
+    WHERE (root_cause.org_unit = $1 OR (root_cause.org_unit > $1 || '/' AND root_cause.org_unit < $1 || '0'))
+      AND root_cause.recorded_at >= $2 AND root_cause.recorded_at < $3 AND root_cause.recorded_at <= $5
       AND ticket.kind = ANY ($4::text[])
 ),
 category AS MATERIALIZED (
@@ -75,4 +90,12 @@ SELECT 'violation', violation.code, NULL, count(*), 0, 0, 0
 FROM picked CROSS JOIN LATERAL (
     SELECT code FROM violation WHERE ticket_id = picked.id AND proposed_at <= $5 OFFSET 0) AS violation
 GROUP BY violation.code
+UNION ALL
+(SELECT 'cause', cause, NULL, count(*), 0, 0, 0 FROM caused GROUP BY cause ORDER BY count(*) DESC, cause COLLATE "C" LIMIT $6)
+UNION ALL
+SELECT 'cause_total', '', NULL, count(*), count(DISTINCT id), 0, 0 FROM caused
+UNION ALL
+(SELECT 'found', cause, NULL, count(*), 0, 0, 0 FROM found GROUP BY cause ORDER BY count(*) DESC, cause COLLATE "C" LIMIT $6)
+UNION ALL
+SELECT 'found_total', '', NULL, count(*), count(DISTINCT id), 0, 0 FROM found
 ORDER BY 1, 2

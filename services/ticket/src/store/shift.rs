@@ -56,6 +56,9 @@ struct Row {
     incoming_id: Option<Uuid>,
     in_signed_by: Option<String>,
     in_signed_at: Option<Timestamp>,
+    team_id: Option<Uuid>,
+    pattern: Option<String>,
+    crewed_by: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -91,6 +94,8 @@ impl Row {
             listed: taken("shift.listed_by", self.listed_at, &self.listed_by)?,
             signed_out,
             signed_in,
+            pattern: self.team_id.zip(self.pattern),
+            crewed_by: self.crewed_by.map(Into::into),
             created_at: self.created_at.to_jiff(),
             updated_at: self.updated_at.to_jiff(),
             revision: self.revision,
@@ -98,14 +103,16 @@ impl Row {
     }
 }
 
-/// Puts a new shift on record.
-pub(crate) async fn insert(conn: &mut PgConnection, shift: &Shift) -> Result<(), StoreError> {
+/// Puts a new shift on record. False if its pattern has it already.
+pub(crate) async fn insert(conn: &mut PgConnection, shift: &Shift) -> Result<bool, StoreError> {
     let members: Vec<&str> = shift.members.iter().map(|member| &**member).collect();
-    sqlx::query!(
+    let (team, pattern) = shift.pattern.as_ref().map(|(team, code)| (*team, &**code)).unzip();
+    let inserted = sqlx::query!(
         "INSERT INTO shift
              (id, revision, policy_version_id, dispatch_centre, starts_at, ends_at, members, leader, state, list_due_at,
-              next_fire_at, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+              next_fire_at, created_at, updated_at, team_id, pattern)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+         ON CONFLICT (team_id, pattern, starts_at) WHERE team_id IS NOT NULL DO NOTHING",
         shift.id,
         shift.revision,
         shift.policy_version,
@@ -119,10 +126,13 @@ pub(crate) async fn insert(conn: &mut PgConnection, shift: &Shift) -> Result<(),
         shift.next_fire_at().map(|at| at.to_sqlx()) as _,
         shift.created_at.to_sqlx() as _,
         shift.updated_at.to_sqlx() as _,
+        team as _,
+        pattern as _,
     )
     .execute(conn)
-    .await?;
-    Ok(())
+    .await?
+    .rows_affected();
+    Ok(inserted == 1)
 }
 
 /// Writes what may have changed of a shift, which must still be at `revision`.
@@ -134,11 +144,12 @@ pub(crate) async fn update(
     let signed_out = shift.signed_out.as_ref();
     let unfinished = signed_out.map(|(_, unfinished)| i32::try_from(*unfinished)).transpose();
     let signed_in = shift.signed_in.as_ref();
+    let members: Vec<&str> = shift.members.iter().map(|member| &**member).collect();
     let updated = sqlx::query!(
         "UPDATE shift SET
              revision = $2, state = $3, listed_at = $4, listed_by = $5, missed_at = $6, next_fire_at = $7,
              out_signed_by = $8, out_signed_at = $9, unfinished = $10, incoming_id = $11, in_signed_by = $12,
-             in_signed_at = $13, updated_at = $14
+             in_signed_at = $13, updated_at = $14, members = $16, leader = $17, crewed_by = $18
          WHERE id = $1 AND revision = $15",
         shift.id,
         shift.revision,
@@ -155,6 +166,9 @@ pub(crate) async fn update(
         signed_in.map(|(_, step)| step.at.to_sqlx()) as _,
         shift.updated_at.to_sqlx() as _,
         revision,
+        &members as _,
+        &*shift.leader,
+        shift.crewed_by.as_deref(),
     )
     .execute(conn)
     .await?
@@ -188,14 +202,15 @@ pub(crate) async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Shi
     Ok(by_id(conn, &[id]).await?.pop())
 }
 
-async fn by_id(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Shift>, StoreError> {
+/// The shifts with these ids.
+pub(crate) async fn by_id(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Shift>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT id, revision, policy_version_id, dispatch_centre, starts_at AS "starts_at: Timestamp",
                   ends_at AS "ends_at: Timestamp", members, leader, list_due_at AS "list_due_at: Timestamp",
                   listed_at AS "listed_at: Timestamp", listed_by, missed_at AS "missed_at: Timestamp", out_signed_by,
                   out_signed_at AS "out_signed_at: Timestamp", unfinished, incoming_id, in_signed_by,
-                  in_signed_at AS "in_signed_at: Timestamp", created_at AS "created_at: Timestamp",
+                  in_signed_at AS "in_signed_at: Timestamp", team_id, pattern, crewed_by, created_at AS "created_at: Timestamp",
                   updated_at AS "updated_at: Timestamp"
            FROM shift WHERE id = ANY ($1::uuid[]) ORDER BY starts_at DESC, id DESC"#,
         ids

@@ -98,9 +98,9 @@ pub(crate) async fn insert(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO suggestion
-             (id, revision, org_unit, tickets, title, body, proposer, decision_maker, state, due_at, next_fire_at, created_at,
-              updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+             (id, revision, org_unit, tickets, title, body, proposer, decision_maker, state, due_at, first_due_at, next_fire_at,
+              created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13)",
         suggestion.id,
         suggestion.revision,
         suggestion.org_unit,

@@ -122,7 +122,7 @@ impl TicketRow {
             (None, Some(name)) => Complainant::Unregistered { name },
             (None, None) => Complainant::Anonymous,
         };
-        Ok(Ticket {
+        let mut ticket = Ticket {
             id: self.id,
             number: self.number,
             policy_version: self.policy_version_id,
@@ -178,7 +178,9 @@ impl TicketRow {
             revision: self.revision,
             created_at: self.created_at.to_jiff(),
             updated_at: self.updated_at.to_jiff(),
-        })
+        };
+        ticket.look_for_fields(policy);
+        Ok(ticket)
     }
 }
 

@@ -47,8 +47,9 @@ pub(crate) async fn insert(conn: &mut PgConnection, order: &WorkOrder) -> Result
         "INSERT INTO work_order
              (id, number, dispatch_centre, year, sequence, revision, policy_version_id, ticket_id, customer_id, task,
               requirements, place, reply_by, assignee, assignee_team, issuer, dispatcher, issued_at, state,
-              missed_replies, next_fire_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 'issued', 0, $19, $18)",
+              missed_replies, next_fire_at, updated_at, accept_due_at, accept_fire_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 'issued', 0, $19, $18, $20,
+                 $21)",
         order.id,
         order.number,
         brief.dispatch_centre,
@@ -68,6 +69,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, order: &WorkOrder) -> Result
         &*order.dispatcher,
         order.issued_at.to_sqlx() as _,
         order.due.map(|at| at.to_sqlx()) as _,
+        order.accept_due.map(|at| at.to_sqlx()) as _,
+        order.accept_alarm().map(|at| at.to_sqlx()) as _,
     )
     .execute(conn)
     .await?;
@@ -141,7 +144,8 @@ pub(crate) async fn update(
              done_at = $10, done_by = $11, signed_name = $12, signed_at = $13, signature_image = $14,
              signature_code = $15, sign_off_at = $16, sign_off_by = $17, call_back_comment = $18, called_back_at = $19,
              called_back_by = $20, archived_at = $21, archived_by = $22, void_reason = $23, voided_at = $24,
-             voided_by = $25, overdue_since = $26, missed_replies = $27, next_fire_at = $28, updated_at = $29
+             voided_by = $25, overdue_since = $26, missed_replies = $27, next_fire_at = $28, updated_at = $29,
+             accept_due_at = $30, refused_at = $31, accept_fire_at = $32
          WHERE id = $1 AND revision = $2",
         order.id,
         revision,
@@ -172,6 +176,9 @@ pub(crate) async fn update(
         read("work_order.missed_replies", i32::try_from(order.missed))?,
         order.due.map(|at| at.to_sqlx()) as _,
         order.updated_at.to_sqlx() as _,
+        order.accept_due.map(|at| at.to_sqlx()) as _,
+        order.refused.map(|at| at.to_sqlx()) as _,
+        order.accept_alarm().map(|at| at.to_sqlx()) as _,
     )
     .execute(conn)
     .await?
@@ -235,15 +242,22 @@ pub(crate) async fn upsert_dispute(
     Ok(())
 }
 
-/// Orders with a reply that is due at `now`, the longest due first, with the time at which it was due.
+/// Orders with a reply or an acceptance that is due at `now`, the longest due first, with the time at which it was due.
 pub(crate) async fn due(
     pool: &PgPool,
     now: jiff::Timestamp,
     limit: i64,
 ) -> Result<Vec<(Uuid, jiff::Timestamp)>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT id, next_fire_at AS "due_at!: Timestamp" FROM work_order
-           WHERE next_fire_at <= $1 ORDER BY next_fire_at LIMIT $2"#,
+        r#"SELECT id AS "id!", min(at) AS "due_at!: Timestamp"
+           FROM (
+               (SELECT id, next_fire_at AS at FROM work_order
+                WHERE next_fire_at <= $1 ORDER BY next_fire_at LIMIT $2)
+               UNION ALL
+               (SELECT id, accept_fire_at FROM work_order
+                WHERE accept_fire_at <= $1 ORDER BY accept_fire_at LIMIT $2)
+           ) AS due
+           GROUP BY id ORDER BY min(at) LIMIT $2"#,
         now.to_sqlx() as _,
         limit,
     )
@@ -252,13 +266,15 @@ pub(crate) async fn due(
     Ok(rows.into_iter().map(|row| (row.id, row.due_at.to_jiff())).collect())
 }
 
-/// When the next reply is due.
+/// When the next reply or acceptance is due.
 pub(crate) async fn next_due(pool: &PgPool) -> Result<Option<jiff::Timestamp>, StoreError> {
     let at = sqlx::query_scalar!(
-        r#"SELECT next_fire_at AS "at!: Timestamp" FROM work_order
-           WHERE next_fire_at IS NOT NULL ORDER BY next_fire_at LIMIT 1"#
+        r#"SELECT least(
+               (SELECT min(next_fire_at) FROM work_order WHERE next_fire_at IS NOT NULL),
+               (SELECT min(accept_fire_at) FROM work_order WHERE accept_fire_at IS NOT NULL)
+           ) AS "at: Timestamp""#
     )
-    .fetch_optional(pool)
+    .fetch_one(pool)
     .await?;
     Ok(at.map(Timestamp::to_jiff))
 }

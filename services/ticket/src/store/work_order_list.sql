@@ -29,6 +29,7 @@ SELECT id, number, dispatch_centre, year, sequence, revision, policy_version_id,
        called_back_at AS "called_back_at: Timestamp", called_back_by, archived_at AS "archived_at: Timestamp", archived_by,
        void_reason, voided_at AS "voided_at: Timestamp", voided_by, overdue_since AS "overdue_since: Timestamp",
        missed_replies, next_fire_at AS "next_fire_at: Timestamp", updated_at AS "updated_at: Timestamp",
+       accept_due_at AS "accept_due_at: Timestamp", refused_at AS "refused_at: Timestamp",
        ARRAY(
            SELECT ROW(note, next_reply_at, reported_by, reported_at)
            FROM work_order_progress AS progress WHERE progress.work_order_id = work_order.id ORDER BY position

@@ -62,6 +62,8 @@ pub(super) struct OrderRow {
     pub(super) missed_replies: i32,
     pub(super) next_fire_at: Option<Timestamp>,
     pub(super) updated_at: Timestamp,
+    pub(super) accept_due_at: Option<Timestamp>,
+    pub(super) refused_at: Option<Timestamp>,
     pub(super) progress: Vec<ProgressRecord>,
     pub(super) disputes: Vec<DisputeRecord>,
 }
@@ -96,6 +98,8 @@ impl OrderRow {
             due: self.next_fire_at.map(Timestamp::to_jiff),
             overdue_since: self.overdue_since.map(Timestamp::to_jiff),
             missed: read("work_order.missed_replies", u32::try_from(self.missed_replies))?,
+            accept_due: self.accept_due_at.map(Timestamp::to_jiff),
+            refused: self.refused_at.map(Timestamp::to_jiff),
             revision: self.revision,
             updated_at: self.updated_at.to_jiff(),
         })

@@ -5,6 +5,7 @@ pub mod duty;
 pub mod learning;
 pub mod outbox;
 pub mod projections;
+pub mod shift_plan;
 pub mod survey_feed;
 pub mod timers;
 pub mod triggers;

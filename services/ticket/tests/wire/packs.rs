@@ -10,9 +10,14 @@ use crate::world::{Desk, World, at, clock, complaint};
 /// The ticket part of a pack, by the name of its file.
 macro_rules! pack {
     ($code:literal) => {
-        ticket_part($code, include_str!(concat!("../../../../deploy/policies/", $code, ".yaml")))
+        $crate::packs::ticket_part(
+            $code,
+            include_str!(concat!("../../../../deploy/policies/", $code, ".yaml")),
+        )
     };
 }
+
+pub(crate) use pack;
 
 pub fn ticket_part(code: &str, text: &str) -> pb::TicketPolicy {
     let value: serde_json::Value = serde_yaml_ng::from_str(text).unwrap();
@@ -25,14 +30,14 @@ pub fn ticket_part(code: &str, text: &str) -> pb::TicketPolicy {
 }
 
 /// A company under one regulation. It is Monday, ten o'clock in Shanghai.
-struct Company {
-    world: World,
-    manager: Desk,
-    quality: Desk,
+pub struct Company {
+    pub world: World,
+    pub manager: Desk,
+    pub quality: Desk,
 }
 
 impl Company {
-    async fn under(policy: pb::TicketPolicy) -> Self {
+    pub async fn under(policy: pb::TicketPolicy) -> Self {
         let world = World::empty().await;
         world.org_unit("group").await;
         world.settle().await;
@@ -41,7 +46,7 @@ impl Company {
         Self { world, manager, quality }
     }
 
-    async fn takes(&mut self, ticket: pb::Ticket) -> pb::Ticket {
+    pub async fn takes(&mut self, ticket: pb::Ticket) -> pb::Ticket {
         let mut clerk = self.world.clerk();
         Box::pin(clerk.create(ticket)).await
     }
@@ -62,7 +67,7 @@ impl Company {
         assert_eq!(self.proposed(ticket, violation).await, before + 1, "{violation}");
     }
 
-    async fn proposed(&mut self, ticket: &pb::Ticket, code: &str) -> usize {
+    pub async fn proposed(&mut self, ticket: &pb::Ticket, code: &str) -> usize {
         let violations = self.manager.violations("group").await;
         let of = |found: &&pb::Violation| found.ticket == ticket.name && found.code == code;
         violations.iter().filter(of).count()
@@ -247,6 +252,8 @@ async fn t16_dispatch_centre_fines_a_missed_reply() {
         ..pb::WorkOrder::default()
     };
     let order = company.manager.issue(order).await;
+    let mut zhang = company.world.desk("zhang", "group", role::HANDLER);
+    zhang.accept(&order.name).await.unwrap();
     company.world.set_time("2026-03-02T05:59:59Z").await;
     assert!(company.manager.violations("group").await.is_empty());
     company.world.set_time("2026-03-02T06:00:00Z").await;

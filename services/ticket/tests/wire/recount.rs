@@ -13,15 +13,15 @@ pub type Figures = BTreeMap<String, String>;
 /// What the journal tells of one ticket.
 #[derive(Default)]
 pub struct Life {
-    name: String,
-    unit: String,
-    kind: String,
+    pub name: String,
+    pub unit: String,
+    pub kind: String,
     channel: String,
     customer: Option<String>,
     severity: i64,
     category: String,
     product: String,
-    created: Timestamp,
+    pub created: Timestamp,
     /// Closed or cancelled, and when.
     ended: Option<(String, Timestamp)>,
     answered: Option<Timestamp>,
@@ -55,11 +55,11 @@ pub async fn lives(pool: &PgPool) -> Vec<Life> {
     lives
 }
 
-fn text(value: &Value, field: &str) -> Option<String> {
+pub fn text(value: &Value, field: &str) -> Option<String> {
     value.get(field).and_then(Value::as_str).map(ToOwned::to_owned)
 }
 
-fn time(value: &Value, field: &str) -> Option<Timestamp> {
+pub fn time(value: &Value, field: &str) -> Option<Timestamp> {
     text(value, field).map(|time| time.parse().unwrap())
 }
 
@@ -155,7 +155,7 @@ pub struct Question<'a> {
     pub repeat_days: i64,
 }
 
-fn add(figures: &mut Figures, name: impl Into<String>, count: usize) {
+pub fn add(figures: &mut Figures, name: impl Into<String>, count: usize) {
     figures.insert(name.into(), count.to_string());
 }
 
@@ -166,7 +166,12 @@ fn each(figures: &mut Figures, section: &str, labels: impl Iterator<Item = Strin
 }
 
 /// The most frequent, and the rest of them.
-fn pareto(figures: &mut Figures, section: &str, labels: impl Iterator<Item = String>, top: usize) {
+pub fn pareto(
+    figures: &mut Figures,
+    section: &str,
+    labels: impl Iterator<Item = String>,
+    top: usize,
+) {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     labels.for_each(|label| *counts.entry(label).or_default() += 1);
     let mut counts: Vec<_> = counts.into_iter().collect();
@@ -406,5 +411,6 @@ pub fn figures(report: &pb::ComplaintReport) -> Figures {
         let line = format!("{} {} {}", customer.customer, customer.count, named.join(" "));
         add(format!("repeater {place}"), line);
     }
+    crate::recount_learning::add_figures(&mut figures, report);
     figures
 }

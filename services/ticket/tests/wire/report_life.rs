@@ -7,6 +7,7 @@ use kefu_rpc::{timestamp, to_proto_timestamp};
 
 use crate::pack::{hours, policy};
 use crate::recount::{Question, figures, lives, recount};
+use crate::recount_learning::{self, learned};
 use crate::world::{Desk, World, complaint};
 
 const UNITS: [&str; 5] =
@@ -59,6 +60,10 @@ fn varied() -> pb::TicketPolicy {
         ..pb::ClockRule::default()
     });
     varied.repeat_window_days = 9;
+    varied.learning = Some(pb::LearningRules {
+        suggestion_decision_within: hours(60),
+        ..pb::LearningRules::default()
+    });
     varied
 }
 
@@ -68,6 +73,7 @@ struct Company {
     quality: Desk,
     customers: Vec<String>,
     tickets: Vec<String>,
+    ideas: Vec<String>,
     dice: Dice,
     refused: usize,
 }
@@ -168,12 +174,69 @@ impl Company {
         self.refused += usize::from(done.is_err());
     }
 
+    /// Somebody finds a cause, has an idea or decides on one.
+    async fn learn(&mut self) {
+        let now = self.world.clock.now();
+        let dice = &mut self.dice;
+        let ticket = self.tickets[dice.roll(self.tickets.len())].clone();
+        match dice.roll(4) {
+            0 | 1 => {
+                let root_cause = pb::RootCause {
+                    ticket,
+                    cause: dice.pick(&["seal", "training", "supplier", "=1+1", "设计"]).into(),
+                    method: "五个为什么".into(),
+                    finding: "密封圈过软".into(),
+                    ..Default::default()
+                };
+                let request = pb::RecordRootCauseRequest {
+                    root_cause: Some(root_cause),
+                    ..Default::default()
+                };
+                self.manager.actions.record_root_cause(request).await.unwrap();
+            }
+            2 => {
+                let suggestion = pb::Suggestion {
+                    org_unit: dice.pick(&UNITS).into(),
+                    tickets: vec![ticket],
+                    title: "加硬".into(),
+                    text: "密封圈加硬".into(),
+                    decision_maker: "quality".into(),
+                    ..Default::default()
+                };
+                let request = pb::SubmitSuggestionRequest {
+                    suggestion: Some(suggestion),
+                    ..Default::default()
+                };
+                let submitted = self.manager.suggestions.submit_suggestion(request).await.unwrap();
+                self.ideas.push(submitted.into_inner().name);
+            }
+            _ if !self.ideas.is_empty() => {
+                let recent = self.ideas.len().min(6);
+                let name = self.ideas[self.ideas.len() - 1 - dice.roll(recent)].clone();
+                let outcome = i32::try_from(2 + dice.roll(3)).unwrap();
+                let deferred = outcome == i32::from(pb::SuggestionState::Deferred);
+                let until = SignedDuration::from_hours(1 + i64::try_from(dice.roll(99)).unwrap());
+                let request = pb::DecideSuggestionRequest {
+                    name,
+                    outcome,
+                    reason: "好的".into(),
+                    defer_until_time: deferred.then(|| to_proto_timestamp(now + until)),
+                    ..Default::default()
+                };
+                // Some are decided already.
+                drop(self.quality.suggestions.decide_suggestion(request).await);
+            }
+            _ => {}
+        }
+    }
+
     async fn live(&mut self, steps: usize) {
         for _ in 0..steps {
             self.register().await;
             for _ in 0..5 {
                 self.act().await;
             }
+            self.learn().await;
             if self.dice.roll(3) == 0 {
                 let hours = i64::try_from(1 + self.dice.roll(20)).unwrap();
                 self.world.pass_hours(hours).await;
@@ -197,8 +260,16 @@ async fn t20_the_report_equals_a_recount_from_the_journal() {
     world.admin().apply("group", varied()).await.unwrap();
     let (manager, quality) = (world.manager(), world.quality());
     let dice = Dice(20);
-    let mut company =
-        Company { world, manager, quality, customers, tickets: Vec::new(), dice, refused: 0 };
+    let mut company = Company {
+        world,
+        manager,
+        quality,
+        customers,
+        tickets: Vec::new(),
+        ideas: Vec::new(),
+        dice,
+        refused: 0,
+    };
     company.live(60).await;
     // A year later, to the hour.
     company.world.pass_hours(50 * 7 * 24).await;
@@ -208,6 +279,7 @@ async fn t20_the_report_equals_a_recount_from_the_journal() {
     let now = world.clock.now();
     let mut clerk = world.clerk();
     let lives = lives(&world.pool).await;
+    let learned = learned(&world.pool).await;
     let complaints = vec![pb::TicketKind::Complaint.into()];
     let both = vec![pb::TicketKind::Complaint.into(), pb::TicketKind::Inquiry.into()];
     let (mut compared, mut busiest) = (0, 0);
@@ -240,7 +312,9 @@ async fn t20_the_report_equals_a_recount_from_the_journal() {
                         top: 3,
                         repeat_days: 9,
                     };
-                    assert_eq!(figures(report), recount(&lives, question), "{question:?}");
+                    let mut expected = recount(&lives, question);
+                    expected.extend(recount_learning::recount(&learned, &lives, question));
+                    assert_eq!(figures(report), expected, "{question:?}");
                     compared += 1;
                     busiest = busiest.max(report.received);
                 }
@@ -257,4 +331,9 @@ async fn t20_the_report_equals_a_recount_from_the_journal() {
     assert!(count("SELECT count(*) FROM ticket_clock WHERE breached_at IS NOT NULL").await > 20);
     assert!(count("SELECT count(*) FROM ticket WHERE state = 'cancelled'").await > 3);
     assert!(count("SELECT count(*) FROM ticket WHERE state = 'closed'").await > 5);
+    assert!(count("SELECT count(*) FROM root_cause").await > 50);
+    assert!(count("SELECT count(*) FROM suggestion_decision WHERE outcome = 'deferred'").await > 3);
+    assert!(
+        count("SELECT count(*) FROM suggestion WHERE state IN ('accepted', 'rejected')").await > 5
+    );
 }

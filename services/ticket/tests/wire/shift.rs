@@ -12,7 +12,7 @@ use crate::world::{Desk, World, at, metadata, reason, violations};
 type Answer = Result<pb::Shift, Status>;
 
 /// A list ten minutes before the end, and a violation for one that does not come.
-async fn strict() -> World {
+pub async fn strict() -> World {
     let world = World::new().await;
     let mut strict = policy();
     strict.violations.push(pb::ViolationRule {
@@ -26,6 +26,7 @@ async fn strict() -> World {
         shifts: Some(pb::ShiftRules {
             list_before_end: Some(prost_types::Duration { seconds: 600, nanos: 0 }),
             missed_list_violation: "no-shift-list".into(),
+            ..Default::default()
         }),
         ..Default::default()
     });
@@ -34,7 +35,7 @@ async fn strict() -> World {
 }
 
 /// At group/north from nine to five in Shanghai.
-fn day(members: &[&str]) -> pb::Shift {
+pub fn day(members: &[&str]) -> pb::Shift {
     pb::Shift {
         dispatch_centre: "group/north".into(),
         start_time: at("2026-03-02T01:00:00Z"),
@@ -46,18 +47,18 @@ fn day(members: &[&str]) -> pb::Shift {
 }
 
 /// The one after it.
-fn night(members: &[&str]) -> pb::Shift {
+pub fn night(members: &[&str]) -> pb::Shift {
     let (start_time, end_time) = (at("2026-03-02T09:00:00Z"), at("2026-03-02T17:00:00Z"));
     pb::Shift { start_time, end_time, ..day(members) }
 }
 
 impl Desk {
-    async fn plan_shift(&mut self, shift: pb::Shift) -> Answer {
+    pub async fn plan_shift(&mut self, shift: pb::Shift) -> Answer {
         let request = pb::PlanShiftRequest { shift: Some(shift), ..Default::default() };
         self.shifts.plan_shift(request).await.map(Response::into_inner)
     }
 
-    async fn shift(&mut self, name: &str) -> pb::Shift {
+    pub async fn shift(&mut self, name: &str) -> pb::Shift {
         let request = pb::GetShiftRequest { name: name.into() };
         self.shifts.get_shift(request).await.unwrap().into_inner()
     }
@@ -68,7 +69,7 @@ impl Desk {
         (list.work_orders, list.frozen)
     }
 
-    async fn why(
+    pub async fn why(
         &mut self,
         name: &str,
         work_order: &str,
@@ -83,12 +84,12 @@ impl Desk {
         self.shifts.set_unfinished_reason(request).await.map(Response::into_inner)
     }
 
-    async fn submit_list(&mut self, name: &str) -> Answer {
+    pub async fn submit_list(&mut self, name: &str) -> Answer {
         let request = pb::SubmitShiftListRequest { name: name.into(), ..Default::default() };
         self.shifts.submit_shift_list(request).await.map(Response::into_inner)
     }
 
-    async fn sign_shift(&mut self, name: &str, incoming: &str) -> Answer {
+    pub async fn sign_shift(&mut self, name: &str, incoming: &str) -> Answer {
         let request = pb::SignShiftHandoverRequest {
             name: name.into(),
             incoming_shift: incoming.into(),

@@ -481,6 +481,11 @@ impl Things {
                 json!({"shift": {"dispatchCentre": RIVERSIDE, "members": ["li"], "leader": "li",
                 "startTime": "2096-10-01T00:00:00Z", "endTime": "2096-10-01T08:00:00Z"}}),
             ),
+            (
+                "ticket.ShiftService.UpdateShift",
+                json!({"shift": {"name": shift, "members": ["li"], "leader": "li"}}),
+            ),
+            ("ticket.ShiftService.RenderShiftHandover", json!({"name": shift})),
             ("ticket.ShiftService.GetShift", json!({"name": shift})),
             ("ticket.ShiftService.ListShifts", json!({"dispatchCentre": RIVERSIDE})),
             ("ticket.ShiftService.GetShiftList", json!({"name": shift})),

@@ -175,7 +175,10 @@ fn t19_an_appeal_at_the_last_instant_is_in_time() {
 #[test]
 fn t17_a_list_is_due_by_the_policys_lead_and_never_before_the_shift_begins() {
     let mut draft = draft();
-    draft.learning.shifts = Some((Some(Duration::from_secs(600)), String::new()));
+    draft.learning.shifts = Some(ShiftRulesDraft {
+        list_before_end: Some(Duration::from_secs(600)),
+        ..ShiftRulesDraft::default()
+    });
     let policy = Policy::try_new(draft).expect("a sound policy");
     let shift = |starts, ends| Shift {
         id: Uuid::from_u128(1),
@@ -190,6 +193,8 @@ fn t17_a_list_is_due_by_the_policys_lead_and_never_before_the_shift_begins() {
         listed: None,
         signed_out: None,
         signed_in: None,
+        pattern: None,
+        crewed_by: None,
         created_at: hours(0),
         updated_at: hours(0),
         revision: 1,
@@ -203,4 +208,108 @@ fn t17_a_list_is_due_by_the_policys_lead_and_never_before_the_shift_begins() {
     assert!(due(hours(0), minutes(24 * 60 + 1)).is_err(), "longer than a day");
     assert!(due(hours(-8), hours(0)).is_err(), "over");
     assert!(due(hours(2), hours(1)).is_err(), "ends before it begins");
+}
+
+fn pattern(start: &str, end: &str) -> ShiftPattern {
+    let mut draft = draft();
+    let pattern = ShiftPatternDraft {
+        code: "night".into(),
+        title: Text::new("Night", "夜班"),
+        team: "desk".into(),
+        start: start.into(),
+        end: end.into(),
+        days: Vec::new(),
+        working_days_only: false,
+    };
+    draft.learning.shifts = Some(ShiftRulesDraft {
+        list_before_end: Some(Duration::from_secs(600)),
+        patterns: vec![pattern],
+        ..ShiftRulesDraft::default()
+    });
+    let policy = Policy::try_new(draft).expect("a sound policy");
+    policy.learning().shifts.as_ref().expect("shifts").patterns[0].clone()
+}
+
+/// Open every day from nine to five somewhere.
+fn calendar_of(zone: &str) -> Calendar {
+    let day = |day| DayHours { day_of_week: day, intervals: vec![Hours::new("09:00", "17:00")] };
+    Calendar::new(&CalendarDraft {
+        time_zone: zone.into(),
+        week: (1..=7).map(day).collect(),
+        exceptions: Vec::new(),
+        working_day: Duration::from_secs(8 * 3_600),
+    })
+    .expect("a sound calendar")
+}
+
+#[test]
+fn t17_a_night_when_the_clocks_change_is_an_hour_longer_or_shorter() {
+    let night = pattern("22:00", "06:00");
+    let of = |from: &str| {
+        let found = occurrences(&night, &calendar_of("Europe/Berlin"), at(from), at(from));
+        let [shift] = &found[..] else { panic!("one shift: {found:?}") };
+        (shift.starts.to_string(), shift.ends.duration_since(shift.starts).as_hours())
+    };
+    assert_eq!(of("2026-03-28T22:00:00Z"), ("2026-03-28T21:00:00Z".to_owned(), 7));
+    assert_eq!(of("2026-10-24T22:00:00Z"), ("2026-10-24T20:00:00Z".to_owned(), 9));
+    assert_eq!(of("2026-06-01T22:00:00Z"), ("2026-06-01T20:00:00Z".to_owned(), 8));
+    // What the clocks leave out is that much later; nothing is left of one within the gap.
+    let gap = occurrences(
+        &pattern("02:15", "02:45"),
+        &calendar_of("Europe/Berlin"),
+        at("2026-03-28T23:30:00Z"),
+        at("2026-03-29T12:00:00Z"),
+    );
+    assert_eq!(gap[0].starts, at("2026-03-29T01:15:00Z"));
+}
+
+#[test]
+fn t17_days_are_those_of_the_wall_clock_and_make_up_days_work() {
+    let working = ShiftPattern { working_days_only: true, ..pattern("20:00", "04:00") };
+    let days = |from: &str, to: &str| {
+        let found = occurrences(&working, &calendar(), at(from), at(to));
+        found.iter().map(|shift| shift.starts.to_string()).collect::<Vec<_>>()
+    };
+    // Friday; Saturday is off; Sunday the 29th makes up for the holiday; Monday; from the first on nobody works.
+    let found = days("2019-09-27T00:00:00Z", "2019-10-07T20:00:00Z");
+    assert_eq!(found, ["2019-09-27T12:00:00Z", "2019-09-29T12:00:00Z", "2019-09-30T12:00:00Z"]);
+    let sundays = ShiftPattern { days: [7].into(), ..pattern("00:30", "08:00") };
+    let found =
+        occurrences(&sundays, &calendar(), at("2019-09-28T16:29:00Z"), at("2019-09-28T16:30:00Z"));
+    assert_eq!(found.len(), 1, "Sunday in Shanghai is Saturday in Greenwich");
+}
+
+proptest! {
+    /// However a roster is: whoever leads is one of those longest there, nobody is named twice, and nobody who is not there.
+    #[test]
+    fn t17_a_crew_is_of_those_who_are_there(turns in vec((0..4_usize, -10..20_i64, 1..12_i64), 0..12)) {
+        let shift = Occurrence { starts: hours(0), ends: hours(8) };
+        let rostered: Vec<Rostered> = turns
+            .iter()
+            .map(|(who, from, length)| Rostered {
+                staff: STAFF[*who].into(),
+                from: hours(*from),
+                to: hours(from + length),
+            })
+            .collect();
+        let there = |staff: &Subject| -> i64 {
+            let turns = rostered.iter().filter(|turn| turn.staff == *staff);
+            let there = |turn: &Rostered| {
+                let (from, to) = (turn.from.max(shift.starts), turn.to.min(shift.ends));
+                to.duration_since(from).as_hours().max(0)
+            };
+            turns.map(there).sum()
+        };
+        let crew = crew(shift, &rostered);
+        let longest = STAFF.iter().map(|staff| there(&(*staff).into())).max().unwrap_or(0);
+        prop_assert_eq!(crew.is_empty(), longest == 0);
+        if let Some(leader) = crew.first() {
+            prop_assert_eq!(there(leader), longest);
+        }
+        for (place, member) in crew.iter().enumerate() {
+            prop_assert!(there(member) > 0);
+            prop_assert!(!crew[..place].contains(member));
+            prop_assert!(longest < 4 || there(member) >= 4, "at least half where anybody is");
+        }
+    }
 }
