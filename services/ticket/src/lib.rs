@@ -40,6 +40,10 @@
 //! - **Nothing is charged without a confirmation, and statements of past months never change (T-19).**
 //! - **Queues and search follow the journal (T-23).** A worker looks at each ticket that changed as it is then, in the
 //!   transaction that moves its place in the journal; commands pay nothing for it, and each answer says how far it is.
+//! - **What is merged is merged into one ticket, and chains of merges end (T-04).** Both tickets are locked in the order of
+//!   their ids, and only one that is not merged takes another one: there are no cycles, whoever meets whom.
+//! - **What is said on a parent reaches each child once (T-04).** It is put on its way in the transaction of what was said,
+//!   and goes from child to child, each in a transaction of its own that moves its place.
 //! - **Lists are bounded (X-08)** and cost by the number of org units and the size of the page, not of the table.
 
 pub mod app;
@@ -63,7 +67,8 @@ use crate::app::{App, Customers, Intake, OutboxSignal, TimerSignal};
 use crate::channel::Channels;
 use crate::grpc::Grpc;
 use crate::workers::{
-    customer_feed::CustomerFeed, duty::DutyKeeper, learning::LearningTimers, outbox::Outbox,
+    customer_feed::CustomerFeed, duty::DutyKeeper, learning::LearningTimers,
+    mass_answers::MassAnswers, outbox::Outbox,
     projections::Projections, survey_feed::SurveyFeed, timers::Timers, triggers::Triggers,
     work_orders::OrderTimers,
 };
@@ -104,6 +109,7 @@ impl Context for TicketContext {
         let [queue, search] = Projections::of(&app);
         let triggers = Triggers::new(Arc::clone(&app));
         let outbox = Outbox::new(Arc::clone(&app));
+        let mass_answers = MassAnswers::new(Arc::clone(&app));
         let mut assembled = Assembled::new(Grpc::routes(Arc::clone(&app)))
             .journal(app.tail.clone())
             // What causes before what is caused.
@@ -117,6 +123,7 @@ impl Context for TicketContext {
             .settles(Arc::new(queue.clone()))
             .settles(Arc::new(search.clone()))
             .settles(Arc::new(triggers.clone()))
+            .settles(Arc::new(mass_answers.clone()))
             .settles(Arc::new(outbox.clone()))
             .worker(worker("customer-feed", customer_feed, |feed, shutdown| async move {
                 feed.run(shutdown).await;
@@ -136,6 +143,7 @@ impl Context for TicketContext {
             .worker(worker("search", search, Projections::run))
             .worker(worker("triggers", triggers, Triggers::run))
             .worker(worker("outbox", outbox, Outbox::run))
+            .worker(worker("mass-answers", mass_answers, MassAnswers::run))
             .worker(worker("request-pruner", pool, |pool, shutdown| async move {
                 prune_until(pool, shutdown).await;
                 Ok(())
@@ -177,6 +185,7 @@ fn app(deps: &Dependencies) -> anyhow::Result<App> {
         reports: app::report::ReportGate::default(),
         channels: Channels::load(deps.delivery_file.as_deref()).context("KEFU_DELIVERY_FILE")?,
         outbox: OutboxSignal::default(),
+        mass_answers: OutboxSignal::default(),
         tail,
         pool,
     })

@@ -12,7 +12,11 @@ pub mod error;
 pub mod handling;
 mod handling_record;
 pub mod intake;
+pub mod likeness;
+pub mod link;
 pub mod macros;
+pub mod mass_answer;
+pub mod merge;
 pub mod message;
 mod outbox;
 pub mod policy;
@@ -82,6 +86,7 @@ pub struct App {
     pub(crate) learning_timers: TimerSignal,
     pub(crate) channels: Channels,
     pub(crate) outbox: OutboxSignal,
+    pub(crate) mass_answers: OutboxSignal,
     pub(crate) tail: Tail,
     pub(crate) reports: report::ReportGate,
 }

@@ -81,7 +81,7 @@ impl App {
     }
 
     /// The policy in force, and up to which version the policies are known.
-    async fn policy_in_force(
+    pub(super) async fn policy_in_force(
         &self,
         org_unit: &OrgUnit,
         now: Timestamp,

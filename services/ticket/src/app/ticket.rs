@@ -7,7 +7,7 @@ use kefu_rpc::Etag;
 use uuid::Uuid;
 
 use super::error::check_etag;
-use super::{App, Call, Error, Page, change, one_more, product_hold};
+use super::{App, Call, Error, Page, change, merge, one_more, product_hold};
 use crate::domain::{Actor, Command, Ticket, apply, decide, explain, held_product};
 use crate::encode::{clock, ticket as encode};
 use crate::store;
@@ -155,7 +155,10 @@ impl App {
         if command.overrides_phrases() {
             self.allow_at(&call.caller, "ticket.OverrideForbiddenPhrases", &org_unit)?;
         }
-        let changes = decide(&ticket, &version.policy, command, &actor, now)?;
+        let changes = match decide(&ticket, &version.policy, command, &actor, now) {
+            Ok(changes) => changes,
+            Err(refusal) => return Err(merge::refused(work.conn(), refusal).await),
+        };
         let held = held_product(&ticket, &version.policy).map(ToOwned::to_owned);
         let ticket = change::record(work.conn(), &self.ids, ticket, &changes, &call.by).await?;
         let policy = &version.policy;
@@ -163,6 +166,7 @@ impl App {
         let answer = work.commit(encode::resource(&ticket)).await?;
         self.timers.expect(ticket.next_fire_at());
         self.outbox.wake();
+        self.mass_answers.wake();
         Ok(answer)
     }
 
@@ -184,7 +188,10 @@ impl App {
         let (mut ticket, version) = self.judged(&mut conn, row).await?;
         check_etag(etag, ticket.revision)?;
         let actor = Actor::staff(caller.subject());
-        let changes = decide(&ticket, &version.policy, command, &actor, self.now())?;
+        let changes = match decide(&ticket, &version.policy, command, &actor, self.now()) {
+            Ok(changes) => changes,
+            Err(refusal) => return Err(merge::refused(&mut conn, refusal).await),
+        };
         let (revision, updated_at) = (ticket.revision, ticket.updated_at);
         changes.iter().for_each(|change| apply(&mut ticket, change));
         // It is still the ticket that it was.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::automation::Automation;
 use super::clock_note::StepRule;
 use super::handling_rules::HandlingRules;
+use super::link_rules::LinkRules;
 use super::message_template::MessageTemplate;
 use super::phrase::ForbiddenPhrases;
 use super::policy_learning::Learning;
@@ -48,6 +49,7 @@ pub struct Policy {
     pub(super) learning: Learning,
     pub(super) repeat_window_days: u32,
     pub(super) automation: Automation,
+    pub(super) links: LinkRules,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
@@ -307,6 +309,12 @@ impl Policy {
     #[must_use]
     pub fn automation(&self) -> &Automation {
         &self.automation
+    }
+
+    /// What may be merged, and what is offered as a duplicate (T-04).
+    #[must_use]
+    pub fn links(&self) -> &LinkRules {
+        &self.links
     }
 
     /// A row of the violation table.

@@ -10,6 +10,7 @@ use super::{
     automation_draft::AutomationDraft,
     clock_note::StepTime,
     handling_rules::HandlingDraft,
+    link_rules::LinkDraft,
     policy::{IntakeHours, ReopenMode, VerdictOutcome},
     policy_learning::LearningDraft,
     routing_draft::RoutingDraft,
@@ -53,6 +54,8 @@ pub struct PolicyDraft {
     pub repeat_window_days: i32,
     /// `channel_adapters`, `triggers`, `macros`, `max_trigger_depth`.
     pub automation: AutomationDraft,
+    /// `links`.
+    pub links: LinkDraft,
 }
 
 /// Why a ticket may wait.

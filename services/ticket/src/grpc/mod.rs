@@ -5,6 +5,7 @@ mod corrective_action;
 mod delivery;
 mod duty;
 mod handling;
+mod link;
 mod message;
 mod policy;
 mod policy_automation;
@@ -39,6 +40,7 @@ use kefu_api::ticket::v1::saved_view_service_server::SavedViewServiceServer;
 use kefu_api::ticket::v1::shift_service_server::ShiftServiceServer;
 use kefu_api::ticket::v1::suggestion_service_server::SuggestionServiceServer;
 use kefu_api::ticket::v1::team_service_server::TeamServiceServer;
+use kefu_api::ticket::v1::ticket_link_service_server::TicketLinkServiceServer;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyServiceServer;
 use kefu_api::ticket::v1::ticket_service_server::TicketServiceServer;
 use kefu_api::ticket::v1::violation_service_server::ViolationServiceServer;
@@ -75,6 +77,7 @@ impl Grpc {
             .add_service(SavedViewServiceServer::new(grpc.clone()))
             .add_service(DeliveryServiceServer::new(grpc.clone()))
             .add_service(AutomationServiceServer::new(grpc.clone()))
+            .add_service(TicketLinkServiceServer::new(grpc.clone()))
             .add_service(WorkOrderServiceServer::new(grpc))
     }
 }

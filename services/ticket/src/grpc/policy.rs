@@ -238,6 +238,7 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
         learning: super::policy_learning::draft(found, message.learning.as_ref()),
         repeat_window_days: message.repeat_window_days,
         automation: automation::draft(found, message),
+        links: super::link::rules(message.links.as_ref()),
     }
 }
 

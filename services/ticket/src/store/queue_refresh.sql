@@ -38,7 +38,7 @@ WITH open AS (
         FROM ticket_clock
         WHERE ticket_clock.ticket_id = ticket.id AND ticket_clock.cycle = ticket.cycle
     ) AS owed
-    WHERE ticket.id = ANY ($1) AND ticket.state NOT IN ('closed', 'cancelled')
+    WHERE ticket.id = ANY ($1) AND ticket.state NOT IN ('closed', 'cancelled', 'merged')
 ),
 ended AS (
     DELETE FROM queue_entry
