@@ -26,7 +26,7 @@ use super::{
     story::{Story, effect, next_round},
     ticket::{Complainant, State, Ticket},
     timers::{Until, settle},
-    word::{Actor, ClockKind},
+    word::{Actor, ClockKind, TicketKind},
 };
 
 const MERGE: &str = "MergeTicket";
@@ -55,6 +55,10 @@ const NO_CHILDREN: Need =
 const OPEN_SURVIVOR: Need = Need {
     code: "open_survivor",
     en: "the other ticket must be open: neither waiting, solved, closed, cancelled nor merged",
+};
+const COMPLAINT: Need = Need {
+    code: "complaint",
+    en: "a complaint stays a complaint: merge the other ticket into this one",
 };
 const SAME_CUSTOMER: Need = Need {
     code: "same_customer",
@@ -107,6 +111,10 @@ pub fn merge(
     let now = now.max(source.updated_at).max(target.updated_at);
     let mut merged = Story::new(source, policy, actor, now);
     settle(&mut merged, Until::At(now));
+    // What was due may have been to report it to headquarters, which watches it from now on.
+    if merged.ticket.handling.supervision.is_some() {
+        return step.missing(NO_SUPERVISION);
+    }
     let mut survivor = Story::new(target, target_policy, actor, now);
     settle(&mut survivor, Until::At(now));
     raise(&mut survivor, &merged.ticket).map_err(|refusal| refused(step, &refusal))?;
@@ -140,6 +148,7 @@ fn missing(both: Merging<'_>, blockers: &[Blocker]) -> Vec<Need> {
         (blockers.contains(&Blocker::WorkOrders), NO_WORK_ORDERS),
         (blockers.contains(&Blocker::Children), NO_CHILDREN),
         (!matches!(target.state, State::Open(_)), OPEN_SURVIVOR),
+        (source.kind == TicketKind::Complaint && target.kind != source.kind, COMPLAINT),
         (strangers && !policy.links().across_customers, SAME_CUSTOMER),
     ];
     missing.extend(wrong.into_iter().filter_map(|(wrong, need)| wrong.then_some(need)));

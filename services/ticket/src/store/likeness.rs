@@ -38,7 +38,8 @@ pub(crate) async fn of_customer(
 
 /// The tickets at and below an org unit that share most of these words with a text, among the newest ones: of each word the
 /// newest with it, then those that come up most often. Looked for in the two newest blocks of 16,384 documents, so that
-/// a word that every ticket has costs no more than the block.
+/// a word that every ticket has costs no more than the block. (By `place + 0`: going through the newest ones until enough have
+/// a rare word would cost them all.)
 pub(crate) async fn by_words(
     conn: &mut PgConnection,
     scope: i32,
@@ -59,7 +60,7 @@ pub(crate) async fn by_words(
                CROSS JOIN LATERAL (
                    SELECT ticket_id, place FROM search_document
                    WHERE tokens @> ARRAY[$1, place_block, word]
-                   ORDER BY place DESC LIMIT $3
+                   ORDER BY place + 0 DESC LIMIT $3
                ) AS found
                WHERE newest.block IS NOT NULL
            )

@@ -1,6 +1,7 @@
 //! Carries what is said on parents to their children (T-04).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kefu_postgres::StoreError;
 use kefu_service::Settle;
@@ -16,6 +17,9 @@ use crate::store;
 /// So many are under way at once for one process, and each goes so many children far before the next one has its turn.
 const AT_ONCE: i64 = 16;
 const CHILDREN: usize = 50;
+
+/// The wait of who settles for another replica.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// Carries them.
 #[derive(Clone, Debug)]
@@ -87,13 +91,19 @@ impl MassAnswers {
 #[tonic::async_trait]
 impl Settle for MassAnswers {
     async fn settle(&self) -> Result<(), Status> {
+        let failed = |error| match error {
+            Error::Store(error) => kefu_service::store_status(&error),
+            error => kefu_rpc::internal(&error),
+        };
         loop {
-            let more = self.carry_some().await.map_err(|error| match error {
-                Error::Store(error) => kefu_service::store_status(&error),
-                error => kefu_rpc::internal(&error),
-            })?;
-            if !more {
+            let more = self.carry_some().await.map_err(failed)?;
+            let under_way = store::mass_answer::running(&self.app.pool, 1).await;
+            if under_way.map_err(|error| failed(error.into()))?.is_empty() {
                 return Ok(());
+            }
+            if !more {
+                // Another replica carries the rest.
+                tokio::time::sleep(BUSY_PAUSE).await;
             }
         }
     }

@@ -19,6 +19,7 @@ use kefu_api::ticket::v1::saved_view_service_client::SavedViewServiceClient;
 use kefu_api::ticket::v1::shift_service_client::ShiftServiceClient;
 use kefu_api::ticket::v1::suggestion_service_client::SuggestionServiceClient;
 use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
+use kefu_api::ticket::v1::ticket_link_service_client::TicketLinkServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
 use kefu_api::ticket::v1::violation_service_client::ViolationServiceClient;
@@ -102,6 +103,7 @@ pub struct Desk {
     pub views: SavedViewServiceClient<Signed>,
     pub deliveries: DeliveryServiceClient<Signed>,
     pub automation: AutomationServiceClient<Signed>,
+    pub links: TicketLinkServiceClient<Signed>,
     pub clock: ClockServiceClient<Signed>,
 }
 
@@ -223,6 +225,7 @@ impl World {
             views: SavedViewServiceClient::with_interceptor(transport.clone(), token.clone()),
             deliveries: DeliveryServiceClient::with_interceptor(transport.clone(), token.clone()),
             automation: AutomationServiceClient::with_interceptor(transport.clone(), token.clone()),
+            links: TicketLinkServiceClient::with_interceptor(transport.clone(), token.clone()),
             clock: ClockServiceClient::with_interceptor(transport, token),
         }
     }

@@ -27,6 +27,8 @@ pub struct Things {
     policy: String,
     team: String,
     absence: String,
+    twin: String,
+    answer: String,
 }
 
 impl Things {
@@ -114,6 +116,15 @@ impl Things {
             ..Default::default()
         };
         let shift = world.manager().shifts().plan_shift(shift).await.unwrap().into_inner().name;
+        let twin = complaint(RIVERSIDE, "也漏水");
+        let twin = world.clerk().tickets().create_ticket(registration(twin, String::new())).await;
+        let twin = twin.unwrap().into_inner().name;
+        let link = pb::LinkTicketRequest {
+            name: twin.clone(),
+            parent: made.name.clone(),
+            ..Default::default()
+        };
+        world.manager().ticket_links().link_ticket(link).await.unwrap();
         let mut manager = world.manager().tickets();
         let request = pb::ResolveTicketRequest {
             name: made.name.clone(),
@@ -132,6 +143,10 @@ impl Things {
             ..Default::default()
         };
         manager.feed_back_ticket(request).await.unwrap();
+        let request =
+            pb::ListMassAnswersRequest { parent: made.name.clone(), ..Default::default() };
+        let answers = world.manager().ticket_links().list_mass_answers(request).await.unwrap();
+        let answer = answers.into_inner().mass_answers[0].name.clone();
         let request =
             pb::ListDeliveriesRequest { org_unit: RIVERSIDE.into(), ..Default::default() };
         let deliveries = world.manager().deliveries().list_deliveries(request).await.unwrap();
@@ -160,6 +175,8 @@ impl Things {
             team,
             absence,
             view,
+            twin,
+            answer,
         }
     }
 
@@ -213,6 +230,7 @@ impl Things {
         let Self {
             violation, action, hold, suggestion, shift, team, absence, view, delivery, ..
         } = self;
+        let Self { twin, answer, .. } = self;
         let of = |name: &str, field: &str| json!({"name": name, field: "好的"});
         let of_delivery = json!({"name": delivery});
         let unit = json!({"orgUnit": RIVERSIDE});
@@ -481,6 +499,36 @@ impl Things {
                 "ticket.DeliveryService.CancelDelivery",
                 json!({"name": delivery, "reason": "打过电话了"}),
             ),
+            (
+                "ticket.TicketLinkService.ListLikelyDuplicates",
+                json!({"orgUnit": RIVERSIDE, "ticket": ticket}),
+            ),
+            (
+                "ticket.TicketLinkService.MergeTicket",
+                json!({"name": twin, "into": ticket, "reason": "同一件事"}),
+            ),
+            (
+                "ticket.TicketLinkService.UnmergeTicket",
+                json!({"name": twin, "reason": "两件事"}),
+            ),
+            ("ticket.TicketLinkService.ListTicketMerges", json!({"parent": ticket})),
+            ("ticket.TicketLinkService.LinkTicket", json!({"name": twin, "parent": ticket})),
+            ("ticket.TicketLinkService.UnlinkTicket", json!({"name": twin, "reason": "误"})),
+            (
+                "ticket.TicketLinkService.ListChildTickets",
+                json!({"parent": ticket, "orgUnit": RIVERSIDE}),
+            ),
+            (
+                "ticket.TicketLinkService.AnswerChildTickets",
+                json!({"name": ticket, "message": "好的"}),
+            ),
+            ("ticket.TicketLinkService.ResolveChildTickets", json!({"name": ticket})),
+            ("ticket.TicketLinkService.ListMassAnswers", json!({"parent": ticket})),
+            (
+                "ticket.TicketLinkService.ListMassAnswerResults",
+                json!({"parent": answer, "orgUnit": RIVERSIDE}),
+            ),
+            ("ticket.TicketLinkService.ListMissedAnswers", json!({"parent": twin})),
             ("ticket.AutomationService.ApplyMacro", json!({"name": ticket, "macro": "label"})),
             ("ticket.AutomationService.ListTriggerRuns", json!({"parent": ticket})),
             (
