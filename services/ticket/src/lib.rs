@@ -68,9 +68,8 @@ use crate::channel::Channels;
 use crate::grpc::Grpc;
 use crate::workers::{
     customer_feed::CustomerFeed, duty::DutyKeeper, learning::LearningTimers,
-    mass_answers::MassAnswers, outbox::Outbox,
-    projections::Projections, survey_feed::SurveyFeed, timers::Timers, triggers::Triggers,
-    work_orders::OrderTimers,
+    mass_answers::MassAnswers, outbox::Outbox, projections::Projections, survey_feed::SurveyFeed,
+    timers::Timers, triggers::Triggers, work_orders::OrderTimers,
 };
 
 /// The migrations of the context's own tables, after those of journal and policy.

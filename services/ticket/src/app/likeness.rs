@@ -71,9 +71,8 @@ impl App {
         ids.retain(|id| Some(*id) != itself);
         let found = self.tickets_within(&mut conn, org_unit, &ids).await?;
         drop(conn);
-        let gone = |ticket: &Ticket| {
-            matches!(ticket.state, State::Cancelled { .. } | State::Merged(_))
-        };
+        let gone =
+            |ticket: &Ticket| matches!(ticket.state, State::Cancelled { .. } | State::Merged(_));
         let candidates = found.into_values().filter(|ticket| !gone(ticket)).collect();
         Ok(most_likely(matter, candidates, rules))
     }

@@ -36,7 +36,8 @@ impl App {
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
-        let ((of_child, policy), (leader, its_policy)) = self.both(&mut work, child, parent).await?;
+        let ((of_child, policy), (leader, its_policy)) =
+            self.both(&mut work, child, parent).await?;
         check_etag(etag, of_child.revision)?;
         if let Some(route) = &route {
             known_way(route, &policy.policy)?;
@@ -64,8 +65,7 @@ impl App {
         store::link::insert(work.conn(), &new).await?;
         // A parent that leads already is not changed: its journal does not count its children.
         change::record(work.conn(), &self.ids, leader, &leads, &call.by).await?;
-        let ticket =
-            change::record(work.conn(), &self.ids, of_child, &changes, &call.by).await?;
+        let ticket = change::record(work.conn(), &self.ids, of_child, &changes, &call.by).await?;
         let answer = work.commit(encode::resource(&ticket)).await?;
         self.timers.expect(ticket.next_fire_at());
         Ok(answer)
@@ -121,8 +121,7 @@ impl App {
         let mut conn = self.read().await?;
         self.allow_ticket(&mut conn, caller, "ticket.ListChildTickets", parent).await?;
         let limit = one_more(size);
-        let ids =
-            store::link::children(&mut conn, parent, org_unit.as_str(), after, limit).await?;
+        let ids = store::link::children(&mut conn, parent, org_unit.as_str(), after, limit).await?;
         let mut found = self.tickets_within(&mut conn, org_unit, &ids).await?;
         let tickets = ids.iter().filter_map(|id| found.remove(id)).collect();
         Ok(Page::of(tickets, size, |last| last.id))

@@ -175,7 +175,9 @@ impl App {
         let state = ticket.state.name().code();
         let Some(solution) = ticket.state.solution() else {
             let (subject, missing) = ("ticket", vec![SOLUTION]);
-            return Err(StepRefusal::IllegalState { subject, state, command: COMMAND, missing }.into());
+            return Err(
+                StepRefusal::IllegalState { subject, state, command: COMMAND, missing }.into()
+            );
         };
         let now = work.now();
         let new = NewMassAnswer {
@@ -256,7 +258,8 @@ impl App {
         let wording = wording(&answer)?;
         let mut name = None;
         if let (Some(ticket), Some(wording)) = (named, &wording) {
-            name = self.name_for(&ticket, wording, Deadline::default().at_most(NAME_TIMEOUT)).await?;
+            name =
+                self.name_for(&ticket, wording, Deadline::default().at_most(NAME_TIMEOUT)).await?;
         }
         match Box::pin(self.settle_next(id, expected, wording.as_ref(), name.as_deref())).await {
             Err(error @ (Error::Store(StoreError::Corrupt(_)) | Error::Defect(_))) => {
@@ -323,7 +326,8 @@ impl App {
             return none(MassOutcome::Ended);
         }
         let purpose = answer.purpose()?;
-        if purpose == MassPurpose::Solution && !answer.demanded && !policy.links().resolve_children {
+        if purpose == MassPurpose::Solution && !answer.demanded && !policy.links().resolve_children
+        {
             return none(MassOutcome::Offered);
         }
         let route = match answer.adapter {

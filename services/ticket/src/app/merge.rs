@@ -14,8 +14,8 @@ use super::ticket::not_found;
 use super::work::Work;
 use super::{App, Call, Error, Page, one_more};
 use crate::domain::{
-    Actor, Blocker, Change, LinkChange, MAX_CHAIN, Merging, Refusal, State,
-    TakenPromise, Ticket, What, merge, merge_chain_full, unmerge,
+    Actor, Blocker, Change, LinkChange, MAX_CHAIN, Merging, Refusal, State, TakenPromise, Ticket,
+    What, merge, merge_chain_full, unmerge,
 };
 use crate::encode::ticket as encode;
 use crate::store;
@@ -37,7 +37,8 @@ impl App {
     ) -> Result<pb::Ticket, Error> {
         let mut work = self.begin(call).await?;
         let places = store::link::lock(work.conn(), &[source, target]).await?;
-        let denied = self.both_allowed(&call.caller, "ticket.MergeTicket", &places, [source, target]);
+        let denied =
+            self.both_allowed(&call.caller, "ticket.MergeTicket", &places, [source, target]);
         if let Err(denied) = denied {
             return work.answered().await?.ok_or(denied);
         }
@@ -60,10 +61,8 @@ impl App {
         let blockers = blockers(work.conn(), source).await?;
         let now = work.now();
         let actor = Actor::staff(call.caller.subject());
-        let both = Merging {
-            source: (&merged, &policy.policy),
-            target: (&survivor, &its_policy.policy),
-        };
+        let both =
+            Merging { source: (&merged, &policy.policy), target: (&survivor, &its_policy.policy) };
         let (of_source, of_target) = merge(both, &blockers, reason.clone(), &actor, now)?;
         let customer = customer_of(&merged);
         let tickets = vec![(merged, &*of_source), (survivor, &*of_target)];
@@ -121,10 +120,8 @@ impl App {
         let promises = present.map(|(_, promises)| promises).unwrap_or_default();
         let now = work.now();
         let actor = Actor::staff(call.caller.subject());
-        let both = Merging {
-            source: (&merged, &policy.policy),
-            target: (&survivor, &its_policy.policy),
-        };
+        let both =
+            Merging { source: (&merged, &policy.policy), target: (&survivor, &its_policy.policy) };
         let (of_source, of_target) = unmerge(both, &promises, reason.clone(), &actor, now)?;
         let at = of_source.first().map_or(now, |change| change.at);
         let tickets = vec![(merged, &*of_source), (survivor, &*of_target)];
@@ -142,7 +139,8 @@ impl App {
         survivor: Option<Uuid>,
     ) -> Result<pb::Ticket, Error> {
         let first = tickets.first();
-        let first = first.ok_or_else(|| Error::Defect("a ticket was lost on its way".to_owned()))?;
+        let first =
+            first.ok_or_else(|| Error::Defect("a ticket was lost on its way".to_owned()))?;
         let mut answer = encode::resource(first);
         if let (Some(merge), Some(survivor)) = (&mut answer.merge, survivor) {
             merge.survivor = encode::name(survivor);

@@ -280,7 +280,9 @@ impl ClockEntry {
 
     /// Whether an answer of `at` would say more than what is on record: nothing is, or a later one.
     pub(super) fn is_fulfilled_by(&self, at: Timestamp) -> bool {
-        let open = self.cancelled_at.is_none() && self.merged_at.is_none() && at >= self.timeline.started();
+        let open = self.cancelled_at.is_none()
+            && self.merged_at.is_none()
+            && at >= self.timeline.started();
         open && self.fulfilled.as_ref().is_none_or(|fulfilled| at < fulfilled.at)
     }
 

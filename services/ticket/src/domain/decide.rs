@@ -120,7 +120,9 @@ fn respond(
         story,
         command,
         match story.ticket.state {
-            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => &[Missing::NotEnded],
+            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
+                &[Missing::NotEnded]
+            }
             _ => &[],
         },
     )?;
@@ -166,7 +168,9 @@ fn pause(
             State::Open(_) => &[],
             State::Waiting { .. } => &[Missing::NotWaiting],
             State::Resolved(_) | State::ResultFedBack { .. } => &[Missing::NoSolutionYet],
-            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => &[Missing::NotEnded],
+            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
+                &[Missing::NotEnded]
+            }
         },
     )?;
     let mut faults = text_faults("reason", &reason);
@@ -213,7 +217,9 @@ fn resolve(story: &mut Story<'_>, command: &'static str, solution: String) -> Re
             State::Open(_) | State::Waiting { .. } => &[],
             State::Resolved(_) => &[Missing::NoSolutionYet],
             State::ResultFedBack { .. } => &[Missing::NoSolutionYet, Missing::ResultNotFedBackYet],
-            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => &[Missing::NotEnded],
+            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
+                &[Missing::NotEnded]
+            }
         },
     )?;
     refuse(text_faults("solution", &solution))?;
@@ -240,7 +246,9 @@ fn feed_back(story: &mut Story<'_>, command: &'static str, said: Said) -> Result
             State::Resolved(_) => &[],
             State::Open(_) | State::Waiting { .. } => &[Missing::Solution],
             State::ResultFedBack { .. } => &[Missing::ResultNotFedBackYet],
-            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => &[Missing::NotEnded],
+            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
+                &[Missing::NotEnded]
+            }
         },
     )?;
     handling_decide::not_on_its_way(story, command)?;
@@ -286,7 +294,9 @@ fn cancel(story: &mut Story<'_>, command: &'static str, reason: String) -> Resul
         command,
         match story.ticket.state {
             State::Open(_) | State::Waiting { .. } if first_cycle => &[],
-            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => &[Missing::NotEnded],
+            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
+                &[Missing::NotEnded]
+            }
             _ => &[Missing::Verdict],
         },
     )?;

@@ -226,7 +226,9 @@ fn send(
     let mut missing = match story.ticket.state {
         State::Open(_) | State::Waiting { .. } | State::Resolved(_) => Vec::new(),
         State::ResultFedBack { .. } => vec![Missing::ResultNotFedBackYet],
-        State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => vec![Missing::NotEnded],
+        State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
+            vec![Missing::NotEnded]
+        }
     };
     if in_review(&story.ticket.state) {
         missing.push(Missing::ExecutiveDecision);

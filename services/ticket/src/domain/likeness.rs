@@ -69,7 +69,8 @@ pub struct Likely {
 /// What a text is compared by.
 #[must_use]
 pub fn grams(subject: &str, description: &str) -> BTreeSet<i32> {
-    let text: String = subject.chars().chain(['\n']).chain(description.chars()).take(MAX_TEXT).collect();
+    let text: String =
+        subject.chars().chain(['\n']).chain(description.chars()).take(MAX_TEXT).collect();
     parts(&text).into_iter().collect()
 }
 

@@ -226,7 +226,8 @@ pub fn unlink(
     actor: &Actor,
     now: Timestamp,
 ) -> Result<Vec<Change>, StepRefusal> {
-    let step = Step { subject: "ticket", state: child.state.name().code(), command: "UnlinkTicket" };
+    let step =
+        Step { subject: "ticket", state: child.state.name().code(), command: "UnlinkTicket" };
     let Some(parent) = child.links.parent else { return step.missing(LINKED) };
     let mut story = Story::new(child, policy, actor, now);
     let now = story.now;

@@ -57,7 +57,8 @@ pub(super) fn check(draft: &LinkDraft, faults: &mut Faults) -> LinkRules {
         Ok(0) => default,
         Ok(value) if value <= most => value,
         _ => {
-            faults.add(format!("links.{field}"), format!("must be 0 (meaning {default}) to {most}"));
+            faults
+                .add(format!("links.{field}"), format!("must be 0 (meaning {default}) to {most}"));
             default
         }
     };

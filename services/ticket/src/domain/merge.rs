@@ -42,8 +42,10 @@ const TRANSFER_ENDED: Need = Need {
     code: "transfer_ended",
     en: "the transfer must be accepted, returned or withdrawn first",
 };
-const NO_SUPERVISION: Need =
-    Need { code: "no_supervision", en: "headquarters watches the ticket: end the supervision first" };
+const NO_SUPERVISION: Need = Need {
+    code: "no_supervision",
+    en: "headquarters watches the ticket: end the supervision first",
+};
 const NO_OPEN_PLAN: Need =
     Need { code: "no_open_plan", en: "items of the handling plan are not done" };
 const NO_WORK_ORDERS: Need = Need {
@@ -71,8 +73,10 @@ const EARLIER_PROMISE: Need = Need {
 const SHORT_CHAIN: Need =
     Need { code: "short_chain", en: "the chain of merges is too long: merge the other way round" };
 const MERGED: Need = Need { code: "merged", en: "the ticket is not merged" };
-const IN_TIME: Need =
-    Need { code: "unmerge_limit", en: "the time in which the policy lets a merge be undone is over" };
+const IN_TIME: Need = Need {
+    code: "unmerge_limit",
+    en: "the time in which the policy lets a merge be undone is over",
+};
 
 /// Why a ticket into whose chain so many were merged one after the other is not merged itself.
 #[must_use]
@@ -201,8 +205,9 @@ fn take_over(
             continue;
         }
         let rule = survivor.policy.rule(&theirs.rule);
-        let known = rule
-            .is_some_and(|rule| rule.kind == theirs.kind && rule.target == theirs.timeline.target());
+        let known = rule.is_some_and(|rule| {
+            rule.kind == theirs.kind && rule.target == theirs.timeline.target()
+        });
         if !known {
             let due = theirs.due.map(|due| due.to_string()).unwrap_or_default();
             homeless.push(format!("{} by {due}", theirs.rule));
@@ -235,8 +240,8 @@ fn going_on(clock: &ClockEntry, merged: &Story<'_>) -> Result<ClockEntry, Refusa
     if clock.timeline.is_paused() {
         let Story { policy, now, .. } = merged;
         let resumed = clock.resumption(policy.calendar(), policy.rule(&clock.rule), *now);
-        let resumed = resumed
-            .map_err(|error| Refusal::NoDeadline { rule: clock.rule.to_string(), error })?;
+        let resumed =
+            resumed.map_err(|error| Refusal::NoDeadline { rule: clock.rule.to_string(), error })?;
         clock.apply(&resumed);
     }
     Ok(clock)
@@ -270,9 +275,10 @@ pub fn unmerge(
     let step = Step { subject: "ticket", state: source.state.name().code(), command: UNMERGE };
     let State::Merged(merged) = &source.state else { return step.missing(MERGED) };
     let now = now.max(source.updated_at).max(target.updated_at);
-    let limit = policy.links().unmerge_within.and_then(|limit| {
-        merged.at.checked_add(SignedDuration::try_from(limit).ok()?).ok()
-    });
+    let limit = policy
+        .links()
+        .unmerge_within
+        .and_then(|limit| merged.at.checked_add(SignedDuration::try_from(limit).ok()?).ok());
     if limit.is_some_and(|limit| now > limit) {
         return step.missing(IN_TIME);
     }

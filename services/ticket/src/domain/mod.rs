@@ -146,7 +146,8 @@ pub use self::{
     },
     likeness::{Likely, LikelyReason, Matter, first_words, grams, likely, most_likely},
     link::{
-        Blocker, LinkChange, Links, MAX_CHAIN, MassOutcome, MassPurpose, Merged, TakenPromise, link, unlink,
+        Blocker, LinkChange, Links, MAX_CHAIN, MassOutcome, MassPurpose, Merged, TakenPromise,
+        link, unlink,
     },
     link_rules::{LinkDraft, LinkRules},
     merge::{Merging, merge, merge_chain_full, unmerge},

@@ -68,7 +68,8 @@ fn asked(
         return violations.resource_id("ticket", &message.ticket, COLLECTION).map(Asked::Ticket);
     };
     if !message.ticket.is_empty() {
-        let fault = Fault::new("NOT_ALLOWED", "must be empty with a draft", "填写草稿时不得填写工单");
+        let fault =
+            Fault::new("NOT_ALLOWED", "must be empty with a draft", "填写草稿时不得填写工单");
         violations.add("ticket", fault);
     }
     violations.within("draft", |violations| {
@@ -168,7 +169,8 @@ impl TicketLinkService for Grpc {
         let id = violations.finish(id)?;
         let page = self.app.list_ticket_merges(context.caller(), id, before, size).await;
         let page = page.map_err(|error| status(&context, error))?;
-        let next = page.next.map(|(at, id, number)| query.token(&(at.as_microsecond(), id, number)));
+        let next =
+            page.next.map(|(at, id, number)| query.token(&(at.as_microsecond(), id, number)));
         Ok(Response::new(pb::ListTicketMergesResponse {
             merges: page.items.iter().map(encode::merge).collect(),
             next_page_token: next.unwrap_or_default(),

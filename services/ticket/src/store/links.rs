@@ -18,7 +18,10 @@ const COLUMN: &str = "ticket.links";
 pub(crate) fn links_json(ticket: &Ticket) -> Option<Value> {
     let mut links = Map::new();
     if let State::Merged(merged) = &ticket.state {
-        links.insert("merged".to_owned(), json!({ "into": merged.into, "was": was_json(&merged.was) }));
+        links.insert(
+            "merged".to_owned(),
+            json!({ "into": merged.into, "was": was_json(&merged.was) }),
+        );
     }
     if let Some(parent) = ticket.links.parent {
         links.insert("parent".to_owned(), json!(parent));
@@ -64,7 +67,9 @@ fn was_json(was: &State) -> Value {
 
 fn was(object: &Value) -> Result<State, StoreError> {
     let field = Fields { column: COLUMN, object };
-    let Some(resume_to) = object.get("resume_to") else { return open_state(object).map(State::Open) };
+    let Some(resume_to) = object.get("resume_to") else {
+        return open_state(object).map(State::Open);
+    };
     Ok(State::Waiting {
         reason: field.text("reason")?.to_owned(),
         since: known(COLUMN, field.optional_time("since")?)?,
@@ -91,7 +96,9 @@ pub(crate) fn link_json(change: &LinkChange) -> Value {
             json!({ "source": source, "number": number, "promises": promises_json(promises) })
         }
         LinkChange::Returned { source } => json!({ "source": source }),
-        LinkChange::Linked { parent, missed } => json!({ "parent": parent, "missed_answers": missed }),
+        LinkChange::Linked { parent, missed } => {
+            json!({ "parent": parent, "missed_answers": missed })
+        }
         LinkChange::Unlinked { parent, reason } => json!({ "parent": parent, "reason": reason }),
         LinkChange::Leads => json!({}),
     }

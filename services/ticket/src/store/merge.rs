@@ -36,7 +36,10 @@ pub(crate) async fn height(conn: &mut PgConnection, source: Uuid) -> Result<i16,
 }
 
 /// Puts a merge on record, of tickets that this transaction has locked.
-pub(crate) async fn insert(conn: &mut PgConnection, merge: &NewMerge<'_>) -> Result<(), StoreError> {
+pub(crate) async fn insert(
+    conn: &mut PgConnection,
+    merge: &NewMerge<'_>,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO ticket_merge
              (source_id, number, target_id, customer_id, height, reason, merged_by, merged_at, promises)

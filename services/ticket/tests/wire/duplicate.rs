@@ -23,7 +23,11 @@ fn of(org_unit: &str, ticket: &str) -> pb::ListLikelyDuplicatesRequest {
 }
 
 fn draft(org_unit: &str, draft: pb::DraftTicket) -> pb::ListLikelyDuplicatesRequest {
-    pb::ListLikelyDuplicatesRequest { org_unit: org_unit.into(), draft: Some(draft), ..Default::default() }
+    pb::ListLikelyDuplicatesRequest {
+        org_unit: org_unit.into(),
+        draft: Some(draft),
+        ..Default::default()
+    }
 }
 
 #[tokio::test]
@@ -90,11 +94,7 @@ async fn t04_the_policy_says_whether_the_same_customer_is_enough() {
     let reasons: Vec<_> = found[0].reasons().collect();
     assert_eq!(
         reasons,
-        [
-            pb::DuplicateReason::Contact,
-            pb::DuplicateReason::Customer,
-            pb::DuplicateReason::Product
-        ]
+        [pb::DuplicateReason::Contact, pb::DuplicateReason::Customer, pb::DuplicateReason::Product]
     );
     world.pass_hours(31 * 24).await;
     assert_eq!(offered(&mut clerk, draft("group", again)).await.unwrap(), [], "another matter");
@@ -112,10 +112,8 @@ async fn t04_a_question_that_says_nothing_names_every_wrong_field() {
         register_time: crate::world::at("2099-01-01T00:00:00Z"),
         ..Default::default()
     };
-    let request = pb::ListLikelyDuplicatesRequest {
-        ticket: "tickets/1".into(),
-        ..draft("group", wrong)
-    };
+    let request =
+        pb::ListLikelyDuplicatesRequest { ticket: "tickets/1".into(), ..draft("group", wrong) };
     let error = offered(&mut clerk, request).await.unwrap_err();
     assert_eq!(
         violations(&error),

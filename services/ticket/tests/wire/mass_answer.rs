@@ -68,15 +68,20 @@ async fn t04_one_answer_reaches_all_each_in_its_own_words_and_stops_its_own_cloc
         ..Default::default()
     };
     let said = manager.links.answer_child_tickets(answer.clone()).await.unwrap().into_inner();
-    assert_eq!((said.number, said.personal, said.purpose()), (1, true, pb::MassAnswerPurpose::Answer));
+    assert_eq!(
+        (said.number, said.personal, said.purpose()),
+        (1, true, pb::MassAnswerPurpose::Answer)
+    );
     world.settle().await;
     // Said again under the same id, it is the same.
-    assert_eq!(manager.links.answer_child_tickets(answer).await.unwrap().into_inner().name, said.name);
+    assert_eq!(
+        manager.links.answer_child_tickets(answer).await.unwrap().into_inner().name,
+        said.name
+    );
     world.settle().await;
     for (number, child) in children[..2].iter().enumerate() {
         let heard = messages(&mut manager, &child.name).await;
-        let expected =
-            format!("业主{}您好，工单 {} 预计 18 点恢复供水", number + 1, child.number);
+        let expected = format!("业主{}您好，工单 {} 预计 18 点恢复供水", number + 1, child.number);
         assert_eq!(heard.iter().map(|said| said.body.as_str()).collect::<Vec<_>>(), [expected]);
         let child = manager.get(&child.name).await;
         let first = clock(&child, "first-response", 1);
@@ -191,7 +196,11 @@ async fn t04_what_is_sent_is_sent_to_each_on_its_own_way() {
         ]
     );
     let unheard = manager.get(&children[2]).await;
-    assert_eq!(clock(&unheard, "first-response", 1).state(), pb::ClockState::Running, "it heard nothing");
+    assert_eq!(
+        clock(&unheard, "first-response", 1).state(),
+        pb::ClockState::Running,
+        "it heard nothing"
+    );
 }
 
 #[tokio::test]
@@ -213,8 +222,10 @@ async fn t04_a_wrong_wording_or_a_forbidden_phrase_is_caught_before_anybody_hear
     }
     world.settle().await;
     assert_eq!(world.count("SELECT count(*) FROM message").await, 0);
-    let overridden =
-        pb::AnswerChildTicketsRequest { override_forbidden_phrases: true, ..say("不可能恢复") };
+    let overridden = pb::AnswerChildTicketsRequest {
+        override_forbidden_phrases: true,
+        ..say("不可能恢复")
+    };
     let mut handler = world.desk("wang", "group", role::HANDLER);
     let error = handler.links.answer_child_tickets(overridden.clone()).await.unwrap_err();
     assert_eq!(error.code(), Code::PermissionDenied);
@@ -236,7 +247,8 @@ async fn t04_a_solution_is_offered_or_taken_over_as_the_policy_says_and_each_has
     let world = World::new().await;
     let mut manager = world.manager();
     let (parent, offered) = family(&world, 1).await;
-    let request = pb::ResolveChildTicketsRequest { name: parent.name.clone(), ..Default::default() };
+    let request =
+        pb::ResolveChildTicketsRequest { name: parent.name.clone(), ..Default::default() };
     let error = manager.links.resolve_child_tickets(request.clone()).await.unwrap_err();
     assert_eq!(lacking(&error), ["SOLUTION"]);
     let links = pb::LinkRules { resolve_children: true, ..Default::default() };
@@ -317,7 +329,8 @@ async fn t04_one_level_only_whoever_meets_whom() {
             .enumerate()
             .map(|(index, (child, parent))| {
                 let mut desk = world.desk_at(index % 2, "wang", "group", role::HANDLER);
-                let (child, parent): (String, String) = (names[child].clone(), names[parent].clone());
+                let (child, parent): (String, String) =
+                    (names[child].clone(), names[parent].clone());
                 tokio::spawn(async move { link(&mut desk, &child, &parent).await })
             })
             .collect();

@@ -106,10 +106,10 @@ async fn t04_no_promise_is_lengthened_and_what_fell_due_meanwhile_is_broken_late
     let survivor = manager.get(&late.name).await;
     let rounds: Vec<_> =
         survivor.clocks.iter().filter(|clock| clock.rule == "first-response").collect();
-    assert_eq!((rounds[0].state(), rounds[1].state()), (
-        pb::ClockState::Cancelled,
-        pb::ClockState::Running
-    ));
+    assert_eq!(
+        (rounds[0].state(), rounds[1].state()),
+        (pb::ClockState::Cancelled, pb::ClockState::Running)
+    );
     assert_eq!(rounds[1].due_time, promised);
     // The survivor is answered in time; of the other one the timers take no notice.
     world.pass_hours(2).await;
@@ -229,7 +229,8 @@ async fn t04_what_cannot_be_merged_is_refused_with_everything_that_is_missing() 
     merge(&mut manager, &somebody.name, &one.name).await.unwrap();
     let error = unmerge(&mut manager, &one.name).await.unwrap_err();
     assert_eq!(lacking(&error), ["MERGED"]);
-    let error = merge(&mut manager, &one.name, "tickets/00000000-0000-0000-0000-000000000009").await;
+    let error =
+        merge(&mut manager, &one.name, "tickets/00000000-0000-0000-0000-000000000009").await;
     assert_eq!(error.unwrap_err().code(), Code::NotFound);
 }
 

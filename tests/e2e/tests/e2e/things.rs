@@ -507,10 +507,7 @@ impl Things {
                 "ticket.TicketLinkService.MergeTicket",
                 json!({"name": twin, "into": ticket, "reason": "同一件事"}),
             ),
-            (
-                "ticket.TicketLinkService.UnmergeTicket",
-                json!({"name": twin, "reason": "两件事"}),
-            ),
+            ("ticket.TicketLinkService.UnmergeTicket", json!({"name": twin, "reason": "两件事"})),
             ("ticket.TicketLinkService.ListTicketMerges", json!({"parent": ticket})),
             ("ticket.TicketLinkService.LinkTicket", json!({"name": twin, "parent": ticket})),
             ("ticket.TicketLinkService.UnlinkTicket", json!({"name": twin, "reason": "误"})),

@@ -207,7 +207,7 @@ fn t04_a_merge_can_be_undone_for_as_long_as_the_policy_says() {
 
 #[test]
 fn t04_undone_what_fell_due_is_broken_as_of_its_deadline_and_the_survivor_has_its_own_promises_back()
-{
+ {
     let (mut first, mut second) = pair();
     let own = second.ticket.clocks.clone();
     let taken = merges(&mut first, &mut second, hours(12));
@@ -243,7 +243,10 @@ fn t04_a_parent_is_no_child() {
     let (of_child, of_parent) = try_link(&child, &parent, &[]).expect("linked");
     child.take(&of_child);
     parent.take(&of_parent);
-    assert_eq!((child.ticket.links.parent, parent.ticket.links.leads), (Some(parent.ticket.id), true));
+    assert_eq!(
+        (child.ticket.links.parent, parent.ticket.links.leads),
+        (Some(parent.ticket.id), true)
+    );
     assert_eq!(needs(try_link(&third, &child, &[])), ["parent_is_no_child"]);
     assert_eq!(needs(try_link(&parent, &third, &[Blocker::Children])), ["child_is_no_parent"]);
     assert_eq!(needs(try_link(&child, &third, &[])), ["unlinked"]);
