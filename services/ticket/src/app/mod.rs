@@ -16,6 +16,7 @@ pub mod likeness;
 pub mod link;
 pub mod macros;
 pub mod mass_answer;
+pub mod mass_carry;
 pub mod merge;
 pub mod message;
 mod outbox;

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::app::mass_answer::Carried;
+use crate::app::mass_carry::Carried;
 use crate::app::timer::POLL_PERIOD;
 use crate::app::{App, Error};
 use crate::store;

@@ -232,6 +232,7 @@ impl Things {
         } = self;
         let Self { twin, answer, .. } = self;
         let of = |name: &str, field: &str| json!({"name": name, field: "好的"});
+        let below = |name: &str| json!({"parent": name, "orgUnit": RIVERSIDE});
         let of_delivery = json!({"name": delivery});
         let unit = json!({"orgUnit": RIVERSIDE});
         let title = json!({"en": "Riverside"});
@@ -505,26 +506,17 @@ impl Things {
             ),
             (
                 "ticket.TicketLinkService.MergeTicket",
-                json!({"name": twin, "into": ticket, "reason": "同一件事"}),
+                json!({"name": twin, "into": ticket, "reason": "同"}),
             ),
-            ("ticket.TicketLinkService.UnmergeTicket", json!({"name": twin, "reason": "两件事"})),
+            ("ticket.TicketLinkService.UnmergeTicket", of(twin, "reason")),
             ("ticket.TicketLinkService.ListTicketMerges", json!({"parent": ticket})),
             ("ticket.TicketLinkService.LinkTicket", json!({"name": twin, "parent": ticket})),
-            ("ticket.TicketLinkService.UnlinkTicket", json!({"name": twin, "reason": "误"})),
-            (
-                "ticket.TicketLinkService.ListChildTickets",
-                json!({"parent": ticket, "orgUnit": RIVERSIDE}),
-            ),
-            (
-                "ticket.TicketLinkService.AnswerChildTickets",
-                json!({"name": ticket, "message": "好的"}),
-            ),
-            ("ticket.TicketLinkService.ResolveChildTickets", json!({"name": ticket})),
+            ("ticket.TicketLinkService.UnlinkTicket", of(twin, "reason")),
+            ("ticket.TicketLinkService.ListChildTickets", below(ticket)),
+            ("ticket.TicketLinkService.AnswerChildTickets", text("message")),
+            ("ticket.TicketLinkService.ResolveChildTickets", of_ticket.clone()),
             ("ticket.TicketLinkService.ListMassAnswers", json!({"parent": ticket})),
-            (
-                "ticket.TicketLinkService.ListMassAnswerResults",
-                json!({"parent": answer, "orgUnit": RIVERSIDE}),
-            ),
+            ("ticket.TicketLinkService.ListMassAnswerResults", below(answer)),
             ("ticket.TicketLinkService.ListMissedAnswers", json!({"parent": twin})),
             ("ticket.AutomationService.ApplyMacro", json!({"name": ticket, "macro": "label"})),
             ("ticket.AutomationService.ListTriggerRuns", json!({"parent": ticket})),
