@@ -6,6 +6,7 @@ mod endpoints;
 mod hostile;
 mod intruders;
 mod lifecycle;
+mod links;
 mod load;
 mod raw;
 mod reading;

@@ -8,6 +8,7 @@ use kefu_identity::role;
 use serde_json::{Value, json};
 
 use crate::company::{RIVERSIDE, complaint, customer_of_riverside, registration};
+use crate::links::Links;
 use crate::world::World;
 
 /// A sensible request for every method, about things of Riverside.
@@ -27,8 +28,7 @@ pub struct Things {
     policy: String,
     team: String,
     absence: String,
-    twin: String,
-    answer: String,
+    links: Links,
 }
 
 impl Things {
@@ -116,15 +116,7 @@ impl Things {
             ..Default::default()
         };
         let shift = world.manager().shifts().plan_shift(shift).await.unwrap().into_inner().name;
-        let twin = complaint(RIVERSIDE, "也漏水");
-        let twin = world.clerk().tickets().create_ticket(registration(twin, String::new())).await;
-        let twin = twin.unwrap().into_inner().name;
-        let link = pb::LinkTicketRequest {
-            name: twin.clone(),
-            parent: made.name.clone(),
-            ..Default::default()
-        };
-        world.manager().ticket_links().link_ticket(link).await.unwrap();
+        let links = Links::make(world, &made.name).await;
         let mut manager = world.manager().tickets();
         let request = pb::ResolveTicketRequest {
             name: made.name.clone(),
@@ -143,10 +135,6 @@ impl Things {
             ..Default::default()
         };
         manager.feed_back_ticket(request).await.unwrap();
-        let request =
-            pb::ListMassAnswersRequest { parent: made.name.clone(), ..Default::default() };
-        let answers = world.manager().ticket_links().list_mass_answers(request).await.unwrap();
-        let answer = answers.into_inner().mass_answers[0].name.clone();
         let request =
             pb::ListDeliveriesRequest { org_unit: RIVERSIDE.into(), ..Default::default() };
         let deliveries = world.manager().deliveries().list_deliveries(request).await.unwrap();
@@ -175,8 +163,7 @@ impl Things {
             team,
             absence,
             view,
-            twin,
-            answer,
+            links,
         }
     }
 
@@ -230,9 +217,7 @@ impl Things {
         let Self {
             violation, action, hold, suggestion, shift, team, absence, view, delivery, ..
         } = self;
-        let Self { twin, answer, .. } = self;
         let of = |name: &str, field: &str| json!({"name": name, field: "好的"});
-        let below = |name: &str| json!({"parent": name, "orgUnit": RIVERSIDE});
         let of_delivery = json!({"name": delivery});
         let unit = json!({"orgUnit": RIVERSIDE});
         let title = json!({"en": "Riverside"});
@@ -500,24 +485,6 @@ impl Things {
                 "ticket.DeliveryService.CancelDelivery",
                 json!({"name": delivery, "reason": "打过电话了"}),
             ),
-            (
-                "ticket.TicketLinkService.ListLikelyDuplicates",
-                json!({"orgUnit": RIVERSIDE, "ticket": ticket}),
-            ),
-            (
-                "ticket.TicketLinkService.MergeTicket",
-                json!({"name": twin, "into": ticket, "reason": "同"}),
-            ),
-            ("ticket.TicketLinkService.UnmergeTicket", of(twin, "reason")),
-            ("ticket.TicketLinkService.ListTicketMerges", json!({"parent": ticket})),
-            ("ticket.TicketLinkService.LinkTicket", json!({"name": twin, "parent": ticket})),
-            ("ticket.TicketLinkService.UnlinkTicket", of(twin, "reason")),
-            ("ticket.TicketLinkService.ListChildTickets", below(ticket)),
-            ("ticket.TicketLinkService.AnswerChildTickets", text("message")),
-            ("ticket.TicketLinkService.ResolveChildTickets", of_ticket.clone()),
-            ("ticket.TicketLinkService.ListMassAnswers", json!({"parent": ticket})),
-            ("ticket.TicketLinkService.ListMassAnswerResults", below(answer)),
-            ("ticket.TicketLinkService.ListMissedAnswers", json!({"parent": twin})),
             ("ticket.AutomationService.ApplyMacro", json!({"name": ticket, "macro": "label"})),
             ("ticket.AutomationService.ListTriggerRuns", json!({"parent": ticket})),
             (
@@ -538,6 +505,7 @@ impl Things {
             ("clock.ClockService.Settle", json!({})),
         ]);
         requests.extend(self.handling());
+        requests.extend(self.links.requests());
         requests
     }
 
