@@ -134,7 +134,8 @@ pub fn likely(one: &Matter, other: &Matter, rules: &LinkRules) -> Option<Likely>
     let product = !one.product.trim().is_empty() && one.product.trim() == other.product.trim();
     let likeness = likeness(&one.grams, &other.grams);
     let alike = likeness >= rules.likeness_percent;
-    if !alike && !(customer && rules.same_customer_is_enough) {
+    let enough = alike || customer && rules.same_customer_is_enough;
+    if !enough {
         return None;
     }
     let mut reasons: Vec<(u32, LikelyReason)> = [

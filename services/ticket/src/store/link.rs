@@ -7,8 +7,6 @@ use uuid::Uuid;
 
 use kefu_postgres::StoreError;
 
-use super::handling;
-use super::read;
 use crate::domain::Route;
 
 /// A ticket that is locked, and where it is.
@@ -16,8 +14,6 @@ use crate::domain::Route;
 pub(crate) struct Locked {
     pub(crate) id: Uuid,
     pub(crate) org_unit: String,
-    /// The one to which it is on its way.
-    pub(crate) receiving: Option<String>,
 }
 
 /// Locks tickets for this transaction in the order of their ids, so that whoever takes the same ones waits and nobody for
@@ -26,18 +22,13 @@ pub(crate) async fn lock(
     conn: &mut PgConnection,
     tickets: &[Uuid],
 ) -> Result<Vec<Locked>, StoreError> {
-    let rows = sqlx::query!(
-        "SELECT id, org_unit, handling FROM ticket WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE",
+    Ok(sqlx::query_as!(
+        Locked,
+        "SELECT id, org_unit FROM ticket WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE",
         tickets
     )
     .fetch_all(conn)
-    .await?;
-    let locked = rows.into_iter().map(|row| Locked {
-        id: row.id,
-        receiving: handling::receiving_unit(row.handling.as_ref()).map(ToOwned::to_owned),
-        org_unit: row.org_unit,
-    });
-    Ok(locked.collect())
+    .await?)
 }
 
 /// That a ticket is put under a parent.
@@ -160,9 +151,4 @@ pub(crate) async fn route(
     .fetch_optional(conn)
     .await?;
     Ok(row.and_then(|row| Some(Route { adapter: row.adapter?, recipient: row.recipient? })))
-}
-
-/// A number of things that is certainly small.
-pub(crate) fn small(number: u32) -> Result<i32, StoreError> {
-    read("ticket_link.answers_before", i32::try_from(number))
 }
