@@ -22,6 +22,7 @@ use kefu_api::ticket::v1::saved_view_service_client::SavedViewServiceClient;
 use kefu_api::ticket::v1::shift_service_client::ShiftServiceClient;
 use kefu_api::ticket::v1::suggestion_service_client::SuggestionServiceClient;
 use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
+use kefu_api::ticket::v1::ticket_link_service_client::TicketLinkServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
 use kefu_api::ticket::v1::violation_service_client::ViolationServiceClient;
@@ -166,6 +167,11 @@ impl Client {
     /// Suggestions.
     pub fn suggestions(&self) -> SuggestionServiceClient<Signed> {
         SuggestionServiceClient::new(self.signed())
+    }
+
+    /// Duplicates, merges and mass complaints.
+    pub fn ticket_links(&self) -> TicketLinkServiceClient<Signed> {
+        TicketLinkServiceClient::new(self.signed())
     }
 
     /// Shifts.

@@ -52,6 +52,10 @@
 //!   what was done is not done twice.
 //! - **Who is looking is seen (T-24)** through any replica, and is gone with the process that said so; nothing of it is on
 //!   record.
+//! - **What is merged is merged into one ticket, and chains of merges end (T-04).** Both tickets are locked in the order of
+//!   their ids, and only one that is not merged takes another one: there are no cycles, whoever meets whom.
+//! - **What is said on a parent reaches each child once (T-04).** It is put on its way in the transaction of what was said,
+//!   and goes from child to child, each in a transaction of its own that moves its place.
 //! - **Lists are bounded (X-08)** and cost by the number of org units and the size of the page, not of the table.
 
 pub mod app;
@@ -77,9 +81,10 @@ use crate::channel::Channels;
 use crate::files::Files;
 use crate::grpc::Grpc;
 use crate::workers::{
-    customer_feed::CustomerFeed, duty::DutyKeeper, learning::LearningTimers, outbox::Outbox,
-    projections::Projections, shift_plan::ShiftPlanner, survey_feed::SurveyFeed, timers::Timers,
-    triggers::Triggers, uploads::UploadSweeper, viewers::ViewerKeeper, work_orders::OrderTimers,
+    customer_feed::CustomerFeed, duty::DutyKeeper, learning::LearningTimers,
+    mass_answers::MassAnswers, outbox::Outbox, projections::Projections,
+    shift_plan::ShiftPlanner, survey_feed::SurveyFeed, timers::Timers, triggers::Triggers,
+    uploads::UploadSweeper, viewers::ViewerKeeper, work_orders::OrderTimers,
 };
 
 /// The migrations of the context's own tables, after those of journal and policy.
@@ -121,6 +126,7 @@ impl Context for TicketContext {
         let outbox = Outbox::new(Arc::clone(&app));
         let sweeper = UploadSweeper::new(Arc::clone(&app));
         let viewers = ViewerKeeper::new(Arc::clone(&app));
+        let mass_answers = MassAnswers::new(Arc::clone(&app));
         let mut assembled = Assembled::new(Grpc::routes(Arc::clone(&app)))
             .journal(app.tail.clone())
             // What causes before what is caused.
@@ -135,6 +141,7 @@ impl Context for TicketContext {
             .settles(Arc::new(queue.clone()))
             .settles(Arc::new(search.clone()))
             .settles(Arc::new(triggers.clone()))
+            .settles(Arc::new(mass_answers.clone()))
             .settles(Arc::new(outbox.clone()))
             .settles(Arc::new(sweeper.clone()))
             .worker(worker("upload-sweeper", sweeper, UploadSweeper::run))
@@ -159,6 +166,7 @@ impl Context for TicketContext {
             .worker(worker("search", search, Projections::run))
             .worker(worker("triggers", triggers, Triggers::run))
             .worker(worker("outbox", outbox, Outbox::run))
+            .worker(worker("mass-answers", mass_answers, MassAnswers::run))
             .worker(worker("request-pruner", pool, |pool, shutdown| async move {
                 prune_until(pool, shutdown).await;
                 Ok(())
@@ -202,6 +210,7 @@ fn app(deps: &Dependencies) -> anyhow::Result<App> {
         outbox: OutboxSignal::default(),
         files: Files::open(deps.attachment_store.as_deref()).context("KEFU_ATTACHMENT_STORE")?,
         viewers: Viewers::new(deps.ids.uuid()),
+        mass_answers: OutboxSignal::default(),
         tail,
         pool,
     })

@@ -538,3 +538,25 @@ fn x07_views_are_for_whoever_reads_and_search_is_for_people() {
         assert!(!may(role::SERVICE, method) && !may(role::OPERATOR, method), "{method}");
     }
 }
+
+#[test]
+fn t04_whoever_handles_tickets_merges_and_links_them() {
+    let authorizer = Authorizer::with_defaults().unwrap();
+    let may = |role: &str, method: &str| {
+        let action = format!("ticket.{method}");
+        allows(&authorizer, &caller(role, "group/north"), &action, "group/north/riverside")
+    };
+    let methods =
+        ["MergeTicket", "UnmergeTicket", "LinkTicket", "UnlinkTicket", "AnswerChildTickets"];
+    for method in methods {
+        for role in [role::HANDLER, role::MANAGER, role::DIRECTOR, role::HEADQUARTERS] {
+            assert!(may(role, method), "{role} {method}");
+        }
+        for role in [role::CLERK, role::AUDITOR, role::ADMIN, role::OPERATOR, role::SERVICE] {
+            assert!(!may(role, method), "{role} {method}");
+        }
+    }
+    // The front desk is told of duplicates before it registers one.
+    assert!(may(role::CLERK, "ListLikelyDuplicates") && may(role::CLERK, "ListMassAnswers"));
+    assert!(!may(role::CLERK, "ResolveChildTickets"));
+}

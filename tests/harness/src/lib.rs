@@ -36,6 +36,7 @@ use kefu_api::ticket::v1::saved_view_service_client::SavedViewServiceClient;
 use kefu_api::ticket::v1::shift_service_client::ShiftServiceClient;
 use kefu_api::ticket::v1::suggestion_service_client::SuggestionServiceClient;
 use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
+use kefu_api::ticket::v1::ticket_link_service_client::TicketLinkServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
 use kefu_api::ticket::v1::violation_service_client::ViolationServiceClient;
@@ -238,6 +239,11 @@ impl Mesh {
     /// Suggestions.
     pub fn suggestions(&self, token: &str) -> SuggestionServiceClient<Signed> {
         self.client(token).suggestions()
+    }
+
+    /// Duplicates, merges and mass complaints.
+    pub fn ticket_links(&self, token: &str) -> TicketLinkServiceClient<Signed> {
+        self.client(token).ticket_links()
     }
 
     /// Shifts.

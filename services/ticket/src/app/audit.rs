@@ -10,6 +10,7 @@ use crate::store::clock_note::{announcements_json, revisions_json, steps_json};
 use crate::store::custom_field::fields_json;
 use crate::store::follow_up::follow_up_json;
 use crate::store::handling::handling_json;
+use crate::store::links::{link_json, links_json};
 
 /// The fields of a ticket that a registration sets, but for the number, which only the statement knows.
 #[derive(Serialize)]
@@ -119,6 +120,9 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
     if let What::Handling(what) = &change.what {
         handling_record::audit(after_ticket, what, &mut after);
     }
+    if let What::Link(what) = &change.what {
+        after.insert("link".to_owned(), link_json(what));
+    }
     if let What::Assessed { reason, .. } = &change.what {
         after.insert("assess_reason".to_owned(), reason.as_str().into());
     }
@@ -169,6 +173,7 @@ fn fields(ticket: &Ticket) -> Map<String, Value> {
         State::Waiting { reason, .. } => (Some(reason), None),
         State::ResultFedBack { by, .. } => (None, Some(by)),
         State::Cancelled { reason, by, .. } => (Some(reason), Some(by)),
+        State::Merged(merged) => (Some(&merged.reason), Some(&merged.by)),
         _ => (None, None),
     };
     let solution = ticket.solution();
@@ -198,6 +203,7 @@ fn fields(ticket: &Ticket) -> Map<String, Value> {
         ("solved_by", solution.map(|solution| &*solution.by).into()),
         ("first_responded_at", time(ticket.first_response_at)),
         ("resolved_at", time(solution.map(|solution| solution.at))),
+        ("links", links_json(ticket).unwrap_or_default()),
         ("clocks", Value::Object(clocks(ticket))),
     ];
     values.into_iter().map(|(field, value)| (field.to_owned(), value)).collect()

@@ -5,7 +5,7 @@ use kefu_journal::{Entry, Provenance};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Error, audit, handling_record, outbox};
+use super::{Error, audit, handling_record, mass_answer, outbox};
 use crate::domain::{
     Actor, Change, Complainant, Details, HandlingChange, MessagePurpose, StateName, Ticket,
     Violation, ViolationState, What, apply,
@@ -281,6 +281,9 @@ async fn save_step(
             let delivery = outbox::message(ids.uuid(), later, message.id, dispatch, change);
             outbox::put(conn, ids, by, &delivery).await?;
         }
+    }
+    if later.links.leads {
+        mass_answer::begin(conn, ids, later, change, by).await?;
     }
     if let Some(verdict) = change.verdict() {
         store::verdict::insert(conn, later.id, customer, verdict).await?;

@@ -14,7 +14,12 @@ pub mod error;
 pub mod handling;
 mod handling_record;
 pub mod intake;
+pub mod likeness;
+pub mod link;
 pub mod macros;
+pub mod mass_answer;
+pub mod mass_carry;
+pub mod merge;
 pub mod message;
 mod outbox;
 mod placement;
@@ -94,6 +99,7 @@ pub struct App {
     pub(crate) channels: Channels,
     pub(crate) outbox: OutboxSignal,
     pub(crate) files: Files,
+    pub(crate) mass_answers: OutboxSignal,
     pub(crate) tail: Tail,
     pub(crate) viewers: Viewers,
     pub(crate) reports: report::ReportGate,

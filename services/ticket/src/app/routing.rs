@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::error::check_etag;
 use super::ticket::not_found;
 use super::timer::Fired;
-use super::{App, Call, Error, change};
+use super::{App, Call, Error, change, merge};
 use crate::domain::{
     Actor, AssignCause, Assignment, Candidate, Command, Subject, Ticket, decide, rank,
 };
@@ -73,7 +73,10 @@ impl App {
         };
         let actor = Actor::staff(call.caller.subject());
         let command = Command::Assign(assignment);
-        let changes = decide(&ticket, &version.policy, command, &actor, now)?;
+        let changes = match decide(&ticket, &version.policy, command, &actor, now) {
+            Ok(changes) => changes,
+            Err(refusal) => return Err(merge::refused(work.conn(), refusal).await),
+        };
         let ticket = change::record(work.conn(), &self.ids, ticket, &changes, &call.by).await?;
         let answer = work.commit(ticket::resource(&ticket)).await?;
         self.timers.expect(ticket.next_fire_at());

@@ -7,7 +7,7 @@ use kefu_rpc::Etag;
 use uuid::Uuid;
 
 use super::error::check_etag;
-use super::{App, Call, Error, Page, change, one_more, placement, product_hold};
+use super::{App, Call, Error, Page, change, merge, one_more, placement, product_hold};
 use crate::domain::{
     Actor, Command, Ticket, TicketFilter, apply, decide, explain, held_product, of_level,
 };
@@ -198,7 +198,10 @@ impl App {
             self.allow_at(&call.caller, "ticket.OverrideForbiddenPhrases", &org_unit)?;
         }
         of_level(&ticket, &version.policy, &command, call.caller.roles())?;
-        let mut changes = decide(&ticket, &version.policy, command, &actor, now)?;
+        let mut changes = match decide(&ticket, &version.policy, command, &actor, now) {
+            Ok(changes) => changes,
+            Err(refusal) => return Err(merge::refused(work.conn(), refusal).await),
+        };
         let judged = (&ticket, &version.policy);
         changes.extend(placement::reroute(work.conn(), judged, &changes, now).await?);
         let held = held_product(&ticket, &version.policy).map(ToOwned::to_owned);
@@ -209,6 +212,7 @@ impl App {
         let answer = work.commit(encode::resource(&ticket)).await?;
         self.timers.expect(ticket.next_fire_at());
         self.outbox.wake();
+        self.mass_answers.wake();
         Ok(answer)
     }
 
@@ -230,7 +234,10 @@ impl App {
         let (mut ticket, version) = self.judged(&mut conn, row).await?;
         check_etag(etag, ticket.revision)?;
         let actor = Actor::staff(caller.subject());
-        let changes = decide(&ticket, &version.policy, command, &actor, self.now())?;
+        let changes = match decide(&ticket, &version.policy, command, &actor, self.now()) {
+            Ok(changes) => changes,
+            Err(refusal) => return Err(merge::refused(&mut conn, refusal).await),
+        };
         let (revision, updated_at) = (ticket.revision, ticket.updated_at);
         changes.iter().for_each(|change| apply(&mut ticket, change));
         // It is still the ticket that it was.

@@ -15,7 +15,7 @@ use super::timer::Fired;
 use super::work_order_record::record;
 use super::{App, Call, Error, Page, one_more, work_order_audit};
 use crate::domain::{
-    Actor, Brief, OrderCommand, OrderIdentity, Policy, Subject, WorkOrder, decide_order,
+    Actor, Brief, OrderCommand, OrderIdentity, Policy, Refusal, Subject, WorkOrder, decide_order,
     expecting_acceptance, issue_order,
 };
 use crate::encode::work_order as encode;
@@ -86,7 +86,14 @@ impl App {
             None => None,
             Some(id) => {
                 let found = store::work_order::ticket(work.conn(), id).await?;
-                self.visible_customer(&call.caller, found)?
+                let merged = found.as_ref().is_some_and(|(_, _, merged)| *merged);
+                let found = found.map(|(unit, customer, _)| (unit, customer));
+                let customer = self.visible_customer(&call.caller, found)?;
+                if merged {
+                    let refusal = Refusal::Merged { command: "IssueWorkOrder", into: id };
+                    return Err(super::merge::refused(work.conn(), refusal).await);
+                }
+                customer
             }
         };
         let (sequence, number) = counter.next(year);

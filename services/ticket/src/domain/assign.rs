@@ -42,7 +42,9 @@ pub(super) fn assign(
         match story.ticket.state {
             State::Open(_) | State::Waiting { .. } => &[],
             State::Resolved(_) | State::ResultFedBack { .. } => &[Missing::NoSolutionYet],
-            State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
+            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
+                &[Missing::NotEnded]
+            }
         },
     )?;
     if assignment.cause == AssignCause::Manual {

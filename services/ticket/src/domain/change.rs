@@ -10,6 +10,7 @@ use super::{
     delivery::Dispatch,
     escalation::Escalation,
     handling::{self, HandlingChange},
+    link::{self, LinkChange},
     ticket::{Details, Open, Solution, State, Ticket},
     verdict::Verdict,
     violation::ProposedViolation,
@@ -158,6 +159,8 @@ pub enum What {
     },
     /// Something about its handling (T-09 to T-13, T-15).
     Handling(Box<HandlingChange>),
+    /// Something between it and another ticket (T-04).
+    Link(Box<LinkChange>),
     /// It became more urgent (T-26).
     PriorityRaised {
         /// What it was.
@@ -192,6 +195,7 @@ impl Change {
             What::ReminderDue { .. } => "RemindCustomer",
             What::CloseProposed { .. } => "ProposeClose",
             What::Handling(change) => change.action(),
+            What::Link(change) => change.action(),
             What::PriorityRaised { .. } => "RaisePriority",
         }
     }
@@ -348,6 +352,7 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
         What::Handling(what) => {
             handling::apply(ticket, what, &change.actor, change.effective_at);
         }
+        What::Link(what) => link::apply(ticket, what, &change.actor, change.effective_at),
         What::PriorityRaised { to, .. } => ticket.priority = *to,
     }
 }

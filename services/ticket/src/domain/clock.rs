@@ -30,6 +30,8 @@ coded! {
         Breached = "breached",
         /// Ended without need.
         Cancelled = "cancelled",
+        /// The ticket was merged, and the survivor answers for what was promised (T-04).
+        Merged = "merged",
     }
 }
 
@@ -71,6 +73,9 @@ pub struct ClockEntry {
     pub fulfilled: Option<Fulfilment>,
     /// When it ended without need.
     pub cancelled_at: Option<Timestamp>,
+    /// When its ticket was merged, while that holds (T-04). Nothing comes of it meanwhile; once it holds no more, it is as
+    /// if it never had.
+    pub merged_at: Option<Timestamp>,
     /// The steps of its escalation, in the order of the rule.
     pub steps: Vec<Step>,
     /// The delays announced before the deadline, oldest first. They move nothing (T-08).
@@ -120,6 +125,7 @@ impl ClockEntry {
             breached_at: None,
             fulfilled: None,
             cancelled_at: None,
+            merged_at: None,
             steps,
             announcements: Vec::new(),
             revisions: Vec::new(),
@@ -181,6 +187,7 @@ impl ClockEntry {
             (_, Some(_), _) => ClockState::Breached,
             (Some(_), None, _) => ClockState::Met,
             (None, None, Some(_)) => ClockState::Cancelled,
+            (None, None, None) if self.merged_at.is_some() => ClockState::Merged,
             (None, None, None) if self.timeline.is_paused() => ClockState::Paused,
             (None, None, None) => ClockState::Running,
         }
@@ -216,7 +223,13 @@ impl ClockEntry {
     /// Whether it was broken and still waits to be fulfilled.
     #[must_use]
     pub fn is_overdue(&self) -> bool {
-        self.breached_at.is_some() && self.fulfilled.is_none() && self.cancelled_at.is_none()
+        self.breached_at.is_some() && self.is_unsettled() && self.merged_at.is_none()
+    }
+
+    /// Whether it was neither fulfilled nor ended without need: what a merge puts to rest (T-04).
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        self.fulfilled.is_none() && self.cancelled_at.is_none()
     }
 
     /// Whether something can still become of it by itself.
@@ -228,7 +241,7 @@ impl ClockEntry {
     #[must_use]
     pub fn ended_at(&self) -> Option<Timestamp> {
         let fulfilled = self.fulfilled.as_ref().map(|fulfilled| fulfilled.at);
-        fulfilled.or(self.breached_at).or(self.cancelled_at)
+        fulfilled.or(self.breached_at).or(self.cancelled_at).or(self.merged_at)
     }
 
     /// How much of the target is used up at `now`; what came after its end does not count.
@@ -267,7 +280,9 @@ impl ClockEntry {
 
     /// Whether an answer of `at` would say more than what is on record: nothing is, or a later one.
     pub(super) fn is_fulfilled_by(&self, at: Timestamp) -> bool {
-        let open = self.cancelled_at.is_none() && at >= self.timeline.started();
+        let open = self.cancelled_at.is_none()
+            && self.merged_at.is_none()
+            && at >= self.timeline.started();
         open && self.fulfilled.as_ref().is_none_or(|fulfilled| at < fulfilled.at)
     }
 
@@ -328,6 +343,12 @@ impl ClockEntry {
                     self.cancelled_at = Some(*at);
                 }
             }
+            ClockEffect::Merged { at } => {
+                if self.is_unsettled() {
+                    self.merged_at = Some(*at);
+                }
+            }
+            ClockEffect::Unmerged => self.merged_at = None,
         }
     }
 }
@@ -394,4 +415,11 @@ pub enum ClockEffect {
         /// When.
         at: Timestamp,
     },
+    /// Its ticket was merged (T-04).
+    Merged {
+        /// When.
+        at: Timestamp,
+    },
+    /// That was undone.
+    Unmerged,
 }

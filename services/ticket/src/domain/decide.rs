@@ -12,7 +12,7 @@ use super::{
     content_rules,
     delivery::{Dispatch, Route},
     escalation::{self, EscalationCause},
-    handling_decide,
+    handling_decide, link,
     policy::Policy,
     refusal::{Missing, Refusal},
     register, required_field,
@@ -45,6 +45,9 @@ pub fn decide(
 ) -> Result<Vec<Change>, Refusal> {
     let mut story = Story::new(ticket, policy, actor, now);
     let name = command.name();
+    if let State::Merged(merged) = &ticket.state {
+        return link::at_survivor(merged, &command);
+    }
     let (command, overriding, route) = command.unwrapped();
     match command {
         Command::Respond { message, sent_at } => {
@@ -120,7 +123,9 @@ fn respond(
         story,
         command,
         match story.ticket.state {
-            State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
+            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
+                &[Missing::NotEnded]
+            }
             _ => &[],
         },
     )?;
@@ -166,7 +171,9 @@ fn pause(
             State::Open(_) => &[],
             State::Waiting { .. } => &[Missing::NotWaiting],
             State::Resolved(_) | State::ResultFedBack { .. } => &[Missing::NoSolutionYet],
-            State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
+            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
+                &[Missing::NotEnded]
+            }
         },
     )?;
     let mut faults = text_faults("reason", &reason);
@@ -190,7 +197,7 @@ fn resume(story: &mut Story<'_>, command: &'static str) -> Result<(), Refusal> {
         command,
         match story.ticket.state {
             State::Waiting { .. } => &[],
-            State::Closed { .. } | State::Cancelled { .. } => {
+            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
                 &[Missing::NotEnded, Missing::Waiting]
             }
             _ => &[Missing::Waiting],
@@ -213,7 +220,9 @@ fn resolve(story: &mut Story<'_>, command: &'static str, solution: String) -> Re
             State::Open(_) | State::Waiting { .. } => &[],
             State::Resolved(_) => &[Missing::NoSolutionYet],
             State::ResultFedBack { .. } => &[Missing::NoSolutionYet, Missing::ResultNotFedBackYet],
-            State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
+            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
+                &[Missing::NotEnded]
+            }
         },
     )?;
     refuse(text_faults("solution", &solution))?;
@@ -241,7 +250,9 @@ fn feed_back(story: &mut Story<'_>, command: &'static str, said: Said) -> Result
             State::Resolved(_) => &[],
             State::Open(_) | State::Waiting { .. } => &[Missing::Solution],
             State::ResultFedBack { .. } => &[Missing::ResultNotFedBackYet],
-            State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
+            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
+                &[Missing::NotEnded]
+            }
         },
     )?;
     handling_decide::not_on_its_way(story, command)?;
@@ -287,7 +298,9 @@ fn cancel(story: &mut Story<'_>, command: &'static str, reason: String) -> Resul
         command,
         match story.ticket.state {
             State::Open(_) | State::Waiting { .. } if first_cycle => &[],
-            State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
+            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
+                &[Missing::NotEnded]
+            }
             _ => &[Missing::Verdict],
         },
     )?;

@@ -106,6 +106,14 @@ pub struct Dispatch {
 }
 
 impl Route {
+    /// Everything that is wrong with it by a policy.
+    #[must_use]
+    pub fn faults(&self, policy: &Policy) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        self.resolve(policy, &mut faults);
+        faults
+    }
+
     /// The way that the policy has for it; everything that is wrong with it goes to `faults`.
     pub(super) fn resolve(&self, policy: &Policy, faults: &mut Vec<Fault>) -> Option<Dispatch> {
         let Some(adapter) = policy.automation().adapter(&self.adapter) else {

@@ -184,6 +184,9 @@ fn outcome(clock: &ClockEntry, calendar: &Calendar) -> Text {
         ),
         (ClockState::Breached, None) => Text::new("broken, not fulfilled yet", "已逾期，尚未完成"),
         (ClockState::Cancelled, _) => Text::new("ended without need", "已取消"),
+        (ClockState::Merged, _) => {
+            Text::new("passed on to the survivor of a merge", "已随合并转出")
+        }
         (ClockState::Paused, _) => Text::new("paused", "暂停中"),
         _ => Text::new("running", "计时中"),
     }

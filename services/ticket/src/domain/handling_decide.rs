@@ -199,7 +199,7 @@ fn close(story: &mut Story<'_>, command: &'static str, reason: String) -> Result
         State::ResultFedBack { .. } => &[],
         State::Resolved(_) => &[Missing::ResultFedBack],
         State::Open(_) | State::Waiting { .. } => &[Missing::Solution, Missing::ResultFedBack],
-        State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
+        State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => &[Missing::NotEnded],
     };
     allow(story, command, missing)?;
     let staff = story.actor.subject();
@@ -232,7 +232,9 @@ fn send(
     let mut missing = match story.ticket.state {
         State::Open(_) | State::Waiting { .. } | State::Resolved(_) => Vec::new(),
         State::ResultFedBack { .. } => vec![Missing::ResultNotFedBackYet],
-        State::Closed { .. } | State::Cancelled { .. } => vec![Missing::NotEnded],
+        State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
+            vec![Missing::NotEnded]
+        }
     };
     if in_review(&story.ticket.state) {
         missing.push(Missing::ExecutiveDecision);
@@ -359,7 +361,7 @@ fn decide_review(
     let missing: &[Missing] = match story.ticket.state {
         State::Open(Open::ExecutiveReview { .. }) => &[],
         State::Waiting { resume_to: Open::ExecutiveReview { .. }, .. } => &[Missing::NotWaiting],
-        State::Closed { .. } | State::Cancelled { .. } => &[Missing::NotEnded],
+        State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => &[Missing::NotEnded],
         _ => &[Missing::ExecutiveReview],
     };
     allow(story, command, missing)?;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{
     automation::Tongue,
     clock::ClockState,
-    phrase::ForbiddenPhrases,
+    phrase::{ForbiddenPhrases, is_spaced_script},
     policy::Policy,
     policy_draft::MessageTemplateDraft,
     refusal::Refusal,
@@ -197,6 +197,23 @@ pub struct Filling<'a> {
 }
 
 impl MessageTemplate {
+    /// A wording that a person writes, in the language of its letters: the values of variables are said in that one.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, with empty paths.
+    pub fn free(text: &str) -> Result<Self, Vec<Fault>> {
+        let (pieces, faults) = parse(text);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let foreign = |c: char| c.is_alphabetic() && !is_spaced_script(c);
+        let (mut english, mut chinese) = (pieces, Vec::new());
+        if text.chars().any(foreign) {
+            std::mem::swap(&mut english, &mut chinese);
+        }
+        Ok(Self { title: Text::default(), english, chinese })
+    }
+
     /// Whether a variable stands in it.
     #[must_use]
     pub fn mentions(&self, variable: Variable) -> bool {

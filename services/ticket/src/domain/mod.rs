@@ -39,6 +39,8 @@
 //!   that each stage asks for on what is agreed then; nobody approves or decides what it asked for itself (T-22).
 //! * What is sent is tried until it is taken, parked or cancelled by a person, each of them once and for good but that a person
 //!   may take up again what was parked (T-14). A trigger does all of its steps or none (T-26).
+//! * A merge lengthens no promise and unmakes no breach, and what was merged is merged into one ticket only; undone, it is as
+//!   if it had never been. A parent is no child (T-04).
 //! * The ticket is judged by the policy version that was in force when it was registered.
 
 mod announce;
@@ -68,7 +70,11 @@ mod handling;
 mod handling_decide;
 mod handling_rules;
 mod keyword;
+mod likeness;
+mod link;
+mod link_rules;
 mod media_type;
+mod merge;
 mod message_template;
 mod phrase;
 mod policy;
@@ -164,7 +170,14 @@ pub use self::{
     handling_rules::{
         AttemptDraft, HandlingDraft, HandlingRules, ReportingCriterionDraft, ReportingDraft,
     },
+    likeness::{Likely, LikelyReason, Matter, first_words, grams, likely, most_likely},
+    link::{
+        Blocker, LinkChange, Links, MAX_CHAIN, MassOutcome, MassPurpose, Merged, TakenPromise,
+        link, unlink,
+    },
+    link_rules::{LinkDraft, LinkRules},
     media_type::{Content, HEAD, TextWatch, canonical, is_archive, is_media_type, judge},
+    merge::{Merging, merge, merge_chain_full, unmerge},
     message_template::{Filling, MessageTemplate, Variable},
     phrase::{ForbiddenPhrase, ForbiddenPhrases},
     policy::{
@@ -212,7 +225,7 @@ pub use self::{
         RuleDraft,
     },
     saved_view::SavedView,
-    search::{MAX_WORDS, SearchQuery, SearchText},
+    search::{MAX_WORDS, SearchQuery, SearchText, scope_token},
     shift::{
         Shift, ShiftCommand, ShiftState, allow_reason, decide_shift, follow_roster, miss_list,
         plan_from_pattern, plan_shift,

@@ -13,6 +13,7 @@ use super::automation::Automation;
 use super::clock_note::StepRule;
 use super::content_rules::ContentRules;
 use super::handling_rules::HandlingRules;
+use super::link_rules::LinkRules;
 use super::message_template::MessageTemplate;
 use super::phrase::ForbiddenPhrases;
 use super::policy_learning::Learning;
@@ -60,6 +61,7 @@ pub struct Policy {
     pub(super) automation: Automation,
     pub(super) processes: BTreeMap<String, ProcessTemplate>,
     pub(super) content: ContentRules,
+    pub(super) links: LinkRules,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
@@ -338,6 +340,12 @@ impl Policy {
     #[must_use]
     pub fn content(&self) -> &ContentRules {
         &self.content
+    }
+
+    /// What may be merged, and what is offered as a duplicate (T-04).
+    #[must_use]
+    pub fn links(&self) -> &LinkRules {
+        &self.links
     }
 
     /// A row of the violation table.

@@ -11,7 +11,7 @@ use kefu_calendar::{Calendar, Target};
 use kefu_identity::role;
 
 use super::{
-    automation_check, content_rules, handling_rules, message_template,
+    automation_check, content_rules, handling_rules, link_rules, message_template,
     phrase::ForbiddenPhrases,
     policy::{ClockRule, Level, Policy, VerdictOption, VerdictOutcome, ViolationRule},
     policy_check_clock as check_clock,
@@ -157,6 +157,7 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     };
     let processes = process_check::check(draft.processes, &known, &mut faults);
     let content = content_rules::check(draft.content, routing.categories(), &mut faults);
+    let links = link_rules::check(&draft.links, &mut faults);
     match calendar {
         Some(calendar) if faults.0.is_empty() => Ok(Policy {
             code: draft.code,
@@ -178,6 +179,7 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
             automation,
             processes,
             content,
+            links,
         }),
         _ => Err(faults.0),
     }

@@ -11,6 +11,7 @@ use super::{
     clock_note::StepTime,
     content_rules::ContentDraft,
     handling_rules::HandlingDraft,
+    link_rules::LinkDraft,
     policy::{IntakeHours, ReopenMode, VerdictOutcome},
     policy_learning::LearningDraft,
     process_draft::ProcessTemplateDraft,
@@ -59,6 +60,8 @@ pub struct PolicyDraft {
     pub processes: Vec<ProcessTemplateDraft>,
     /// `attachments`, `custom_fields`, `tags`.
     pub content: ContentDraft,
+    /// `links`.
+    pub links: LinkDraft,
 }
 
 /// Why a ticket may wait.

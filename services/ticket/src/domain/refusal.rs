@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use kefu_calendar::DueError;
 use thiserror::Error;
+use uuid::Uuid;
 
 use super::{
     message_template::Variable,
@@ -96,6 +97,14 @@ pub enum Refusal {
         state: StateName,
         /// Every variable without a value, never empty.
         variables: Vec<Variable>,
+    },
+    /// It is merged: another ticket is handled instead (T-04).
+    #[error("{command} is not possible in state merged: the ticket was merged into another one")]
+    Merged {
+        /// What was asked for.
+        command: &'static str,
+        /// Into which; where that was merged itself, whoever tells it says where the chain ends.
+        into: Uuid,
     },
     /// The policy's calendar does not reach the deadline of a promise.
     #[error("the deadline of {rule} cannot be computed: {error}")]

@@ -150,3 +150,27 @@ fn hash(sort: u8, text: &str) -> i32 {
     let hash = std::iter::once(sort).chain(text.bytes()).fold(0xcbf2_9ce4_8422_2325, step);
     i32::try_from((hash ^ (hash >> 31)) & 0x7fff_ffff).unwrap_or_default()
 }
+
+/// The words and pairs of characters of a text, hashed as in [`SearchText`], in their order and with repetitions. Single
+/// characters stand for nothing but where a run has no other.
+pub(super) fn parts(text: &str) -> Vec<i32> {
+    let mut found = Vec::new();
+    for run in runs(text) {
+        let (before, mut single) = (found.len(), None);
+        each_part(&run, &mut |part| match part {
+            Part::Word(word) => found.push(hash(b'w', word)),
+            Part::Single(only) => single = single.or(Some(hash(b'n', only))),
+            Part::Pair(pair) => found.push(hash(b'n', pair)),
+        });
+        if found.len() == before {
+            found.extend(single);
+        }
+    }
+    found
+}
+
+/// What everything at and below an org unit has among its tokens.
+#[must_use]
+pub fn scope_token(org_unit: &str) -> i32 {
+    unit_token(org_unit)
+}

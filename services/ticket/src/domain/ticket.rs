@@ -8,6 +8,7 @@ use super::{
     custom_field::FieldValues,
     escalation::Escalation,
     handling::Handling,
+    link::{Links, Merged},
     policy::Policy,
     required_field,
     routing::{Amount, Distribution},
@@ -84,6 +85,8 @@ pub struct Ticket {
     pub escalations: Vec<Escalation>,
     /// How it is handled (T-09 to T-13, T-15).
     pub handling: Handling,
+    /// What it has to do with other tickets (T-04).
+    pub links: Links,
     /// Counts the changes, 1 at registration.
     pub revision: i64,
     /// When it was registered.
@@ -187,6 +190,8 @@ pub enum State {
         /// When.
         at: Timestamp,
     },
+    /// Merged into another one, which is handled instead (T-04).
+    Merged(Box<Merged>),
 }
 
 /// The states in which somebody has to do something; waiting ends in one of them.
@@ -244,6 +249,8 @@ coded! {
         Closed = "closed",
         /// [`State::Cancelled`].
         Cancelled = "cancelled",
+        /// [`State::Merged`].
+        Merged = "merged",
     }
 }
 
@@ -290,13 +297,14 @@ impl State {
             Self::ResultFedBack { .. } => StateName::ResultFedBack,
             Self::Closed { .. } => StateName::Closed,
             Self::Cancelled { .. } => StateName::Cancelled,
+            Self::Merged(_) => StateName::Merged,
         }
     }
 
-    /// Whether nothing can happen any more.
+    /// Whether nothing can happen any more, unless a merge is undone.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Closed { .. } | Self::Cancelled { .. })
+        matches!(self, Self::Closed { .. } | Self::Cancelled { .. } | Self::Merged(_))
     }
 
     /// What is done while it waits.
@@ -315,7 +323,7 @@ impl State {
             Self::Resolved(solution)
             | Self::ResultFedBack { solution, .. }
             | Self::Closed { solution, .. } => Some(solution),
-            Self::Open(_) | Self::Waiting { .. } | Self::Cancelled { .. } => None,
+            Self::Open(_) | Self::Waiting { .. } | Self::Cancelled { .. } | Self::Merged(_) => None,
         }
     }
 }

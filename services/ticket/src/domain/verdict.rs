@@ -49,7 +49,9 @@ pub(super) fn record(story: &mut Story<'_>, value: i32, comment: String) -> Resu
         State::ResultFedBack { .. } => Vec::new(),
         State::Resolved(_) => vec![Missing::ResultFedBack],
         State::Open(_) | State::Waiting { .. } => vec![Missing::Solution, Missing::ResultFedBack],
-        State::Closed { .. } | State::Cancelled { .. } => vec![Missing::NotEnded],
+        State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
+            vec![Missing::NotEnded]
+        }
     };
     if !missing.is_empty() {
         return Err(Refusal::IllegalState { state, command: COMMAND, missing });

@@ -27,6 +27,7 @@ pub fn resource(clock: &ClockEntry) -> pb::Clock {
             ClockState::Met => pb::ClockState::Met,
             ClockState::Breached => pb::ClockState::Breached,
             ClockState::Cancelled => pb::ClockState::Cancelled,
+            ClockState::Merged => pb::ClockState::Merged,
         }
         .into(),
         start_time: time(clock.timeline.started()),

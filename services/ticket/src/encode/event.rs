@@ -6,7 +6,7 @@ use kefu_journal::{PublicEvent, Recorded};
 use kefu_rpc::to_proto_timestamp;
 use prost::{DecodeError, Message as _, Name as _};
 
-use super::{clock, handling, ticket as encode, violation};
+use super::{clock, handling, link, ticket as encode, violation};
 use crate::domain::{AssignCause, Change, Ticket, Violation, What};
 
 /// What others learn of a change that made `ticket` what it is; `None` where it is none of their business.
@@ -91,6 +91,7 @@ pub(crate) fn of(
             ticket: summary,
             pause_reason: reason.to_string(),
         }),
+        What::Link(what) => return link::event(ticket, what),
         What::Handling(what) => return handling::event(ticket, change, what, proposed),
         What::ClockBreached { rule, cycle, escalation, .. } => {
             PublicEvent::of(&pb::TicketClockBreached {
@@ -175,6 +176,12 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         TicketAssigned => Assigned,
         TicketPriorityRaised => PriorityRaised,
         DeliveryChanged => DeliveryChanged,
+        TicketMerged => Merged,
+        TicketUnmerged => Unmerged,
+        TicketDuplicateTaken => DuplicateTaken,
+        TicketDuplicateReturned => DuplicateReturned,
+        TicketLinked => Linked,
+        TicketUnlinked => Unlinked,
         ProcessChanged => ProcessChanged,
         ProcessStageWarned => ProcessStageWarned,
         ProcessStageBreached => ProcessStageBreached,

@@ -7,6 +7,7 @@ pub mod corrective_action;
 pub mod delivery;
 pub mod event;
 pub mod handling;
+pub mod link;
 pub mod message;
 pub mod policy;
 pub mod process;

@@ -43,6 +43,7 @@ pub(crate) fn resource(
         resolved: totals.resolved,
         closed: totals.closed,
         cancelled: totals.cancelled,
+        merged: totals.merged,
         overdue: totals.overdue,
         first_response: Some(durations(totals.answered, totals.first_response)),
         resolution: Some(durations(totals.resolved, totals.resolution)),

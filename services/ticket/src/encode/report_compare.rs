@@ -6,12 +6,13 @@ use kefu_api::ticket::v1::ReportMetric as Metric;
 use crate::domain::ratio;
 
 /// What is compared, in the order in which it is told.
-pub(crate) const METRICS: [Metric; 19] = [
+pub(crate) const METRICS: [Metric; 20] = [
     Metric::Received,
     Metric::Answered,
     Metric::Resolved,
     Metric::Closed,
     Metric::Cancelled,
+    Metric::Merged,
     Metric::Overdue,
     Metric::FirstResponseMedian,
     Metric::FirstResponseP90,
@@ -66,6 +67,7 @@ pub(crate) fn figure(report: &pb::ComplaintReport, metric: Metric) -> Option<f64
         Metric::Resolved => count(report.resolved),
         Metric::Closed => count(report.closed),
         Metric::Cancelled => count(report.cancelled),
+        Metric::Merged => count(report.merged),
         Metric::Overdue => count(report.overdue),
         Metric::FirstResponseMedian => seconds(report.first_response.as_ref()?.median),
         Metric::FirstResponseP90 => seconds(report.first_response.as_ref()?.p90),

@@ -15,6 +15,7 @@ pub(super) fn metric_name(metric: Metric) -> Words {
         Metric::Resolved => ("Resolved", "已处理"),
         Metric::Closed => ("Closed", "已关闭"),
         Metric::Cancelled => ("Cancelled", "已取消"),
+        Metric::Merged => ("Merged into others", "已并入其他工单"),
         Metric::Overdue => ("Overdue", "超时未结"),
         Metric::FirstResponseMedian => ("First response, median", "首次回复时长（中位数）"),
         Metric::FirstResponseP90 => ("First response, nine of ten", "首次回复时长（90 分位）"),

@@ -4,7 +4,7 @@ use kefu_api::ticket::v1 as pb;
 use kefu_rpc::Etag;
 use uuid::Uuid;
 
-use super::{clock, handling, number, optional_time, team, time};
+use super::{clock, handling, link, number, optional_time, team, time};
 use crate::domain::{
     Channel, Complainant, Escalation, EscalationCause, FollowUp, Priority, StateName, Ticket,
     TicketKind, Verdict, VerdictSource,
@@ -94,6 +94,9 @@ pub fn resource(ticket: &Ticket) -> pb::Ticket {
         amount_cents: ticket.amount.as_ref().map_or(0, |amount| amount.cents),
         currency: ticket.amount.as_ref().map(|amount| amount.currency.clone()).unwrap_or_default(),
         complainant_type: ticket.complainant_type.clone().unwrap_or_default(),
+        merge: link::merge_of(ticket),
+        parent: ticket.links.parent.map(name).unwrap_or_default(),
+        leads_children: ticket.links.leads,
     }
 }
 
@@ -213,5 +216,6 @@ pub fn state(state: StateName) -> pb::TicketState {
         StateName::ExecutiveReview => pb::TicketState::ExecutiveReview,
         StateName::Closed => pb::TicketState::Closed,
         StateName::Cancelled => pb::TicketState::Cancelled,
+        StateName::Merged => pb::TicketState::Merged,
     }
 }

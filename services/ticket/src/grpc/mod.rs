@@ -9,6 +9,7 @@ mod corrective_action;
 mod delivery;
 mod duty;
 mod handling;
+mod link;
 mod message;
 mod policy;
 mod policy_automation;
@@ -49,6 +50,7 @@ use kefu_api::ticket::v1::saved_view_service_server::SavedViewServiceServer;
 use kefu_api::ticket::v1::shift_service_server::ShiftServiceServer;
 use kefu_api::ticket::v1::suggestion_service_server::SuggestionServiceServer;
 use kefu_api::ticket::v1::team_service_server::TeamServiceServer;
+use kefu_api::ticket::v1::ticket_link_service_server::TicketLinkServiceServer;
 use kefu_api::ticket::v1::ticket_policy_service_server::TicketPolicyServiceServer;
 use kefu_api::ticket::v1::ticket_service_server::TicketServiceServer;
 use kefu_api::ticket::v1::viewer_service_server::ViewerServiceServer;
@@ -93,6 +95,7 @@ impl Grpc {
             )
             .add_service(BulkServiceServer::new(grpc.clone()))
             .add_service(ViewerServiceServer::new(grpc.clone()))
+            .add_service(TicketLinkServiceServer::new(grpc.clone()))
             .add_service(WorkOrderServiceServer::new(grpc))
     }
 }

@@ -245,6 +245,7 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
         automation: automation::draft(found, message),
         processes: super::policy_process::drafts(found, &message.process_templates),
         content: content::draft(found, message),
+        links: super::link::rules(message.links.as_ref()),
     }
 }
 

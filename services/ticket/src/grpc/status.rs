@@ -145,6 +145,17 @@ fn refused(context: &RequestContext, refusal: Refusal) -> Status {
             Precondition::new("TEMPLATE_VARIABLE", variable.code(), description)
         }))
         .into_status(),
+        Refusal::Merged { command, into } => {
+            let survivor = crate::encode::ticket::name(into);
+            let message = Refusal::Merged { command, into }.to_string();
+            let lack = format!("the ticket was merged: {survivor} is handled instead");
+            Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
+                .metadata("state", "MERGED")
+                .metadata("command", command)
+                .metadata("survivor", survivor)
+                .preconditions([Precondition::new("NOT_MERGED", "ticket", lack)])
+                .into_status()
+        }
         Refusal::NoDeadline { rule, error } => Failure::new(
             Code::FailedPrecondition,
             Reason::IllegalState,

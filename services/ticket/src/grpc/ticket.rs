@@ -91,7 +91,10 @@ impl TicketService for Grpc {
         let id = violations.finish(id)?;
         let ticket = self.app.get_ticket(context.caller(), "ticket.GetTicket", id).await;
         let ticket = ticket.map_err(|error| status(&context, error))?;
-        Ok(Response::new(encode::resource(&ticket)))
+        let mut answer = encode::resource(&ticket);
+        let named = self.app.name_survivor(id, &mut answer).await;
+        named.map_err(|error| status(&context, error))?;
+        Ok(Response::new(answer))
     }
 
     async fn list_tickets(

@@ -77,6 +77,7 @@ pub(super) fn state(state: pb::TicketState) -> Option<StateName> {
         pb::TicketState::ExecutiveReview => StateName::ExecutiveReview,
         pb::TicketState::Closed => StateName::Closed,
         pb::TicketState::Cancelled => StateName::Cancelled,
+        pb::TicketState::Merged => StateName::Merged,
     })
 }
 

@@ -34,7 +34,13 @@ pub(crate) type ClockRecord = (
 );
 
 /// The entry of the ledger; its target stands in the policy.
-pub(super) fn entry(record: ClockRecord, policy: &Policy) -> Result<ClockEntry, StoreError> {
+/// While its ticket is merged, since `merged_at`, everything rests that was not settled then: so
+/// that is not stored with each entry.
+pub(super) fn entry(
+    record: ClockRecord,
+    policy: &Policy,
+    merged_at: Option<jiff::Timestamp>,
+) -> Result<ClockEntry, StoreError> {
     let (rule, kind, cycle, times, fulfilment, pauses, notes) = record;
     let (round, steps, announcements, revisions) = notes;
     let (started, due, warn_at, warned_at, breached_at, cancelled_at) = times;
@@ -55,6 +61,7 @@ pub(super) fn entry(record: ClockRecord, policy: &Policy) -> Result<ClockEntry, 
         }
         _ => return Err(StoreError::corrupt("ticket_clock.fulfilled_at", "is not whole")),
     };
+    let merged_at = merged_at.filter(|_| fulfilled.is_none() && cancelled_at.is_none());
     Ok(ClockEntry {
         rule: rule.name.clone(),
         kind: read("ticket_clock.kind", kind.parse())?,
@@ -67,6 +74,7 @@ pub(super) fn entry(record: ClockRecord, policy: &Policy) -> Result<ClockEntry, 
         breached_at: breached_at.map(Timestamp::to_jiff),
         fulfilled,
         cancelled_at: cancelled_at.map(Timestamp::to_jiff),
+        merged_at,
         steps: clock_note::steps(steps.as_ref())?,
         announcements: clock_note::announcements(announcements.as_ref())?,
         revisions: clock_note::revisions(revisions.as_ref())?,

@@ -7,7 +7,7 @@ WITH open AS (
            (extract(epoch FROM ticket.created_at) * 1000000)::bigint AS created_key,
            ticket_fields(ticket, owes.states, owes.due, owes.owed_at) AS fields
     FROM ticket CROSS JOIN LATERAL ticket_owes(ticket.id, ticket.cycle) AS owes
-    WHERE ticket.id = ANY ($1) AND ticket.state NOT IN ('closed', 'cancelled')
+    WHERE ticket.id = ANY ($1) AND ticket.state NOT IN ('closed', 'cancelled', 'merged')
 ),
 ended AS (
     DELETE FROM queue_entry

@@ -3,6 +3,8 @@
 -- count closed their ticket (met); for nodes of the category tree with how many were of that very category (met); for the
 -- totals of root causes with of how many tickets they are (met).
 --
+-- What was merged into another ticket as of $5 counts for nothing: its matter is the survivor's.
+--
 -- What hangs on the tickets is looked up by their ids: OFFSET 0 keeps the planner, who takes a week for a good part of all
 -- time, from reading those tables as a whole. Every section is bounded: what free text can make many is cut to $6 rows (of
 -- the tree, 200), the most frequent, and the rest is told by the total.
@@ -15,6 +17,9 @@ picked AS MATERIALIZED (
     FROM scope JOIN ticket USING (org_unit)
     WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5
       AND ticket.kind = ANY ($4::text[])
+      AND NOT EXISTS (
+          SELECT FROM ticket_merge AS merge
+          WHERE merge.source_id = ticket.id AND merge.merged_at <= $5 AND (merge.undone_at IS NULL OR merge.undone_at > $5))
 ),
 -- A cause that was recorded twice for a ticket counts once.
 caused AS MATERIALIZED (

@@ -7,6 +7,7 @@ WITH scope AS (
     SELECT DISTINCT org_unit FROM number_counter
     WHERE org_unit = $1 OR (org_unit > $1 || '/' AND org_unit < $1 || '0')
 ),
+-- What is merged is no part of the backlog, now or as of then (ticket_merged_idx holds what was merged since).
 ended AS MATERIALIZED (
     SELECT ticket.id, ticket.created_at, ticket.state, ticket.state_since
     FROM scope JOIN ticket USING (org_unit)
@@ -15,11 +16,22 @@ ended AS MATERIALIZED (
       -- In the period, or open as of then or at the end of the period.
       AND (ticket.state_since < $3 OR ticket.state_since > $5 OR ticket.created_at < $3)
 ),
-stock AS MATERIALIZED (
+standing AS (
     SELECT ticket.id, ticket.created_at FROM scope JOIN ticket USING (org_unit)
-    WHERE ticket.state NOT IN ('closed', 'cancelled') AND ticket.created_at <= $5 AND ticket.kind = ANY ($4::text[])
+    WHERE ticket.state NOT IN ('closed', 'cancelled', 'merged') AND ticket.created_at <= $5 AND ticket.kind = ANY ($4::text[])
+    UNION ALL
+    SELECT ticket.id, ticket.created_at FROM scope JOIN ticket USING (org_unit)
+    WHERE ticket.state = 'merged' AND ticket.state_since > $5 AND ticket.created_at <= $5 AND ticket.kind = ANY ($4::text[])
     UNION ALL
     SELECT id, created_at FROM ended WHERE state_since > $5
+),
+-- Those that were merged then are not among those that stood open.
+stock AS MATERIALIZED (
+    SELECT ticket.id, ticket.created_at FROM standing AS ticket
+    WHERE true
+    AND NOT EXISTS (
+          SELECT FROM ticket_merge AS merge
+          WHERE merge.source_id = ticket.id AND merge.merged_at <= $5 AND (merge.undone_at IS NULL OR merge.undone_at > $5))
 ),
 aged AS (
     SELECT id, created_at,

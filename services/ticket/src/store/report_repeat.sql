@@ -10,6 +10,9 @@ picked AS MATERIALIZED (
     FROM scope JOIN ticket USING (org_unit)
     WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5
       AND ticket.kind = ANY ($4::text[]) AND ticket.customer_id IS NOT NULL
+      AND NOT EXISTS (
+          SELECT FROM ticket_merge AS merge
+          WHERE merge.source_id = ticket.id AND merge.merged_at <= $5 AND (merge.undone_at IS NULL OR merge.undone_at > $5))
 ),
 -- LIMIT 1 keeps the planner at looking up each customer (ticket_customer_idx).
 repeated AS MATERIALIZED (
@@ -20,6 +23,10 @@ repeated AS MATERIALIZED (
           AND earlier.created_at >= picked.created_at - $6::double precision * interval '1 second'
           AND (earlier.created_at, earlier.id) < (picked.created_at, picked.id)
           AND earlier.kind = ANY ($4::text[])
+          AND NOT EXISTS (
+              SELECT FROM ticket_merge AS merge
+              WHERE merge.source_id = earlier.id AND merge.merged_at <= $5
+                AND (merge.undone_at IS NULL OR merge.undone_at > $5))
           AND (earlier.org_unit = $1 OR (earlier.org_unit > $1 || '/' AND earlier.org_unit < $1 || '0'))
           AND ((picked.product <> '' AND earlier.product = picked.product)
               OR (picked.main <> '' AND split_part(earlier.category, '/', 1) = picked.main))

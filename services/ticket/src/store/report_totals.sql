@@ -2,19 +2,26 @@
 -- time. Both statements over the period's tickets find them by ticket_org_unit_idx, so their cost is that of the period and
 -- not of the table.
 --
+-- What was merged into another ticket as of $5 is told by its number and counts for nothing else: its matter is the survivor's.
+--
 -- What was overdue: a promise of the cycle as of then (as many verdicts that reopened came later, as many cycles less),
 -- whose deadline had passed and which was neither fulfilled nor cancelled.
 WITH scope AS (
     SELECT DISTINCT org_unit FROM number_counter
     WHERE org_unit = $1 OR (org_unit > $1 || '/' AND org_unit < $1 || '0')
 ),
-picked AS (
-    SELECT ticket.*, ticket.state IN ('closed', 'cancelled') AND ticket.state_since <= $5 AS ended
+registered AS (
+    SELECT ticket.*, ticket.state IN ('closed', 'cancelled') AND ticket.state_since <= $5 AS ended, merge.source_id
     FROM scope JOIN ticket USING (org_unit)
+    LEFT JOIN ticket_merge AS merge
+        ON merge.source_id = ticket.id AND merge.merged_at <= $5 AND (merge.undone_at IS NULL OR merge.undone_at > $5)
     WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5
       AND ticket.kind = ANY ($4::text[])
-)
+),
+merged AS (SELECT count(*) AS count FROM registered WHERE source_id IS NOT NULL),
+picked AS (SELECT * FROM registered WHERE source_id IS NULL)
 SELECT count(*) AS "received!",
+       (SELECT count FROM merged) AS "merged!",
        count(*) FILTER (WHERE first_responded_at <= $5) AS "answered!",
        count(*) FILTER (WHERE first_resolved_at <= $5) AS "resolved!",
        count(*) FILTER (WHERE ended AND state = 'closed') AS "closed!",

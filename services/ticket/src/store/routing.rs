@@ -194,7 +194,7 @@ pub(crate) async fn last_complaint(
     let found = sqlx::query_scalar!(
         r#"SELECT created_at AS "created_at: jiff_sqlx::Timestamp" FROM ticket
            WHERE customer_id = $1 AND created_at >= $4 AND category = $2 AND product = $3 AND kind = 'complaint'
-             AND state <> 'cancelled'
+             AND state NOT IN ('cancelled', 'merged')
            ORDER BY created_at DESC LIMIT 1"#,
         customer,
         category,

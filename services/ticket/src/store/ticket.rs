@@ -10,7 +10,7 @@ use super::clock::{self, ClockRecord};
 use super::escalation::{self, EscalationRecord};
 use super::verdict::{self, VerdictRecord};
 use super::{column, known, read};
-use super::{custom_field, follow_up, handling, routing};
+use super::{custom_field, follow_up, handling, links, routing};
 use crate::domain::{
     Amount, Complainant, Details, Open, Policy, ReceiverLevel, Severity, Solution, State,
     StateName, Ticket,
@@ -46,6 +46,7 @@ pub(crate) struct TicketRow {
     pub(crate) amount_cents: Option<i64>,
     pub(crate) currency: Option<String>,
     pub(crate) complainant_type: Option<String>,
+    pub(crate) links: Option<serde_json::Value>,
     pub(crate) handler: Option<String>,
     pub(crate) cycle_handlers: Vec<String>,
     pub(crate) receiver_level: i16,
@@ -113,10 +114,17 @@ impl TicketRow {
                 by: known("ticket.state_by", self.state_by)?.into(),
                 at: known("ticket.state_since", since)?,
             },
+            StateName::Merged => State::Merged(Box::new(links::merged(
+                self.links.as_ref(),
+                known("ticket.state_reason", self.state_reason)?,
+                known("ticket.state_by", self.state_by)?.into(),
+                known("ticket.state_since", since)?,
+            )?)),
             open_state => State::Open(open(open_state, since)?),
         };
         // Of an earlier cycle's solution only the last is kept here, until the next one takes its place.
         let rejected_solution = if state.solution().is_some() { None } else { solution };
+        let merged_at = if name == StateName::Merged { since } else { None };
         let complainant = match (self.customer_id, self.complainant) {
             (Some(customer), _) => Complainant::Customer { customer, contact: self.contact_id },
             (None, Some(name)) => Complainant::Unregistered { name },
@@ -166,7 +174,7 @@ impl TicketRow {
             clocks: self
                 .clocks
                 .into_iter()
-                .map(|record| clock::entry(record, policy))
+                .map(|record| clock::entry(record, policy, merged_at))
                 .collect::<Result<_, _>>()?,
             verdicts: self.verdicts.into_iter().map(verdict::verdict).collect::<Result<_, _>>()?,
             escalations: self
@@ -175,6 +183,7 @@ impl TicketRow {
                 .map(escalation::escalation)
                 .collect::<Result<_, _>>()?,
             handling: handling::handling(self.handling)?,
+            links: links::links(self.links.as_ref())?,
             revision: self.revision,
             created_at: self.created_at.to_jiff(),
             updated_at: self.updated_at.to_jiff(),
@@ -184,7 +193,7 @@ impl TicketRow {
     }
 }
 
-fn open(name: StateName, since: Option<jiff::Timestamp>) -> Result<Open, StoreError> {
+pub(super) fn open(name: StateName, since: Option<jiff::Timestamp>) -> Result<Open, StoreError> {
     let since = || known("ticket.state_since", since);
     Ok(match name {
         StateName::Registered => Open::Registered,
@@ -266,7 +275,7 @@ pub(crate) async fn update(
              cycle_handlers = $10, receiver_level = $11, cycle = $12, cycle_started_at = $13, state = $14,
              state_since = $15, state_by = $16, state_reason = $17, resume_to = $18, resume_since = $19,
              solution = $20, solved_by = $21, solved_at = $22, first_responded_at = $23, first_resolved_at = $24,
-             updated_at = $25
+             updated_at = $25, links = $26
          WHERE id = $1 AND revision = $2",
         ticket.id,
         revision,
@@ -293,6 +302,7 @@ pub(crate) async fn update(
         ticket.first_response_at.map(|at| at.to_sqlx()) as _,
         ticket.first_resolved_at.map(|at| at.to_sqlx()) as _,
         ticket.updated_at.to_sqlx() as _,
+        links::links_json(ticket),
     )
     .execute(conn)
     .await?
@@ -358,6 +368,12 @@ impl<'a> StateColumns<'a> {
             State::Cancelled { reason, by, at } => {
                 Self { since: Some(*at), by: Some(by), reason: Some(reason), ..none }
             }
+            State::Merged(merged) => Self {
+                since: Some(merged.at),
+                by: Some(&merged.by),
+                reason: Some(&merged.reason),
+                ..none
+            },
         }
     }
 }

@@ -29,15 +29,19 @@ pub(crate) struct OrderQuery {
     pub(crate) limit: i64,
 }
 
-/// The org unit and the customer of a ticket.
+/// The org unit and the customer of a ticket, and whether it is merged.
 pub(crate) async fn ticket(
     conn: &mut PgConnection,
     id: Uuid,
-) -> Result<Option<(String, Option<Uuid>)>, StoreError> {
-    let row = sqlx::query!("SELECT org_unit, customer_id FROM ticket WHERE id = $1", id)
-        .fetch_optional(conn)
-        .await?;
-    Ok(row.map(|row| (row.org_unit, row.customer_id)))
+) -> Result<Option<(String, Option<Uuid>, bool)>, StoreError> {
+    // Shared with other orders, but not with whoever merges the ticket and has made sure that no order runs (T-04).
+    let row = sqlx::query!(
+        r#"SELECT org_unit, customer_id, state = 'merged' AS "merged!" FROM ticket WHERE id = $1 FOR SHARE"#,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| (row.org_unit, row.customer_id, row.merged)))
 }
 
 /// Puts a new order on record, as issued.

@@ -3,6 +3,7 @@
 pub mod customer_feed;
 pub mod duty;
 pub mod learning;
+pub mod mass_answers;
 pub mod outbox;
 pub mod projections;
 pub mod shift_plan;

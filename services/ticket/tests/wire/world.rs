@@ -22,6 +22,7 @@ use kefu_api::ticket::v1::saved_view_service_client::SavedViewServiceClient;
 use kefu_api::ticket::v1::shift_service_client::ShiftServiceClient;
 use kefu_api::ticket::v1::suggestion_service_client::SuggestionServiceClient;
 use kefu_api::ticket::v1::team_service_client::TeamServiceClient;
+use kefu_api::ticket::v1::ticket_link_service_client::TicketLinkServiceClient;
 use kefu_api::ticket::v1::ticket_policy_service_client::TicketPolicyServiceClient;
 use kefu_api::ticket::v1::ticket_service_client::TicketServiceClient;
 use kefu_api::ticket::v1::viewer_service_client::ViewerServiceClient;
@@ -112,6 +113,7 @@ pub struct Desk {
     pub attachments: AttachmentServiceClient<Signed>,
     pub bulk: BulkServiceClient<Signed>,
     pub viewers: ViewerServiceClient<Signed>,
+    pub links: TicketLinkServiceClient<Signed>,
     pub clock: ClockServiceClient<Signed>,
 }
 
@@ -242,6 +244,7 @@ impl World {
             ),
             bulk: BulkServiceClient::with_interceptor(transport.clone(), token.clone()),
             viewers: ViewerServiceClient::with_interceptor(transport.clone(), token.clone()),
+            links: TicketLinkServiceClient::with_interceptor(transport.clone(), token.clone()),
             clock: ClockServiceClient::with_interceptor(transport, token),
         }
     }

@@ -7,6 +7,7 @@ mod files;
 mod hostile;
 mod intruders;
 mod lifecycle;
+mod links;
 mod load;
 mod processes;
 mod raw;

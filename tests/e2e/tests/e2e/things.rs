@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::company::{RIVERSIDE, complaint, customer_of_riverside, registration};
 use crate::processes::Processes;
 use crate::files;
+use crate::links::Links;
 use crate::world::World;
 
 /// A sensible request for every method, about things of Riverside.
@@ -31,6 +32,7 @@ pub struct Things {
     policy: String,
     team: String,
     absence: String,
+    links: Links,
 }
 
 impl Things {
@@ -118,6 +120,7 @@ impl Things {
             ..Default::default()
         };
         let shift = world.manager().shifts().plan_shift(shift).await.unwrap().into_inner().name;
+        let links = Links::make(world, &made.name).await;
         let mut manager = world.manager().tickets();
         let request = pb::ResolveTicketRequest {
             name: made.name.clone(),
@@ -168,6 +171,7 @@ impl Things {
             team,
             absence,
             view,
+            links,
         }
     }
 
@@ -524,6 +528,7 @@ impl Things {
         requests.extend(self.handling());
         requests.extend(self.processes.requests(ticket));
         requests.extend(files::requests(ticket, &self.attachment));
+        requests.extend(self.links.requests());
         requests
     }
 

@@ -8,6 +8,8 @@ mod handling;
 mod learning;
 mod ledger;
 mod life;
+mod likeness;
+mod merge;
 mod message_template;
 mod phrase;
 mod policy;

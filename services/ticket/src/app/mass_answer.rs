@@ -1,0 +1,312 @@
+//! What is said or solved on a parent, on its way to the children (T-04): put there in the transaction of what was said. How
+//! it reaches them, see [`mass_carry`](super::mass_carry).
+
+use kefu_api::ticket::v1 as pb;
+use kefu_clock::IdSource;
+use kefu_identity::{Caller, OrgUnit};
+use kefu_journal::{Entry, Provenance};
+use kefu_rpc::{Deadline, Etag};
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::change::{self, customer_of};
+use super::error::check_etag;
+use super::ticket::not_found;
+use super::{App, Call, Error, Page, merge, one_more};
+use crate::domain::{
+    Actor, Change, Command, Complainant, Filling, MassPurpose, MessageTemplate, Need, Policy,
+    Refusal, Route, StepRefusal, Ticket, Variable, What, decide,
+};
+use crate::encode::link as encode;
+use crate::store;
+use crate::store::mass_answer::{MassAnswerRow, NewMassAnswer, ResultRow};
+
+const CHILDREN: Need = Need { code: "children", en: "the ticket has no children" };
+const SOLUTION: Need = Need { code: "solution", en: "a solution must be on record first" };
+
+/// What is said on a parent and to its children.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The wording, and its pieces.
+    pub text: String,
+    /// The same, read.
+    pub wording: MessageTemplate,
+    /// How it is sent to the parent's customer.
+    pub route: Option<Route>,
+    /// In spite of forbidden phrases.
+    pub overriding: bool,
+}
+
+/// Puts on its way what a change of a parent says or solves, if there are children whom it concerns.
+pub(super) async fn begin(
+    conn: &mut PgConnection,
+    ids: &IdSource,
+    parent: &Ticket,
+    change: &Change,
+    by: &Provenance,
+) -> Result<(), Error> {
+    let (purpose, body, dispatch) = match &change.what {
+        What::Responded { message, dispatch, .. } => (MassPurpose::Answer, message, dispatch),
+        What::ResultFedBack { message, dispatch, .. } => (MassPurpose::Result, message, dispatch),
+        What::Resolved(solution) => (MassPurpose::Solution, &solution.text, &None),
+        _ => return Ok(()),
+    };
+    if !store::link::has_children(conn, parent.id).await? {
+        return Ok(());
+    }
+    let new = NewMassAnswer {
+        id: ids.uuid(),
+        parent,
+        customer: customer_of(parent),
+        purpose,
+        body,
+        personal: false,
+        demanded: false,
+        adapter: dispatch.as_ref().map(|dispatch| &*dispatch.adapter.code),
+        sent_at: change.effective_at,
+        answered_by: &change.actor.subject(),
+        by,
+        at: change.at,
+    };
+    Ok(store::mass_answer::insert(conn, &new).await?)
+}
+
+impl App {
+    /// Answers a parent, and its children each in its own words.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::EtagStale`], [`Error::RequestIdReused`], [`Error::Refused`],
+    /// [`Error::StepRefused`] without children, [`Error::CustomerUnavailable`].
+    pub async fn answer_child_tickets(
+        &self,
+        call: &Call,
+        (id, etag): (Uuid, Option<Etag>),
+        said: Said,
+    ) -> Result<pb::MassAnswer, Error> {
+        const ACTION: &str = "ticket.AnswerChildTickets";
+        let mut conn = self.read().await?;
+        let row = store::ticket::find(&mut conn, id).await?.ok_or_else(|| not_found(id))?;
+        self.allow_at(&call.caller, ACTION, &row.org_unit)?;
+        let (ticket, version) = self.judged(&mut conn, row).await?;
+        drop(conn);
+        let name = self.name_for(&ticket, &said.wording, call.deadline).await?;
+        let mut work = self.begin(call).await?;
+        let org_unit = store::ticket::lock(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
+        self.allow_at(&call.caller, ACTION, &org_unit)?;
+        if let Some(answer) = work.replay().await? {
+            return Ok(answer);
+        }
+        let row = store::ticket::find(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
+        let policy = &version.policy;
+        let ticket = row.into_ticket(policy)?;
+        check_etag(etag, ticket.revision)?;
+        if said.overriding {
+            self.allow_at(&call.caller, "ticket.OverrideForbiddenPhrases", &org_unit)?;
+        }
+        require_children(work.conn(), &ticket, "AnswerChildTickets").await?;
+        let message = rendered(&said.wording, &ticket, policy, name.as_deref())?;
+        let command = spoken(Command::Respond { message, sent_at: None }, said.route);
+        let command = match said.overriding {
+            true => Command::OverridePhrases(Box::new(command)),
+            false => command,
+        };
+        let now = work.now();
+        let actor = Actor::staff(call.caller.subject());
+        let changes = match decide(&ticket, policy, command, &actor, now) {
+            Ok(changes) => changes,
+            Err(refusal) => return Err(merge::refused(work.conn(), refusal).await),
+        };
+        let ticket = change::record(work.conn(), &self.ids, ticket, &changes, &call.by).await?;
+        store::mass_answer::personalise(work.conn(), id, &said.text).await?;
+        let answer = self.last(work.conn(), id).await?;
+        let answer = work.commit(answer).await?;
+        self.timers.expect(ticket.next_fire_at());
+        self.outbox.wake();
+        self.mass_answers.wake();
+        Ok(answer)
+    }
+
+    /// Puts the parent's solution on its way to all children, whatever their policies say.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::EtagStale`], [`Error::RequestIdReused`], [`Error::StepRefused`]
+    /// without a solution or children.
+    pub async fn resolve_child_tickets(
+        &self,
+        call: &Call,
+        (id, etag): (Uuid, Option<Etag>),
+    ) -> Result<pb::MassAnswer, Error> {
+        const COMMAND: &str = "ResolveChildTickets";
+        let mut work = self.begin(call).await?;
+        let org_unit = store::ticket::lock(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
+        self.allow_at(&call.caller, "ticket.ResolveChildTickets", &org_unit)?;
+        if let Some(answer) = work.replay().await? {
+            return Ok(answer);
+        }
+        let row = store::ticket::find(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
+        let (ticket, _) = self.judged(work.conn(), row).await?;
+        check_etag(etag, ticket.revision)?;
+        require_children(work.conn(), &ticket, COMMAND).await?;
+        let state = ticket.state.name().code();
+        let Some(solution) = ticket.state.solution() else {
+            let (subject, missing) = ("ticket", vec![SOLUTION]);
+            return Err(
+                StepRefusal::IllegalState { subject, state, command: COMMAND, missing }.into()
+            );
+        };
+        let now = work.now();
+        let new = NewMassAnswer {
+            id: self.ids.uuid(),
+            parent: &ticket,
+            customer: customer_of(&ticket),
+            purpose: MassPurpose::Solution,
+            body: &solution.text,
+            personal: false,
+            demanded: true,
+            adapter: None,
+            sent_at: now,
+            answered_by: &Actor::staff(call.caller.subject()).subject(),
+            by: &call.by,
+            at: now,
+        };
+        store::mass_answer::insert(work.conn(), &new).await?;
+        let after = json!({ "parent": id, "purpose": new.purpose.code(), "body": new.body });
+        let entry = Entry {
+            by: &call.by,
+            event_id: self.ids.uuid(),
+            occurred_at: now,
+            aggregate_type: "mass_answer",
+            aggregate_id: new.id,
+            revision: 1,
+            action: COMMAND,
+            org_unit: &ticket.org_unit,
+            customer_id: new.customer,
+            before: None,
+            after: Some(after),
+            event: None,
+        };
+        kefu_journal::append(work.conn(), &[entry]).await?;
+        let answer = self.last(work.conn(), id).await?;
+        let answer = work.commit(answer).await?;
+        self.mass_answers.wake();
+        Ok(answer)
+    }
+
+    async fn last(&self, conn: &mut PgConnection, parent: Uuid) -> Result<pb::MassAnswer, Error> {
+        let row = store::mass_answer::last(conn, parent).await?;
+        let row = row.ok_or_else(|| Error::Defect("a mass answer was lost".to_owned()))?;
+        Ok(encode::mass_answer(&row)?)
+    }
+
+    /// The registered customer's name where a wording says it. Asked for while no connection is held.
+    pub(super) async fn name_for(
+        &self,
+        ticket: &Ticket,
+        wording: &MessageTemplate,
+        deadline: Deadline,
+    ) -> Result<Option<String>, Error> {
+        match ticket.complainant {
+            Complainant::Customer { customer, .. } if wording.mentions(Variable::CustomerName) => {
+                self.customers.name(customer, deadline).await
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What was said and solved on a parent before a number, newest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub(crate) async fn list_mass_answers(
+        &self,
+        caller: &Caller,
+        parent: Uuid,
+        before: Option<i32>,
+        size: u32,
+    ) -> Result<Page<MassAnswerRow, i32>, Error> {
+        let mut conn = self.read().await?;
+        self.allow_ticket(&mut conn, caller, "ticket.ListMassAnswers", parent).await?;
+        let before = before.unwrap_or(i32::MAX);
+        let rows = store::mass_answer::list(&mut conn, parent, before, one_more(size)).await?;
+        Ok(Page::of(rows, size, |last| last.number))
+    }
+
+    /// What was said on a child's parent before the child was linked, newest first. Whoever sees the child sees that.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub(crate) async fn list_missed_answers(
+        &self,
+        caller: &Caller,
+        child: Uuid,
+        before: Option<i32>,
+        size: u32,
+    ) -> Result<Page<MassAnswerRow, i32>, Error> {
+        let mut conn = self.read().await?;
+        self.allow_ticket(&mut conn, caller, "ticket.ListMissedAnswers", child).await?;
+        let rows = match store::link::missed(&mut conn, child).await? {
+            None => Vec::new(),
+            Some((parent, missed)) => {
+                let before = before.unwrap_or(i32::MAX).min(missed.saturating_add(1));
+                store::mass_answer::list(&mut conn, parent, before, one_more(size)).await?
+            }
+        };
+        Ok(Page::of(rows, size, |last| last.number))
+    }
+
+    /// What became of a mass answer on the children at and below an org unit.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub(crate) async fn list_mass_answer_results(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        org_unit: &OrgUnit,
+        after: Option<Uuid>,
+        size: u32,
+    ) -> Result<Page<ResultRow, Uuid>, Error> {
+        const ACTION: &str = "ticket.ListMassAnswerResults";
+        self.allow(caller, ACTION, org_unit)?;
+        let mut conn = self.read().await?;
+        let answer = store::mass_answer::find(&mut conn, id).await?;
+        let kind = "kefu.dev/MassAnswer";
+        let answer = answer.ok_or_else(|| Error::NotFound { kind, name: encode::name(id) })?;
+        self.allow_ticket(&mut conn, caller, ACTION, answer.parent_id).await?;
+        let limit = one_more(size);
+        let unit = org_unit.as_str();
+        let rows = store::mass_answer::results(&mut conn, id, unit, after, limit).await?;
+        Ok(Page::of(rows, size, |last| last.child_id))
+    }
+}
+
+async fn require_children(
+    conn: &mut PgConnection,
+    parent: &Ticket,
+    command: &'static str,
+) -> Result<(), Error> {
+    if store::link::has_children(conn, parent.id).await? {
+        return Ok(());
+    }
+    let (subject, state) = ("ticket", parent.state.name().code());
+    Err(StepRefusal::IllegalState { subject, state, command, missing: vec![CHILDREN] }.into())
+}
+
+/// A wording for a ticket, in the one language that it has.
+pub(super) fn rendered(
+    wording: &MessageTemplate,
+    ticket: &Ticket,
+    policy: &Policy,
+    customer_name: Option<&str>,
+) -> Result<String, Refusal> {
+    let text = wording.render(Filling { ticket, policy, customer_name })?;
+    Ok(if text.zh.is_empty() { text.en } else { text.zh })
+}
+
+pub(super) fn spoken(command: Command, route: Option<Route>) -> Command {
+    match route {
+        Some(route) => Command::Send { command: Box::new(command), route },
+        None => command,
+    }
+}

@@ -1,0 +1,234 @@
+//! Carrying what is said on parents to their children (T-04): from child to child, each in a transaction of its own that
+//! moves the place. Whoever dies in between goes on there; any number of replicas may carry, one at a time.
+
+use std::time::Duration;
+
+use kefu_journal::{Entry, Provenance};
+use kefu_postgres::StoreError;
+use kefu_rpc::Deadline;
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::mass_answer::{rendered, spoken};
+use super::ticket::not_found;
+use super::{App, Error, change};
+use crate::domain::{
+    Actor, Command, MassOutcome, MassPurpose, MessageTemplate, Refusal, State, decide,
+};
+use crate::store;
+use crate::store::mass_answer::MassAnswerRow;
+
+/// The system's name for who carries them.
+const CARRIER: &str = "mass-answers";
+/// How long the customer context may take to tell a name.
+const NAME_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest detail of a result, in characters.
+const MAX_DETAIL: usize = 500;
+/// The name of a trigger's actor begins with this.
+const TRIGGER: &str = "system/trigger/";
+
+/// What became of one look at a mass answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carried {
+    /// A child was seen to; there may be more.
+    On,
+    /// There is none left.
+    Finished,
+    /// Somebody else carries it.
+    Busy,
+}
+
+impl App {
+    /// Carries a mass answer to its next child.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database is away, [`Error::CustomerUnavailable`] where a name is needed: then it waits.
+    pub(crate) async fn carry(&self, id: Uuid) -> Result<Carried, Error> {
+        let mut conn = self.read().await?;
+        let Some(answer) = store::mass_answer::find(&mut conn, id).await? else {
+            return Ok(Carried::Finished);
+        };
+        let expected = store::mass_answer::next_child(&mut conn, &answer).await?;
+        let mut named = None;
+        if let Some(child) = expected.filter(|_| answer.personal)
+            && let Some(row) = store::ticket::find(&mut conn, child).await?
+        {
+            named = Some(self.judged(&mut conn, row).await?.0);
+        }
+        drop(conn);
+        let wording = wording(&answer)?;
+        let mut name = None;
+        if let (Some(ticket), Some(wording)) = (named, &wording) {
+            name =
+                self.name_for(&ticket, wording, Deadline::default().at_most(NAME_TIMEOUT)).await?;
+        }
+        match Box::pin(self.settle_next(id, expected, wording.as_ref(), name.as_deref())).await {
+            Err(error @ (Error::Store(StoreError::Corrupt(_)) | Error::Defect(_))) => {
+                // What nobody understands keeps no other child waiting.
+                tracing::error!(mass_answer = %id, child = ?expected, %error, "an answer does not reach a child");
+                self.fail(id, expected).await
+            }
+            other => other,
+        }
+    }
+
+    async fn settle_next(
+        &self,
+        id: Uuid,
+        expected: Option<Uuid>,
+        wording: Option<&MessageTemplate>,
+        name: Option<&str>,
+    ) -> Result<Carried, Error> {
+        let mut tx = kefu_postgres::begin(&self.pool).await?;
+        let Some(answer) = store::mass_answer::lock(&mut tx, id).await? else {
+            return Ok(Carried::Busy);
+        };
+        let Some(child) = store::mass_answer::next_child(&mut tx, &answer).await? else {
+            self.finish(&mut tx, &answer).await?;
+            tx.commit().await?;
+            return Ok(Carried::Finished);
+        };
+        if Some(child) != expected {
+            // Somebody else was faster.
+            return Ok(Carried::On);
+        }
+        store::ticket::lock(&mut tx, child).await?;
+        let (outcome, alarm) = match store::mass_answer::concerns(&mut tx, &answer, child).await? {
+            false => (None, None),
+            true => {
+                let (outcome, detail, alarm) =
+                    self.reach(&mut tx, &answer, child, wording, name).await?;
+                (Some((outcome, detail)), alarm)
+            }
+        };
+        let told = outcome.as_ref().map(|(outcome, detail)| (*outcome, detail.as_str()));
+        store::mass_answer::advance(&mut tx, &answer, child, told, self.now()).await?;
+        tx.commit().await?;
+        self.tail.wake();
+        self.outbox.wake();
+        self.timers.expect(alarm);
+        Ok(Carried::On)
+    }
+
+    /// Says it on a child that is locked; what became of it, why, and when its clocks ring next.
+    async fn reach(
+        &self,
+        conn: &mut PgConnection,
+        answer: &MassAnswerRow,
+        child: Uuid,
+        wording: Option<&MessageTemplate>,
+        name: Option<&str>,
+    ) -> Result<(MassOutcome, String, Option<jiff::Timestamp>), Error> {
+        let none = |outcome| Ok((outcome, String::new(), None));
+        let row = store::ticket::find(conn, child).await?.ok_or_else(|| not_found(child))?;
+        let (ticket, version) = self.judged(conn, row).await?;
+        let policy = &version.policy;
+        if ticket.state.is_final() {
+            return none(MassOutcome::Ended);
+        }
+        let purpose = answer.purpose()?;
+        if purpose == MassPurpose::Solution && !answer.demanded && !policy.links().resolve_children
+        {
+            return none(MassOutcome::Offered);
+        }
+        let route = match answer.adapter {
+            None => None,
+            Some(_) => match store::link::route(conn, child).await? {
+                None => return none(MassOutcome::NoRecipient),
+                route => route,
+            },
+        };
+        let message = match wording.map(|wording| rendered(wording, &ticket, policy, name)) {
+            None => answer.body.clone(),
+            Some(Ok(message)) => message,
+            Some(Err(refusal)) => return Ok((MassOutcome::Refused, why(&refusal), None)),
+        };
+        // Something that was said otherwise was said when the parent's customer heard it.
+        let sent_at = answer.sent_at.to_jiff();
+        let sent_at = if route.is_some() { None } else { Some(sent_at) };
+        let command = match (purpose, &ticket.state) {
+            (MassPurpose::Solution, _) => Command::Resolve { solution: message },
+            (MassPurpose::Result, State::Resolved(_)) => {
+                spoken(Command::FeedBack { message }, route)
+            }
+            _ => spoken(Command::Respond { message, sent_at }, route),
+        };
+        // What must not be said was caught on the parent, or overridden there by whoever may.
+        let command = Command::OverridePhrases(Box::new(command));
+        let actor = match answer.answered_by.strip_prefix(TRIGGER) {
+            Some(trigger) => Actor::Trigger(trigger.into()),
+            None => Actor::staff(answer.answered_by.as_str()),
+        };
+        let changes = match decide(&ticket, policy, command, &actor, self.now()) {
+            Ok(changes) => changes,
+            Err(refusal) => return Ok((MassOutcome::Refused, why(&refusal), None)),
+        };
+        let by = Provenance {
+            actor: answer.answered_by.clone(),
+            actor_org_unit: answer.actor_org_unit.clone(),
+            origin: answer.origin.clone(),
+            request_id: String::new(),
+            traceparent: answer.traceparent.clone(),
+        };
+        let ticket = change::record(conn, &self.ids, ticket, &changes, &by).await?;
+        Ok((MassOutcome::Reached, String::new(), ticket.next_fire_at()))
+    }
+
+    async fn fail(&self, id: Uuid, child: Option<Uuid>) -> Result<Carried, Error> {
+        let Some(child) = child else { return Ok(Carried::Busy) };
+        let mut tx = kefu_postgres::begin(&self.pool).await?;
+        let Some(answer) = store::mass_answer::lock(&mut tx, id).await? else {
+            return Ok(Carried::Busy);
+        };
+        if store::mass_answer::next_child(&mut tx, &answer).await? == Some(child) {
+            let outcome = Some((MassOutcome::Failed, ""));
+            store::mass_answer::advance(&mut tx, &answer, child, outcome, self.now()).await?;
+            tx.commit().await?;
+        }
+        Ok(Carried::On)
+    }
+
+    async fn finish(&self, conn: &mut PgConnection, answer: &MassAnswerRow) -> Result<(), Error> {
+        let now = self.now();
+        store::mass_answer::finish(conn, answer.id, now).await?;
+        let by = Provenance::system(CARRIER);
+        let after = json!({ "reached": answer.reached, "unreached": answer.unreached });
+        let entry = Entry {
+            by: &by,
+            event_id: self.ids.uuid(),
+            occurred_at: now,
+            aggregate_type: "mass_answer",
+            aggregate_id: answer.id,
+            revision: 2,
+            action: "FinishMassAnswer",
+            org_unit: &answer.org_unit,
+            customer_id: answer.customer_id,
+            before: None,
+            after: Some(after),
+            event: None,
+        };
+        Ok(kefu_journal::append(conn, &[entry]).await?)
+    }
+}
+
+/// The pieces of a personal answer.
+fn wording(answer: &MassAnswerRow) -> Result<Option<MessageTemplate>, Error> {
+    if !answer.personal {
+        return Ok(None);
+    }
+    let wording = MessageTemplate::free(&answer.body);
+    wording.map(Some).map_err(|faults| StoreError::corrupt("mass_answer.body", faults.len()).into())
+}
+
+/// Why a child does not take it, for people.
+fn why(refusal: &Refusal) -> String {
+    let why = match refusal {
+        Refusal::Fields(faults) => {
+            let told = faults.iter().map(|fault| format!("{} {}", fault.path, fault.description));
+            told.collect::<Vec<_>>().join("; ")
+        }
+        other => other.to_string(),
+    };
+    why.chars().take(MAX_DETAIL).collect()
+}

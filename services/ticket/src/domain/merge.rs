@@ -1,0 +1,341 @@
+//! Merging a ticket into another one about the same matter, and undoing it (T-04).
+//!
+//! The merged ticket rests as it is: what was broken stays broken, what ran is the survivor's. Of what both promise the
+//! earlier deadline binds, so a merge lengthens no promise that was given to the customer. The survivor weighs as much as
+//! the heavier of the two, and is as urgent and as high up.
+//!
+//! A promise moves as it is, with its start and its pauses, under the rule of the same name. Where the survivor's policy
+//! has no such rule, the survivor must promise the same thing by then itself; else the merge is refused. It is often
+//! possible the other way round.
+//!
+//! Only what is unsolved is merged: a customer who has seen a solution is owed a verdict on it, so that ticket survives.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    assess,
+    change::{Change, What},
+    clock::{ClockChange, ClockEffect, ClockEntry},
+    escalation::{self, Escalation, EscalationCause},
+    link::{Blocker, LinkChange, TakenPromise},
+    policy::Policy,
+    refusal::Refusal,
+    step::{Need, Step, StepRefusal},
+    story::{Story, effect, next_round},
+    ticket::{Complainant, State, Ticket},
+    timers::{Until, settle},
+    word::{Actor, ClockKind, TicketKind},
+};
+
+const MERGE: &str = "MergeTicket";
+const UNMERGE: &str = "UnmergeTicket";
+
+const NOT_MERGED: Need = Need { code: "not_merged", en: "the ticket is merged already" };
+const NOT_ENDED: Need = Need { code: "not_ended", en: "the ticket is closed or cancelled" };
+const VERDICT: Need = Need {
+    code: "verdict",
+    en: "the customer has seen a solution and is owed a verdict: merge the other ticket into this one",
+};
+const TRANSFER_ENDED: Need = Need {
+    code: "transfer_ended",
+    en: "the transfer must be accepted, returned or withdrawn first",
+};
+const NO_SUPERVISION: Need = Need {
+    code: "no_supervision",
+    en: "headquarters watches the ticket: end the supervision first",
+};
+const NO_OPEN_PLAN: Need =
+    Need { code: "no_open_plan", en: "items of the handling plan are not done" };
+const NO_WORK_ORDERS: Need = Need {
+    code: "no_open_work_order",
+    en: "work orders for the ticket run: complete or void them first",
+};
+const NO_CHILDREN: Need =
+    Need { code: "no_children", en: "the ticket has children: unlink them first" };
+const OPEN_SURVIVOR: Need = Need {
+    code: "open_survivor",
+    en: "the other ticket must be open: neither waiting, solved, closed, cancelled nor merged",
+};
+const COMPLAINT: Need = Need {
+    code: "complaint",
+    en: "a complaint stays a complaint: merge the other ticket into this one",
+};
+const SAME_CUSTOMER: Need = Need {
+    code: "same_customer",
+    en: "the tickets are of different customers: put them under a common parent, which answers both",
+};
+const EARLIER_PROMISE: Need = Need {
+    code: "earlier_promise",
+    en: "promises that the survivor would keep later, and that its policy does not know",
+};
+const SHORT_CHAIN: Need =
+    Need { code: "short_chain", en: "the chain of merges is too long: merge the other way round" };
+const MERGED: Need = Need { code: "merged", en: "the ticket is not merged" };
+const IN_TIME: Need = Need {
+    code: "unmerge_limit",
+    en: "the time in which the policy lets a merge be undone is over",
+};
+
+/// Why a ticket into whose chain so many were merged one after the other is not merged itself.
+#[must_use]
+pub fn merge_chain_full(source: &Ticket) -> StepRefusal {
+    let (state, command) = (source.state.name().code(), MERGE);
+    StepRefusal::IllegalState { subject: "ticket", state, command, missing: vec![SHORT_CHAIN] }
+}
+
+/// Two tickets, each with the policy that judges it.
+#[derive(Clone, Copy, Debug)]
+pub struct Merging<'a> {
+    /// The one that is merged.
+    pub source: (&'a Ticket, &'a Policy),
+    /// The one that survives.
+    pub target: (&'a Ticket, &'a Policy),
+}
+
+/// Merges: the changes of the merged one, and those of the survivor, the last of which tells what it took over.
+///
+/// # Errors
+/// Everything that is missing.
+pub fn merge(
+    both: Merging<'_>,
+    blockers: &[Blocker],
+    reason: String,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<(Vec<Change>, Vec<Change>), StepRefusal> {
+    let Merging { source: (source, policy), target: (target, target_policy) } = both;
+    let missing = missing(both, blockers);
+    let step = Step { subject: "ticket", state: source.state.name().code(), command: MERGE };
+    if !missing.is_empty() {
+        return step.all_missing(missing);
+    }
+    // One moment for both, which lies before neither's last change.
+    let now = now.max(source.updated_at).max(target.updated_at);
+    let mut merged = Story::new(source, policy, actor, now);
+    settle(&mut merged, Until::At(now));
+    // What was due may have been to report it to headquarters, which watches it from now on.
+    if merged.ticket.handling.supervision.is_some() {
+        return step.missing(NO_SUPERVISION);
+    }
+    let mut survivor = Story::new(target, target_policy, actor, now);
+    settle(&mut survivor, Until::At(now));
+    raise(&mut survivor, &merged.ticket).map_err(|refusal| refused(step, &refusal))?;
+    let (clocks, promises) = take_over(&survivor, &merged, step)?;
+    let taken = LinkChange::Taken { source: source.id, number: source.number.clone(), promises };
+    survivor.record(What::Link(Box::new(taken)), clocks);
+    settle(&mut survivor, Until::At(now));
+    let unsettled = merged.ticket.clocks.iter().filter(|clock| clock.is_unsettled());
+    let rests = unsettled.map(|clock| effect(clock, ClockEffect::Merged { at: now })).collect();
+    let into = target.id;
+    merged.record(What::Link(Box::new(LinkChange::Merged { into, reason })), rests);
+    Ok((merged.changes, survivor.changes))
+}
+
+fn missing(both: Merging<'_>, blockers: &[Blocker]) -> Vec<Need> {
+    let Merging { source: (source, policy), target: (target, _) } = both;
+    let mut missing = Vec::new();
+    match source.state {
+        State::Merged(_) => missing.push(NOT_MERGED),
+        State::Closed { .. } | State::Cancelled { .. } => missing.push(NOT_ENDED),
+        State::Open(_) | State::Waiting { .. } if source.cycle == 1 => {}
+        _ => missing.push(VERDICT),
+    }
+    let handling = &source.handling;
+    let customers = (customer(source), customer(target));
+    let strangers = matches!(customers, (Some(one), Some(other)) if one != other);
+    let wrong = [
+        (handling.transfer.is_some(), TRANSFER_ENDED),
+        (handling.supervision.is_some(), NO_SUPERVISION),
+        (handling.plan.as_ref().is_some_and(|plan| plan.open() > 0), NO_OPEN_PLAN),
+        (blockers.contains(&Blocker::WorkOrders), NO_WORK_ORDERS),
+        (blockers.contains(&Blocker::Children), NO_CHILDREN),
+        (!matches!(target.state, State::Open(_)), OPEN_SURVIVOR),
+        (source.kind == TicketKind::Complaint && target.kind != source.kind, COMPLAINT),
+        (strangers && !policy.links().across_customers, SAME_CUSTOMER),
+    ];
+    missing.extend(wrong.into_iter().filter_map(|(wrong, need)| wrong.then_some(need)));
+    missing
+}
+
+fn customer(ticket: &Ticket) -> Option<uuid::Uuid> {
+    match ticket.complainant {
+        Complainant::Customer { customer, .. } => Some(customer),
+        _ => None,
+    }
+}
+
+fn refused(step: Step, refusal: &Refusal) -> StepRefusal {
+    let missing = EARLIER_PROMISE;
+    let Step { state, command, .. } = step;
+    StepRefusal::Lacking { state, command, missing, subjects: vec![refusal.to_string()] }
+}
+
+/// The survivor weighs what the heavier one does, and is as urgent and as high up.
+fn raise(survivor: &mut Story<'_>, source: &Ticket) -> Result<(), Refusal> {
+    let Ticket { number, severity, priority, receiver_level, .. } = source;
+    let reason = || format!("{number} was merged into it. / {number} 已并入本工单。");
+    if *severity > survivor.ticket.severity {
+        assess::assess(survivor, MERGE, *severity, reason())?;
+    }
+    let from = survivor.ticket.priority;
+    if *priority > from {
+        survivor.record(What::PriorityRaised { from, to: *priority }, Vec::new());
+    }
+    let level = (*receiver_level).min(survivor.policy.top_level());
+    if let Some(form) = escalation::to_level(&survivor.ticket, level, reason(), survivor.now) {
+        let form = Escalation { cause: EscalationCause::Manager, ..form };
+        survivor.record(What::Escalated(form), Vec::new());
+    }
+    Ok(())
+}
+
+/// What of the merged one's promises binds the survivor: those that it does not keep by then anyhow.
+fn take_over(
+    survivor: &Story<'_>,
+    merged: &Story<'_>,
+    step: Step,
+) -> Result<(Vec<ClockChange>, Vec<TakenPromise>), StepRefusal> {
+    let (mut clocks, mut promises, mut homeless) = (Vec::new(), Vec::new(), Vec::new());
+    let ticket = &survivor.ticket;
+    for theirs in merged.ticket.current_clocks().filter(|clock| clock.is_live()) {
+        let theirs = going_on(theirs, merged).map_err(|refusal| refused(step, &refusal))?;
+        if is_kept(ticket, &theirs, customer(&merged.ticket) == customer(ticket)) {
+            continue;
+        }
+        let rule = survivor.policy.rule(&theirs.rule);
+        let known = rule.is_some_and(|rule| {
+            rule.kind == theirs.kind && rule.target == theirs.timeline.target()
+        });
+        if !known {
+            let due = theirs.due.map(|due| due.to_string()).unwrap_or_default();
+            homeless.push(format!("{} by {due}", theirs.rule));
+            continue;
+        }
+        let own = ticket.current_clocks().find(|own| own.rule == theirs.rule && own.is_live());
+        if let Some(own) = own {
+            clocks.push(effect(own, ClockEffect::Cancelled { at: survivor.now }));
+        }
+        let (rule, cycle) = (Arc::clone(&theirs.rule), ticket.cycle);
+        let taken = next_round(ticket, ClockEntry { cycle, ..theirs });
+        promises.push(TakenPromise {
+            rule,
+            cycle,
+            round: taken.round,
+            replaced: own.map(|own| own.round),
+        });
+        clocks.push(taken);
+    }
+    if homeless.is_empty() {
+        return Ok((clocks, promises));
+    }
+    let Step { state, command, .. } = step;
+    Err(StepRefusal::Lacking { state, command, missing: EARLIER_PROMISE, subjects: homeless })
+}
+
+/// A promise as it goes on from now: what paused for the merged ticket's sake does so no more.
+fn going_on(clock: &ClockEntry, merged: &Story<'_>) -> Result<ClockEntry, Refusal> {
+    let mut clock = clock.clone();
+    if clock.timeline.is_paused() {
+        let Story { policy, now, .. } = merged;
+        let resumed = clock.resumption(policy.calendar(), policy.rule(&clock.rule), *now);
+        let resumed =
+            resumed.map_err(|error| Refusal::NoDeadline { rule: clock.rule.to_string(), error })?;
+        clock.apply(&resumed);
+    }
+    Ok(clock)
+}
+
+/// Whether the survivor promises the same thing by then itself, or the same customer has heard since.
+fn is_kept(ticket: &Ticket, theirs: &ClockEntry, same_customer: bool) -> bool {
+    ticket.current_clocks().filter(|own| own.kind == theirs.kind).any(|own| {
+        let sooner = own.is_live() && own.due.zip(theirs.due).is_some_and(|(own, due)| own <= due);
+        let heard = same_customer
+            && theirs.kind != ClockKind::Resolution
+            && own.fulfilled.as_ref().is_some_and(|told| told.at >= theirs.timeline.started());
+        sooner || heard
+    })
+}
+
+/// Undoes a merge: the changes of the merged one, and those of the survivor, which gets back what promises of its own were
+/// replaced. What fell due meanwhile is broken as of its deadline. Where the survivor has moved on since, solved, merged or
+/// in a new cycle, its promises stay what they are.
+///
+/// # Errors
+/// If it is not merged, or the policy's time for that is over.
+pub fn unmerge(
+    both: Merging<'_>,
+    promises: &[TakenPromise],
+    reason: String,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<(Vec<Change>, Vec<Change>), StepRefusal> {
+    let Merging { source: (source, policy), target: (target, target_policy) } = both;
+    let step = Step { subject: "ticket", state: source.state.name().code(), command: UNMERGE };
+    let State::Merged(merged) = &source.state else { return step.missing(MERGED) };
+    let now = now.max(source.updated_at).max(target.updated_at);
+    let limit = policy
+        .links()
+        .unmerge_within
+        .and_then(|limit| merged.at.checked_add(SignedDuration::try_from(limit).ok()?).ok());
+    if limit.is_some_and(|limit| now > limit) {
+        return step.missing(IN_TIME);
+    }
+    let mut back = Story::new(source, policy, actor, now);
+    let resting = source.clocks.iter().filter(|clock| clock.merged_at.is_some());
+    let go_on = resting.map(|clock| effect(clock, ClockEffect::Unmerged)).collect();
+    let unmerged = LinkChange::Unmerged { from: target.id, reason };
+    back.record(What::Link(Box::new(unmerged)), go_on);
+    settle(&mut back, Until::At(now));
+    let mut survivor = Story::new(target, target_policy, actor, now);
+    let clocks = match survivor.ticket.state {
+        State::Open(_) => {
+            settle(&mut survivor, Until::At(now));
+            give_back(&survivor, promises, merged.at).map_err(|refusal| refused(step, &refusal))?
+        }
+        _ => Vec::new(),
+    };
+    let returned = LinkChange::Returned { source: source.id };
+    survivor.record(What::Link(Box::new(returned)), clocks);
+    if !survivor.ticket.state.is_final() {
+        settle(&mut survivor, Until::At(now));
+    }
+    Ok((back.changes, survivor.changes))
+}
+
+fn give_back(
+    survivor: &Story<'_>,
+    promises: &[TakenPromise],
+    merged_at: Timestamp,
+) -> Result<Vec<ClockChange>, Refusal> {
+    let ticket = &survivor.ticket;
+    let entry = |promise: &TakenPromise, round: u32| {
+        let named = |clock: &&ClockEntry| {
+            (clock.cycle, clock.round) == (promise.cycle, round) && clock.rule == promise.rule
+        };
+        ticket.current_clocks().find(named)
+    };
+    let mut clocks = Vec::new();
+    for promise in promises {
+        let Some(taken) = entry(promise, promise.round).filter(|taken| taken.is_live()) else {
+            continue;
+        };
+        clocks.push(effect(taken, ClockEffect::Cancelled { at: survivor.now }));
+        let Some(own) = promise.replaced.and_then(|round| entry(promise, round)) else { continue };
+        let mut own = own.clone();
+        own.cancelled_at = None;
+        // It has paused since with the ticket.
+        for pause in taken.timeline.pauses().iter().filter(|pause| pause.from >= merged_at) {
+            let Some(end) = pause.to else { continue };
+            own.apply(&ClockEffect::Paused { at: pause.from, reason: pause.reason.clone() });
+            let rule = survivor.policy.rule(&own.rule);
+            let resumed = own.resumption(survivor.policy.calendar(), rule, end);
+            let resumed = resumed
+                .map_err(|error| Refusal::NoDeadline { rule: own.rule.to_string(), error })?;
+            own.apply(&resumed);
+        }
+        clocks.push(next_round(ticket, own));
+    }
+    Ok(clocks)
+}
