@@ -164,6 +164,9 @@ async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Res
         if assigned(before) != assigned(now) {
             store::routing::save(conn, now).await?;
         }
+        if before.promises != now.promises {
+            store::clock_terms::save(conn, now).await?;
+        }
         if before.priority != now.priority {
             store::ticket::save_priority(conn, now).await?;
         }

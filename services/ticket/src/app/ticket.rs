@@ -155,7 +155,11 @@ impl App {
         if command.overrides_phrases() {
             self.allow_at(&call.caller, "ticket.OverrideForbiddenPhrases", &org_unit)?;
         }
-        let changes = decide(&ticket, &version.policy, command, &actor, now)?;
+        let mut changes = decide(&ticket, &version.policy, command, &actor, now)?;
+        if party == Party::Receiver {
+            let conn = work.conn();
+            self.follow_org_unit(conn, &ticket, &version.policy, &mut changes, &actor, now).await?;
+        }
         let held = held_product(&ticket, &version.policy).map(ToOwned::to_owned);
         let ticket = change::record(work.conn(), &self.ids, ticket, &changes, &call.by).await?;
         let policy = &version.policy;

@@ -164,6 +164,7 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
             learning,
             repeat_window_days,
             automation,
+            clock_changes: draft.clock_changes,
         }),
         _ => Err(faults.0),
     }

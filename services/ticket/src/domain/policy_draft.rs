@@ -10,7 +10,7 @@ use super::{
     automation_draft::AutomationDraft,
     clock_note::StepTime,
     handling_rules::HandlingDraft,
-    policy::{IntakeHours, ReopenMode, VerdictOutcome},
+    policy::{ClockChanges, IntakeHours, ReopenMode, VerdictOutcome},
     policy_learning::LearningDraft,
     routing_draft::RoutingDraft,
     word::{Channel, ClockKind, Priority, Text, TicketKind},
@@ -53,6 +53,8 @@ pub struct PolicyDraft {
     pub repeat_window_days: i32,
     /// `channel_adapters`, `triggers`, `macros`, `max_trigger_depth`.
     pub automation: AutomationDraft,
+    /// `clock_changes`.
+    pub clock_changes: ClockChanges,
 }
 
 /// Why a ticket may wait.

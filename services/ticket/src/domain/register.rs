@@ -11,6 +11,7 @@ use super::{
     refusal::Refusal,
     routing::{Amount, Routed},
     story::started,
+    terms::Terms,
     ticket::{Complainant, Details, Open, State, Ticket},
     word::{Actor, Channel, ClockKind, Fault, Severity, TicketKind},
 };
@@ -103,6 +104,7 @@ pub fn register(
         id: identity.id,
         number: identity.number,
         policy_version: identity.policy_version,
+        promises: Terms::default(),
         org_unit: intake.org_unit,
         kind: intake.kind,
         channel: intake.channel,

@@ -35,21 +35,26 @@ pub struct ProposedViolation {
     pub policy_version: Option<Uuid>,
 }
 
-/// What a breach proposes by its rule.
+/// What a breach proposes by its rule, from the table of the version that promised it. `policy` judges the ticket.
 pub(super) fn for_breach(
     policy: &Policy,
     ticket: &Ticket,
     clock: &ClockEntry,
     due: Timestamp,
 ) -> Option<ProposedViolation> {
-    let own = policy.rule(&clock.rule)?.breach_violation.as_ref();
+    let promised = clock.terms.policy(policy);
+    let own = promised.rule(&clock.rule)?.breach_violation.as_ref();
     let asks = clock.kind == ClockKind::CallBack;
-    let code = own.or_else(|| authority::unasked(ticket, policy).filter(|_| asks))?;
-    let rule = policy.violation(code)?;
+    let (table, code) = match own {
+        Some(code) => (promised, code),
+        None => (policy, authority::unasked(ticket, policy).filter(|_| asks)?),
+    };
+    let rule = table.violation(code)?;
+    let version = own.and_then(|_| clock.terms.version()).unwrap_or(ticket.policy_version);
     // Whoever had the customer on the line should have asked.
     let reached = ticket.handling.reached_by.as_ref().filter(|_| asks);
     let staff = reached.unwrap_or_else(|| answerable(ticket, clock.kind)).clone();
-    Some(rule.broken(staff, evidence(clock, due), due, ticket.policy_version))
+    Some(rule.broken(staff, evidence(clock, due), due, version))
 }
 
 /// Who answers for a promise: the first-contact owner pushes the ticket to an answer and to a

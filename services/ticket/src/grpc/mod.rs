@@ -1,6 +1,7 @@
 //! The wire: decode with all violations at once, one call of the app, encode.
 
 mod automation;
+mod clock_ledger;
 mod corrective_action;
 mod delivery;
 mod duty;
@@ -28,6 +29,7 @@ mod work_order;
 use std::sync::Arc;
 
 use kefu_api::ticket::v1::automation_service_server::AutomationServiceServer;
+use kefu_api::ticket::v1::clock_ledger_service_server::ClockLedgerServiceServer;
 use kefu_api::ticket::v1::corrective_action_service_server::CorrectiveActionServiceServer;
 use kefu_api::ticket::v1::delivery_service_server::DeliveryServiceServer;
 use kefu_api::ticket::v1::duty_service_server::DutyServiceServer;
@@ -63,6 +65,7 @@ impl Grpc {
         Routes::new(TicketServiceServer::new(grpc.clone()))
             .add_service(TicketPolicyServiceServer::new(grpc.clone()))
             .add_service(ReportServiceServer::new(grpc.clone()))
+            .add_service(ClockLedgerServiceServer::new(grpc.clone()))
             .add_service(HandlingServiceServer::new(grpc.clone()))
             .add_service(RoutingServiceServer::new(grpc.clone()))
             .add_service(TeamServiceServer::new(grpc.clone()))

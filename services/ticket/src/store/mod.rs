@@ -5,6 +5,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod clock_note;
+pub(crate) mod clock_terms;
 pub(crate) mod corrective_action;
 pub(crate) mod customer;
 pub(crate) mod delivery;
@@ -19,6 +20,7 @@ pub(crate) mod learning_timer;
 pub(crate) mod message;
 pub(crate) mod number;
 pub(crate) mod plan;
+pub(crate) mod policy_rollout;
 pub(crate) mod product_hold;
 pub(crate) mod projection;
 pub(crate) mod queue;

@@ -4,6 +4,7 @@ pub mod customer_feed;
 pub mod duty;
 pub mod learning;
 pub mod outbox;
+pub mod policy_rollouts;
 pub mod projections;
 pub mod survey_feed;
 pub mod timers;

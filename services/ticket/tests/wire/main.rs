@@ -26,6 +26,7 @@ mod product_hold;
 mod queue;
 mod races;
 mod receiver;
+mod recompute;
 mod recount;
 mod report;
 mod report_document;
