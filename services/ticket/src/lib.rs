@@ -14,6 +14,8 @@
 //!   transaction that inserts the order, and each order refers to the one before it, so the schema itself allows no gap.
 //! - **A ticket is judged by the policy version in force when it began .** It names that version, which never changes;
 //!   a registration whose policies or standings were stale registers nothing and is tried again.
+//! - **What is promised can be made anew, once per policy version (T-05, T-06),** by a manager, by a version that says so for
+//!   open tickets, by the org unit that accepts a ticket. A clock names the version that promised it, and so its calendar.
 //! - **A promise is broken once (T-07).** Breach, violation, escalation and event are one transaction under the ticket's
 //!   lock, in any number of replicas, after any crash; what is due is found in the ledger, not in memory.
 //! - **A ticket on its way stays where it is (T-11)** until somebody of the receiving org unit accepts it; meanwhile that org
@@ -82,9 +84,9 @@ use crate::files::Files;
 use crate::grpc::Grpc;
 use crate::workers::{
     customer_feed::CustomerFeed, duty::DutyKeeper, learning::LearningTimers,
-    mass_answers::MassAnswers, outbox::Outbox, projections::Projections,
-    shift_plan::ShiftPlanner, survey_feed::SurveyFeed, timers::Timers, triggers::Triggers,
-    uploads::UploadSweeper, viewers::ViewerKeeper, work_orders::OrderTimers,
+    mass_answers::MassAnswers, outbox::Outbox, policy_rollouts::PolicyRollouts,
+    projections::Projections, shift_plan::ShiftPlanner, survey_feed::SurveyFeed, timers::Timers,
+    triggers::Triggers, uploads::UploadSweeper, viewers::ViewerKeeper, work_orders::OrderTimers,
 };
 
 /// The migrations of the context's own tables, after those of journal and policy.
@@ -116,6 +118,7 @@ impl Context for TicketContext {
             pool.clone(),
             deps.clock(),
         ));
+        let rollouts = PolicyRollouts::new(Arc::clone(&app));
         let timers = Timers::new(Arc::clone(&app));
         let order_timers = OrderTimers::new(Arc::clone(&app));
         let duty = DutyKeeper::new(Arc::clone(&app));
@@ -132,6 +135,8 @@ impl Context for TicketContext {
             // What causes before what is caused.
             .settles(Arc::clone(&customer_feed) as Arc<dyn Settle>)
             .settles(Arc::clone(&survey_feed) as Arc<dyn Settle>)
+            .settles(Arc::new(rollouts.clone()))
+            .worker(worker("policy-rollouts", rollouts, PolicyRollouts::run))
             .settles(Arc::new(timers.clone()))
             .settles(Arc::new(order_timers.clone()))
             .settles(Arc::new(duty.clone()))

@@ -8,7 +8,7 @@ use crate::{
 /// A business calendar that was checked: a week of hours in a time zone, with its exceptions.
 ///
 /// Immutable; share it in an `Arc`. See the [crate](crate) for what it promises.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calendar {
     pub(crate) zone: TimeZone,
     /// Monday first.
@@ -20,7 +20,7 @@ pub struct Calendar {
 }
 
 /// What holds on one local date.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Day {
     pub kind: DayKind,
     /// Microseconds from local midnight, ascending, disjoint.

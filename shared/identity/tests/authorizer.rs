@@ -188,6 +188,20 @@ fn t25_everybody_speaks_for_himself_and_supervisors_for_their_teams() {
 }
 
 #[test]
+fn t05_managers_compute_promises_anew_and_who_sets_the_rules_sees_what_would_come_of_it() {
+    let authorizer = Authorizer::with_defaults().unwrap();
+    for role in role::ALL {
+        let supervises = matches!(role, role::MANAGER | role::DIRECTOR | role::HEADQUARTERS);
+        let caller = caller(role, "group/north");
+        let allowed = |action, place| allows(&authorizer, &caller, action, place);
+        let (recomputes, previews) = ("ticket.RecomputeClocks", "ticket.PreviewPolicyChange");
+        assert_eq!(allowed(recomputes, "group/north/riverside"), supervises, "{role}");
+        assert_eq!(allowed(previews, "group/north"), supervises || role == role::ADMIN, "{role}");
+        assert!(!allowed(recomputes, "group/south") && !allowed(previews, "group"), "{role}");
+    }
+}
+
+#[test]
 fn t14_only_supervisors_override_forbidden_phrases() {
     let authorizer = Authorizer::with_defaults().unwrap();
     for role in role::ALL {

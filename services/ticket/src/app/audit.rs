@@ -7,6 +7,7 @@ use super::handling_record;
 use crate::domain::{Change, ClockEntry, Complainant, State, Ticket, What};
 use crate::store::clock::pauses_json;
 use crate::store::clock_note::{announcements_json, revisions_json, steps_json};
+use crate::store::clock_terms::eras_json;
 use crate::store::custom_field::fields_json;
 use crate::store::follow_up::follow_up_json;
 use crate::store::handling::handling_json;
@@ -126,6 +127,10 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
     if let What::Assessed { reason, .. } = &change.what {
         after.insert("assess_reason".to_owned(), reason.as_str().into());
     }
+    if let What::Recomputed { cause, reason, .. } = &change.what {
+        after.insert("recompute_cause".to_owned(), cause.code().into());
+        after.insert("recompute_reason".to_owned(), reason.as_str().into());
+    }
     if let What::ClockEscalated { step, notify, .. } = &change.what {
         after.insert("step".to_owned(), (&**step).into());
         after.insert("notify_level".to_owned(), notify.map(|level| level.number()).into());
@@ -186,6 +191,7 @@ fn fields(ticket: &Ticket) -> Map<String, Value> {
         ("tags", details.tags.as_slice().into()),
         ("custom_fields", fields_json(&details.fields).into()),
         ("org_unit", ticket.org_unit.as_str().into()),
+        ("promise_version", ticket.promise_version().to_string().into()),
         ("severity", ticket.severity.number().into()),
         ("handling", handling_json(&ticket.handling).ok().flatten().unwrap_or_default()),
         ("priority", ticket.priority.code().into()),
@@ -230,6 +236,8 @@ fn clocks(ticket: &Ticket) -> Map<String, Value> {
         add("steps", steps_json(clock).unwrap_or_default());
         add("announcements", announcements_json(clock).unwrap_or_default());
         add("revisions", revisions_json(clock).unwrap_or_default());
+        add("policy_version", clock.terms.version().map(|version| version.to_string()).into());
+        add("eras", eras_json(clock).unwrap_or_default());
         let name = match clock.round {
             1 => format!("{}/{}", clock.rule, clock.cycle),
             round => format!("{}/{}/{round}", clock.rule, clock.cycle),

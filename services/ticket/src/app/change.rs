@@ -175,6 +175,9 @@ async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Res
         if before.details.fields != now.details.fields {
             store::custom_field::save(conn, now).await?;
         }
+        if before.promises != now.promises {
+            store::clock_terms::save(conn, now).await?;
+        }
         if before.priority != now.priority {
             store::ticket::save_priority(conn, now).await?;
         }

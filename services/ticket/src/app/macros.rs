@@ -91,7 +91,7 @@ impl App {
         }
         // Read again after the lock, by a statement of its own; its policy is the same for ever.
         let row = store::ticket::find(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
-        let ticket = row.into_ticket(policy)?;
+        let (ticket, _) = self.judged(work.conn(), row).await?;
         self.may_do(&call.caller, steps, &ticket, policy)?;
         check_etag(etag, ticket.revision)?;
         let now = work.now();

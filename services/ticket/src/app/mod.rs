@@ -6,6 +6,7 @@ pub mod attachment;
 mod audit;
 pub mod bulk;
 pub(crate) mod change;
+pub mod clock_ledger;
 pub mod corrective_action;
 pub mod customer;
 pub mod delivery;
@@ -24,6 +25,7 @@ pub mod message;
 mod outbox;
 mod placement;
 pub mod policy;
+pub mod policy_rollout;
 pub mod process;
 pub mod product_hold;
 pub mod projection;
@@ -68,7 +70,7 @@ use sqlx::{PgConnection, PgPool, Postgres};
 use uuid::Uuid;
 
 use crate::channel::Channels;
-use crate::domain::{Policy, Ticket};
+use crate::domain::{Issued, Policy, Ticket};
 use crate::files::Files;
 use crate::store::ticket::TicketRow;
 
@@ -169,7 +171,7 @@ impl App {
         Ok(self.policies.current(conn).await?.version(id).cloned())
     }
 
-    /// A stored ticket with the policy version that judges it.
+    /// A stored ticket with the policy version that judges it, and inside it those that promise it something.
     pub(crate) async fn judged(
         &self,
         conn: &mut PgConnection,
@@ -179,6 +181,13 @@ impl App {
         let version = version.ok_or_else(|| {
             StoreError::corrupt("ticket.policy_version_id", "there is no such policy version")
         })?;
-        Ok((row.into_ticket(&version.policy)?, version))
+        let mut others = Vec::new();
+        for id in row.other_versions()? {
+            let other = self.version(conn, id).await?.ok_or_else(|| {
+                StoreError::corrupt("policy_version_id", "there is no such policy version")
+            })?;
+            others.push(other as Arc<dyn Issued>);
+        }
+        Ok((row.into_ticket(&version.policy, &others)?, version))
     }
 }

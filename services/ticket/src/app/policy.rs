@@ -8,7 +8,7 @@ use kefu_policy::{NewVersion, effective_time, to_json};
 use uuid::Uuid;
 
 use super::{App, Call, Error};
-use crate::domain::{Fault, Refusal};
+use crate::domain::{Fault, Given, Refusal};
 use crate::encode::policy as encode;
 use crate::store;
 
@@ -45,6 +45,9 @@ impl App {
             created_by: call.caller.subject(),
         };
         let version = self.policies.apply(work.conn(), place, new).await?;
+        if version.policy.clock_changes().open_tickets == Given::Recompute {
+            store::policy_rollout::insert(work.conn(), &version).await?;
+        }
         let answer = encode::resource(&version);
         let after = to_json(&answer).map_err(|error| Error::Defect(error.to_string()))?;
         let entry = Entry {

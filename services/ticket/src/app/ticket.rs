@@ -202,6 +202,10 @@ impl App {
             Ok(changes) => changes,
             Err(refusal) => return Err(merge::refused(work.conn(), refusal).await),
         };
+        if party == Party::Receiver {
+            let conn = work.conn();
+            self.follow_org_unit(conn, &ticket, &version.policy, &mut changes, &actor, now).await?;
+        }
         let judged = (&ticket, &version.policy);
         changes.extend(placement::reroute(work.conn(), judged, &changes, now).await?);
         let held = held_product(&ticket, &version.policy).map(ToOwned::to_owned);

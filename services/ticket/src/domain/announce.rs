@@ -29,7 +29,9 @@ pub(super) fn announce(
     // At the deadline it is too late to be honest.
     settle(story, Until::At(story.now));
     let mut faults = text_faults("reason", &reason);
-    if story.policy.rule(rule).is_none() {
+    let known = story.ticket.clock(rule, story.ticket.cycle).is_some()
+        || story.promising().rule(rule).is_some();
+    if !known && story.policy.rule(rule).is_none() {
         faults.push(Fault::new("rule", "is no rule of the ticket's policy"));
     }
     if new_due <= story.now {

@@ -3,7 +3,7 @@
 use super::{
     change::What,
     clock::{ClockChange, ClockEffect, ClockEntry},
-    clock_note::Revision,
+    clock_note::{Cause, Revision},
     decide::{allow, refuse, text_faults},
     policy::ClockRule,
     refusal::{Missing, Refusal},
@@ -41,13 +41,27 @@ pub(super) fn assess(
 
 fn revised(story: &Story<'_>, to: Severity) -> Result<Vec<ClockChange>, Refusal> {
     let Story { ticket, policy, now, .. } = story;
-    let from = ticket.severity;
+    let (from, terms) = (ticket.severity, &ticket.promises);
     let covers = |rule: &ClockRule, to| rule.covers(ticket, to, policy.calendar());
-    let mut wanted: Vec<&ClockRule> =
-        policy.clocks().iter().filter(|rule| covers(rule, to) && !covers(rule, from)).collect();
+    let mut wanted: Vec<&ClockRule> = terms
+        .policy(policy)
+        .clocks()
+        .iter()
+        .filter(|rule| covers(rule, to) && !covers(rule, from))
+        .collect();
+    // What runs on by an earlier version keeps its name for itself.
+    wanted.retain(|rule| {
+        !ticket.current_clocks().filter(|clock| clock.is_live()).any(|clock| {
+            let own = clock.terms.policy(policy).rule(&clock.rule);
+            clock.rule == rule.name
+                && clock.kind == rule.kind
+                && own.is_some_and(|own| covers(own, to))
+        })
+    });
     let mut changes = Vec::new();
     for clock in ticket.current_clocks().filter(|clock| clock.is_live()) {
-        if policy.rule(&clock.rule).is_some_and(|rule| covers(rule, to)) {
+        let own = clock.terms.policy(policy).rule(&clock.rule);
+        if own.is_some_and(|rule| covers(rule, to)) {
             continue;
         }
         changes.push(effect(clock, ClockEffect::Cancelled { at: *now }));
@@ -56,18 +70,17 @@ fn revised(story: &Story<'_>, to: Severity) -> Result<Vec<ClockChange>, Refusal>
         let revision = Revision {
             at: *now,
             by: story.actor.subject(),
-            from,
-            to,
+            cause: Cause::Severity { from, to },
             from_rule: clock.rule.clone(),
             previous_due: clock.due,
         };
-        let entry = clock.revised(rule, policy.calendar(), revision);
+        let entry = clock.revised(rule, (terms, policy), revision);
         changes.push(next_round(ticket, entry.map_err(|error| no_deadline(rule, error))?));
     }
     for rule in wanted {
         let promised = ticket.current_clocks().any(|clock| clock.kind == rule.kind);
         if !promised && is_owed(story, rule.kind) {
-            let started = start(ticket, policy, rule, ticket.cycle, *now)?;
+            let started = start(ticket, policy, terms, rule, ticket.cycle, *now)?;
             let paused = paused(story, &started);
             changes.push(started);
             changes.extend(paused);
@@ -77,7 +90,7 @@ fn revised(story: &Story<'_>, to: Severity) -> Result<Vec<ClockChange>, Refusal>
 }
 
 /// Whether what such a clock promises is still to come where the ticket stands.
-fn is_owed(story: &Story<'_>, kind: ClockKind) -> bool {
+pub(super) fn is_owed(story: &Story<'_>, kind: ClockKind) -> bool {
     let state = &story.ticket.state;
     let unsolved = matches!(state, State::Open(_) | State::Waiting { .. });
     match kind {
@@ -89,7 +102,7 @@ fn is_owed(story: &Story<'_>, kind: ClockKind) -> bool {
 }
 
 /// A promise that pauses begins with a pause while the ticket waits.
-fn paused(story: &Story<'_>, started: &ClockChange) -> Option<ClockChange> {
+pub(super) fn paused(story: &Story<'_>, started: &ClockChange) -> Option<ClockChange> {
     let State::Waiting { reason, .. } = &story.ticket.state else { return None };
     let ClockEffect::Started(entry) = &started.effect else { return None };
     let ClockEntry { kind, .. } = **entry;

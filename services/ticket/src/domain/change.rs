@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{
     assign::{self, Assignment},
@@ -11,6 +12,8 @@ use super::{
     escalation::Escalation,
     handling::{self, HandlingChange},
     link::{self, LinkChange},
+    recompute::RecomputeCause,
+    terms::Terms,
     ticket::{Details, Open, Solution, State, Ticket},
     verdict::Verdict,
     violation::ProposedViolation,
@@ -147,6 +150,19 @@ pub enum What {
         /// Who may handle it now.
         level: ReceiverLevel,
     },
+    /// What is promised was computed anew by another policy version (T-05, T-06, T-11).
+    Recomputed {
+        /// What for.
+        cause: RecomputeCause,
+        /// The version before.
+        from: Uuid,
+        /// The version after.
+        to: Uuid,
+        /// Why.
+        reason: String,
+        /// The version after, as what is promised later is promised by it.
+        terms: Terms,
+    },
     /// The customer is reminded that the ticket waits (T-06).
     ReminderDue {
         /// Code of the pause reason.
@@ -192,6 +208,7 @@ impl Change {
             What::ClockEscalated { .. } => "EscalateClock",
             What::DelayAnnounced { .. } => "AnnounceDelay",
             What::Assessed { .. } => "AssessTicket",
+            What::Recomputed { .. } => "RecomputeClocks",
             What::ReminderDue { .. } => "RemindCustomer",
             What::CloseProposed { .. } => "ProposeClose",
             What::Handling(change) => change.action(),
@@ -274,6 +291,7 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
             ticket.severity = *to;
             ticket.receiver_level = ticket.receiver_level.max(*level);
         }
+        What::Recomputed { terms, .. } => ticket.promises = terms.clone(),
         What::ReminderDue { .. } => {
             if let State::Waiting { follow_up: Some(follow_up), .. } = &mut ticket.state {
                 follow_up.reminded_at = Some(change.effective_at);

@@ -6,11 +6,13 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use kefu_calendar::{Calendar, DueError, Timeline};
+use kefu_calendar::{DueError, Timeline};
 
 use super::{
     clock_note::{Announcement, Deadlines, Revision, Step},
-    policy::ClockRule,
+    counting::Counting,
+    policy::{ClockRule, Policy},
+    terms::{Era, Terms},
     word::{ClockKind, Subject, coded},
 };
 
@@ -80,8 +82,12 @@ pub struct ClockEntry {
     pub steps: Vec<Step>,
     /// The delays announced before the deadline, oldest first. They move nothing (T-08).
     pub announcements: Vec<Announcement>,
-    /// The changes of severity that moved the deadline, oldest first.
+    /// The changes of severity or policy version that moved the deadline, oldest first.
     pub revisions: Vec<Revision>,
+    /// By which policy version it is promised; on its calendar counts what no earlier stretch covers.
+    pub terms: Terms,
+    /// The earlier stretches of its time, in order, that count on other calendars.
+    pub eras: Vec<Era>,
 }
 
 /// What a clock does when its time comes.
@@ -102,18 +108,25 @@ impl ClockEntry {
     /// If the calendar does not reach the deadline within its horizon.
     pub fn start(
         rule: &ClockRule,
-        calendar: &Calendar,
+        (terms, registered): (&Terms, &Policy),
         cycle: u32,
         at: Timestamp,
     ) -> Result<Self, DueError> {
         let timeline = Timeline::new(at, rule.target);
-        let deadlines = Deadlines::of(&timeline, calendar, Some(rule))?;
-        Ok(Self::new(rule, cycle, timeline, deadlines))
+        Self::new(rule, cycle, timeline, (terms, registered), Vec::new())
     }
 
-    fn new(rule: &ClockRule, cycle: u32, timeline: Timeline, deadlines: Deadlines) -> Self {
-        let Deadlines { due, warn_at, steps } = deadlines;
-        Self {
+    /// With the deadlines that its timeline gives by these terms.
+    fn new(
+        rule: &ClockRule,
+        cycle: u32,
+        timeline: Timeline,
+        (terms, registered): (&Terms, &Policy),
+        eras: Vec<Era>,
+    ) -> Result<Self, DueError> {
+        let counting = Counting::new(&timeline, &eras, terms, registered);
+        let Deadlines { due, warn_at, steps } = Deadlines::of(&counting, Some(rule))?;
+        Ok(Self {
             rule: rule.name.clone(),
             kind: rule.kind,
             cycle,
@@ -129,7 +142,20 @@ impl ClockEntry {
             steps,
             announcements: Vec::new(),
             revisions: Vec::new(),
-        }
+            terms: terms.clone(),
+            eras,
+        })
+    }
+
+    /// What counts of its time, and how much.
+    pub(super) fn counting<'a>(&'a self, registered: &'a Policy) -> Counting<'a> {
+        Counting::new(&self.timeline, &self.eras, &self.terms, registered)
+    }
+
+    /// Its stretches up to `at` if it goes on by these terms from then on.
+    fn eras_before(&self, terms: &Terms, at: Timestamp) -> Vec<Era> {
+        let ends = (self.terms != *terms).then(|| Era { terms: self.terms.clone(), until: at });
+        self.eras.iter().cloned().chain(ends).collect()
     }
 
     /// The promise as the next cycle takes it up: it goes on where it stood when it was kept, and
@@ -137,7 +163,7 @@ impl ClockEntry {
     pub(super) fn reopened(
         &self,
         rule: &ClockRule,
-        calendar: &Calendar,
+        (terms, registered): (&Terms, &Policy),
         at: Timestamp,
     ) -> Result<Option<Self>, DueError> {
         let Some(kept) = self.fulfilled.as_ref().filter(|_| self.breached_at.is_none()) else {
@@ -146,14 +172,23 @@ impl ClockEntry {
         let mut timeline = self.timeline.clone();
         timeline.retarget(rule.target);
         let held = timeline.pause(kept.at, SOLVED).and_then(|()| timeline.resume(at));
-        if held.is_err() || timeline.remaining_at(calendar, at).is_zero() {
+        let eras = self.eras_before(terms, at);
+        let left = Counting::new(&timeline, &eras, terms, registered).remaining_at(at);
+        if held.is_err() || left.is_zero() {
             return Ok(None);
         }
-        let deadlines = Deadlines::of(&timeline, calendar, Some(rule))?;
-        let deadlines = deadlines.not_before(at, false).after(&self.steps);
-        let mut next = Self::new(rule, self.cycle + 1, timeline, deadlines);
+        let mut next = Self::new(rule, self.cycle + 1, timeline, (terms, registered), eras)?;
+        next.move_to(next.deadlines().not_before(at, false).after(&self.steps));
         next.warned_at = self.warned_at;
         Ok(Some(next))
+    }
+
+    fn deadlines(&self) -> Deadlines {
+        Deadlines { due: self.due, warn_at: self.warn_at, steps: self.steps.clone() }
+    }
+
+    fn move_to(&mut self, Deadlines { due, warn_at, steps }: Deadlines) {
+        (self.due, self.warn_at, self.steps) = (due, warn_at, steps);
     }
 
     /// The promise under another rule of the same kind: what was used up and every pause count
@@ -161,16 +196,30 @@ impl ClockEntry {
     pub(super) fn revised(
         &self,
         rule: &ClockRule,
-        calendar: &Calendar,
+        (terms, registered): (&Terms, &Policy),
         revision: Revision,
     ) -> Result<Self, DueError> {
         let mut timeline = self.timeline.clone();
         timeline.retarget(rule.target);
-        let deadlines = Deadlines::of(&timeline, calendar, Some(rule))?;
-        let deadlines = deadlines.not_before(revision.at, timeline.is_paused());
-        let mut next = Self::new(rule, self.cycle, timeline, deadlines);
+        let (at, paused) = (revision.at, timeline.is_paused());
+        let eras = self.eras_before(terms, at);
+        let mut next = Self::new(rule, self.cycle, timeline, (terms, registered), eras)?;
+        next.move_to(next.deadlines().not_before(at, paused));
         next.announcements = self.announcements.clone();
         next.revisions = self.revisions.iter().cloned().chain([revision]).collect();
+        Ok(next)
+    }
+
+    /// The promise by another policy version: the same, and who was warned is not warned again, nor is a step taken twice.
+    pub(super) fn recomputed(
+        &self,
+        rule: &ClockRule,
+        (terms, registered): (&Terms, &Policy),
+        revision: Revision,
+    ) -> Result<Self, DueError> {
+        let mut next = self.revised(rule, (terms, registered), revision)?;
+        next.warned_at = self.warned_at;
+        next.move_to(next.deadlines().after(&self.steps));
         Ok(next)
     }
 
@@ -244,16 +293,17 @@ impl ClockEntry {
         fulfilled.or(self.breached_at).or(self.cancelled_at).or(self.merged_at)
     }
 
-    /// How much of the target is used up at `now`; what came after its end does not count.
+    /// How much of the target is used up at `now`; what came after its end does not count. `registered` is the policy that
+    /// judges the ticket.
     #[must_use]
-    pub fn consumed_at(&self, calendar: &Calendar, now: Timestamp) -> Duration {
-        self.timeline.consumed_at(calendar, self.until(now))
+    pub fn consumed_at(&self, registered: &Policy, now: Timestamp) -> Duration {
+        self.counting(registered).consumed_at(self.until(now))
     }
 
     /// How much of the target is left at `now`; none once it is due.
     #[must_use]
-    pub fn remaining_at(&self, calendar: &Calendar, now: Timestamp) -> Duration {
-        self.timeline.remaining_at(calendar, self.until(now))
+    pub fn remaining_at(&self, registered: &Policy, now: Timestamp) -> Duration {
+        self.counting(registered).remaining_at(self.until(now))
     }
 
     /// The sum of its pauses up to `now`, in elapsed time (T-06); what came after its end does not count.
@@ -289,14 +339,15 @@ impl ClockEntry {
     /// What resuming at `at` makes of its deadlines.
     pub(super) fn resumption(
         &self,
-        calendar: &Calendar,
-        rule: Option<&ClockRule>,
+        registered: &Policy,
         at: Timestamp,
     ) -> Result<ClockEffect, DueError> {
         let mut timeline = self.timeline.clone();
         // Refused only if it is not paused; then its deadlines are what they were.
         _ = timeline.resume(at);
-        let deadlines = Deadlines::of(&timeline, calendar, rule)?;
+        let rule = self.terms.policy(registered).rule(&self.rule);
+        let counting = Counting::new(&timeline, &self.eras, &self.terms, registered);
+        let deadlines = Deadlines::of(&counting, rule)?;
         let Deadlines { due, warn_at, steps } = deadlines.not_before(at, false).after(&self.steps);
         Ok(ClockEffect::Resumed { at, due, warn_at, steps })
     }

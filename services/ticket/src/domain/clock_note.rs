@@ -3,9 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use kefu_calendar::{Calendar, DueError, Timeline};
+use kefu_calendar::DueError;
+use uuid::Uuid;
 
 use super::{
+    counting::Counting,
     policy::ClockRule,
     word::{ReceiverLevel, Severity, Subject},
 };
@@ -23,21 +25,38 @@ pub struct Announcement {
     pub by: Subject,
 }
 
-/// A change of severity that moved the deadline (T-06).
+/// A change that moved the deadline (T-06).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revision {
     /// When.
     pub at: Timestamp,
     /// By whom.
     pub by: Subject,
-    /// Severity before.
-    pub from: Severity,
-    /// Severity after.
-    pub to: Severity,
+    /// What changed.
+    pub cause: Cause,
     /// The rule that promised before.
     pub from_rule: Arc<str>,
     /// The deadline before; none if it paused.
     pub previous_due: Option<Timestamp>,
+}
+
+/// What moved a deadline (T-06).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// How much the ticket weighs.
+    Severity {
+        /// Before.
+        from: Severity,
+        /// After.
+        to: Severity,
+    },
+    /// The policy version by which it is promised.
+    Policy {
+        /// Before.
+        from: Uuid,
+        /// After.
+        to: Uuid,
+    },
 }
 
 /// A step of escalation as the policy writes it (T-07).
@@ -83,23 +102,17 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
-    pub fn of(
-        timeline: &Timeline,
-        calendar: &Calendar,
-        rule: Option<&ClockRule>,
-    ) -> Result<Self, DueError> {
-        let due = timeline.due(calendar)?;
+    pub fn of(counting: &Counting<'_>, rule: Option<&ClockRule>) -> Result<Self, DueError> {
+        let due = counting.due()?;
         let warn = rule.and_then(|rule| rule.warn_percent);
-        let warn = warn.map(|percent| timeline.at_share(calendar, percent)).transpose()?;
-        let target = timeline.target().amount(calendar);
+        let warn = warn.map(|percent| counting.at_share(percent)).transpose()?;
+        let target = counting.target();
         let steps = rule.map(|rule| rule.steps.as_slice()).unwrap_or_default().iter();
         let steps = steps.map(|step| {
             let at = match step.when {
-                StepTime::Percent(percent) => timeline.at_share(calendar, percent)?,
-                StepTime::Before(time) => {
-                    timeline.reaches(calendar, target.saturating_sub(time))?
-                }
-                StepTime::After(time) => timeline.reaches(calendar, target.saturating_add(time))?,
+                StepTime::Percent(percent) => counting.at_share(percent)?,
+                StepTime::Before(time) => counting.reaches(target.saturating_sub(time))?,
+                StepTime::After(time) => counting.reaches(target.saturating_add(time))?,
             };
             Ok(Step { name: step.name.clone(), at, taken_at: None })
         });

@@ -6,6 +6,7 @@ use super::{
     assign::Assignment,
     delivery::Route,
     handling::HandlingCommand,
+    recompute::Recompute,
     ticket::Details,
     word::{Priority, Severity},
 };
@@ -91,6 +92,9 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Compute what is promised anew by another policy version (T-05, T-06). Possible until the ticket ends; by the version
+    /// that holds already nothing changes. Whoever hands this in has made sure that the version may hold for the ticket.
+    Recompute(Recompute),
     /// Put an internal note on record (T-14). Possible in every state; the customer never sees it.
     AddNote {
         /// The note.
@@ -135,6 +139,7 @@ impl Command {
             Self::UpdateDetails { .. } => "UpdateTicket",
             Self::AnnounceDelay { .. } => "AnnounceDelay",
             Self::Assess { .. } => "AssessTicket",
+            Self::Recompute(_) => "RecomputeClocks",
             Self::AddNote { .. } => "AddTicketNote",
             Self::Handle(command) => command.name(),
             Self::Assign(_) => "AssignTicket",

@@ -14,6 +14,7 @@ use super::{
     escalation::{self, EscalationCause},
     handling_decide, link,
     policy::Policy,
+    recompute::recompute,
     refusal::{Missing, Refusal},
     register, required_field,
     story::Story,
@@ -72,6 +73,7 @@ pub fn decide(
         Command::Assess { severity, reason } => {
             assess::assess(&mut story, name, severity, reason)?;
         }
+        Command::Recompute(asked) => recompute(&mut story, name, asked)?,
         Command::AddNote { note } => add_note(&mut story, note)?,
         Command::Handle(command) => handling_decide::decide(&mut story, command, overriding)?,
         Command::Assign(assignment) => assign::assign(&mut story, name, assignment)?,

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kefu_calendar::{Calendar, DueError, Explanation, Reason, Segment, Target};
+use uuid::Uuid;
 
 use super::{
     clock::{ClockEntry, ClockState},
+    clock_note::Cause,
     policy::Policy,
     word::Text,
 };
 
 /// Why time counts no more although the deadline lies ahead, in both languages.
-const USED_UP: &str = "used up when the severity changed / 调整级别时已用完";
+const USED_UP: &str = "used up when the promise was changed / 调整时限时已用完";
 
 /// How a deadline came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +27,24 @@ pub struct DeadlineExplanation {
     pub due: Option<Timestamp>,
     /// From the start to the deadline without a gap; while a pause holds it up, to now or to the clock's end.
     pub segments: Vec<Segment>,
+    /// The earlier stretches that count on other calendars, in order.
+    pub stretches: Vec<Stretch>,
     /// The whole in one sentence.
     pub summary: Text,
 }
 
-/// Explains a promise as of `now`.
+/// A stretch of time that counts on the calendar of another policy version than what comes after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The version; none for the one that judges the ticket.
+    pub version: Option<Uuid>,
+    /// The zone of its calendar.
+    pub time_zone: String,
+    /// Up to when.
+    pub until: Timestamp,
+}
+
+/// Explains a promise as of `now`, by the versions that it was promised by. `policy` judges the ticket.
 ///
 /// # Errors
 /// If the policy's calendar does not reach the deadline, which it did when the clock started.
@@ -38,8 +53,8 @@ pub fn explain(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<DeadlineExplanation, DueError> {
-    let calendar = policy.calendar();
-    let Explanation { due, mut segments } = clock.timeline.explain(calendar, clock.until(now))?;
+    let calendar = clock.terms.calendar(policy);
+    let Explanation { due, mut segments } = clock.counting(policy).explain(clock.until(now))?;
     // What was promised at the time stands, whatever a newer time zone database says.
     let due = if clock.timeline.is_paused() { None } else { clock.due.or(due) };
     // A new target was used up already: it is due when it was set.
@@ -50,9 +65,21 @@ pub fn explain(
         let reason = Reason::Pause(USED_UP.to_owned());
         segments.push(Segment { from, to, counted: Duration::ZERO, reason });
     }
-    let time_zone = calendar.time_zone().iana_name().unwrap_or("UTC").to_owned();
+    let zone = |calendar: &Calendar| calendar.time_zone().iana_name().unwrap_or("UTC").to_owned();
+    let stretches = clock.eras.iter().map(|era| Stretch {
+        version: era.terms.version(),
+        time_zone: zone(era.terms.calendar(policy)),
+        until: era.until,
+    });
     let summary = summary(clock, calendar, due, &segments, now);
-    Ok(DeadlineExplanation { target: clock.timeline.target(), time_zone, due, segments, summary })
+    Ok(DeadlineExplanation {
+        target: clock.timeline.target(),
+        time_zone: zone(calendar),
+        due,
+        segments,
+        stretches: stretches.collect(),
+        summary,
+    })
 }
 
 fn summary(
@@ -144,13 +171,21 @@ fn paused(sum: Duration) -> Text {
 fn notes(clock: &ClockEntry, calendar: &Calendar) -> Text {
     let (mut en, mut zh) = (String::new(), String::new());
     for revision in &clock.revisions {
-        let (from, to) = (revision.from.number(), revision.to.number());
         let (at, by) = (local(calendar, revision.at), &revision.by);
         let due = revision.previous_due.map(|due| local(calendar, due));
         let due_en = due.as_deref().map(|due| format!(" (was due at {due})")).unwrap_or_default();
         let due_zh = due.as_deref().map(|due| format!("（原截止于 {due}）")).unwrap_or_default();
-        en += &format!("; severity {from} became {to} at {at} by {by}{due_en}");
-        zh += &format!("；{by} 于 {at} 将级别由 {from} 调整为 {to}{due_zh}");
+        match revision.cause {
+            Cause::Severity { from, to } => {
+                let (from, to) = (from.number(), to.number());
+                en += &format!("; severity {from} became {to} at {at} by {by}{due_en}");
+                zh += &format!("；{by} 于 {at} 将级别由 {from} 调整为 {to}{due_zh}");
+            }
+            Cause::Policy { .. } => {
+                en += &format!("; computed anew by another policy version at {at} by {by}{due_en}");
+                zh += &format!("；{by} 于 {at} 按另一版制度重新计算{due_zh}");
+            }
+        }
     }
     for announcement in &clock.announcements {
         let (at, by) = (local(calendar, announcement.at), &announcement.by);

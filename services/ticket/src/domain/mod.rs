@@ -9,6 +9,9 @@
 //! * A rule of the policy has at most one live clock per ticket; whatever ends a cycle ends its
 //!   clocks, and what an ended cycle shows never changes (T-05). What was used up of a promise and
 //!   its pauses outlive changes of severity and, unless the policy says otherwise, reopening (T-06).
+//! * What is promised can be computed anew by another policy version, by the rules in `recompute.rs`: nothing that was used
+//!   up, no pause and no breach is lost by it, and each stretch of a clock's time counts on the calendar that was valid in
+//!   it (T-05, T-06).
 //! * An announced delay moves no deadline (T-08).
 //! * A breach is recorded once, as of its deadline, together with the violation that it proposes
 //!   and the level to which it raises the ticket, and is never unmade (T-07, T-12, T-19).
@@ -58,8 +61,10 @@ mod change;
 mod clock;
 mod clock_note;
 mod command;
+mod comparison;
 mod content_rules;
 mod corrective_action;
+mod counting;
 mod custom_field;
 mod decide;
 mod delivery;
@@ -92,6 +97,7 @@ mod process_route_check;
 mod process_template;
 mod product_hold;
 mod queue;
+mod recompute;
 mod refusal;
 mod register;
 mod report;
@@ -108,6 +114,7 @@ mod step;
 mod story;
 mod suggestion;
 mod supervision;
+mod terms;
 mod ticket;
 mod timers;
 mod verdict;
@@ -147,8 +154,9 @@ pub use self::{
     category::CategoryTree,
     change::{Change, What, apply},
     clock::{Alarm, ClockChange, ClockEffect, ClockEntry, ClockState, Fulfilment},
-    clock_note::{Announcement, Revision, Step, StepRule, StepTime},
+    clock_note::{Announcement, Cause, Revision, Step, StepRule, StepTime},
     command::Command,
+    comparison::{Comparison, Outcome, compare},
     content_rules::{ContentDraft, FileDraft, FileRules},
     corrective_action::{
         ActionCommand, ActionKind, ActionState, ActionVerdict, CorrectiveAction, Round,
@@ -181,10 +189,10 @@ pub use self::{
     message_template::{Filling, MessageTemplate, Variable},
     phrase::{ForbiddenPhrase, ForbiddenPhrases},
     policy::{
-        ClockRule, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, IntakeHours,
-        LevelDraft, MessageTemplateDraft, PauseReason, PauseReasonDraft, Policy, PolicyDraft,
-        ReopenMode, SeverityDraft, StepDraft, VerdictOption, VerdictOptionDraft, VerdictOutcome,
-        ViolationDraft, ViolationRule,
+        ClockChanges, ClockRule, ClockRuleDraft, ForbiddenPhraseDraft, Given, GradePriorityDraft,
+        IntakeHours, LevelDraft, MessageTemplateDraft, PauseReason, PauseReasonDraft, Policy,
+        PolicyDraft, ReopenMode, SeverityDraft, StepDraft, VerdictOption, VerdictOptionDraft,
+        VerdictOutcome, ViolationDraft, ViolationRule,
     },
     policy_learning::{Learning, LearningDraft, RefusedOrderRule, ShiftRules, ShiftRulesDraft},
     process::{
@@ -209,6 +217,7 @@ pub use self::{
     },
     product_hold::{ProductHold, held_product, lift_hold},
     queue::{QueueOrder, TICKET_FIELDS, TicketFilter},
+    recompute::{Recompute, RecomputeCause},
     refusal::{Missing, Refusal},
     register::{Identity, Intake, Registration, is_known_category, register},
     report::{
@@ -236,6 +245,7 @@ pub use self::{
         Suggestion, SuggestionDecision, SuggestionState, decide_suggestion, remind,
         submit_suggestion,
     },
+    terms::{Era, Issued, Terms},
     ticket::{Complainant, Details, Open, Solution, State, StateName, Ticket},
     verdict::{Verdict, VerdictSource},
     violation::ProposedViolation,

@@ -62,10 +62,11 @@ pub struct Policy {
     pub(super) processes: BTreeMap<String, ProcessTemplate>,
     pub(super) content: ContentRules,
     pub(super) links: LinkRules,
+    pub(super) clock_changes: ClockChanges,
 }
 
 /// One promise and what follows when it is broken (T-05, T-07).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClockRule {
     /// Unique in the policy, e.g. `first-response`.
     pub name: Arc<str>,
@@ -137,6 +138,31 @@ impl ClockRule {
             && self.intake_hours.is_none_or(|hours| {
                 (hours == IntakeHours::Open) == calendar.is_open(ticket.created_at)
             })
+    }
+}
+
+coded! {
+    /// What becomes of promises that were given under something else (T-05).
+    Given {
+        /// They are kept as they were given.
+        Keep = "keep",
+        /// They are computed anew, see [`recompute`](super::recompute).
+        Recompute = "recompute",
+    }
+}
+
+/// What a policy does about promises that were given under another (T-05, T-11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockChanges {
+    /// When this version comes into force, of the open tickets that it is in force for.
+    pub open_tickets: Given,
+    /// When an org unit under this policy accepts a ticket from under another.
+    pub transferred: Given,
+}
+
+impl Default for ClockChanges {
+    fn default() -> Self {
+        Self { open_tickets: Given::Keep, transferred: Given::Recompute }
     }
 }
 
@@ -346,6 +372,12 @@ impl Policy {
     #[must_use]
     pub fn links(&self) -> &LinkRules {
         &self.links
+    }
+
+    /// What becomes of open tickets where this comes into force, and of those that another org unit sends (T-05, T-11).
+    #[must_use]
+    pub fn clock_changes(&self) -> ClockChanges {
+        self.clock_changes
     }
 
     /// A row of the violation table.

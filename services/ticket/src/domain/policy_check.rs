@@ -180,6 +180,7 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
             processes,
             content,
             links,
+            clock_changes: draft.clock_changes,
         }),
         _ => Err(faults.0),
     }

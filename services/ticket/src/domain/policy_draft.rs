@@ -12,7 +12,7 @@ use super::{
     content_rules::ContentDraft,
     handling_rules::HandlingDraft,
     link_rules::LinkDraft,
-    policy::{IntakeHours, ReopenMode, VerdictOutcome},
+    policy::{ClockChanges, IntakeHours, ReopenMode, VerdictOutcome},
     policy_learning::LearningDraft,
     process_draft::ProcessTemplateDraft,
     routing_draft::RoutingDraft,
@@ -62,6 +62,8 @@ pub struct PolicyDraft {
     pub content: ContentDraft,
     /// `links`.
     pub links: LinkDraft,
+    /// `clock_changes`.
+    pub clock_changes: ClockChanges,
 }
 
 /// Why a ticket may wait.

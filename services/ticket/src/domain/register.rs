@@ -14,6 +14,7 @@ use super::{
     required_field,
     routing::{Amount, Routed},
     story::started,
+    terms::Terms,
     ticket::{Complainant, Details, Open, State, Ticket},
     word::{Actor, Channel, ClockKind, Fault, Severity, TicketKind},
 };
@@ -110,6 +111,7 @@ pub fn register(
         id: identity.id,
         number: identity.number,
         policy_version: identity.policy_version,
+        promises: Terms::default(),
         org_unit: intake.org_unit,
         kind: intake.kind,
         channel: intake.channel,

@@ -10,6 +10,7 @@ use super::{
     clock::{ClockChange, ClockEffect, ClockEntry, ClockState, Fulfilment},
     policy::{ClockRule, Policy, ReopenMode},
     refusal::Refusal,
+    terms::Terms,
     ticket::{State, Ticket},
     word::{Actor, ClockKind},
 };
@@ -45,6 +46,11 @@ impl<'a> Story<'a> {
         let change = Change { actor, at: self.now, effective_at, what, clocks };
         apply(&mut self.ticket, &change);
         self.changes.push(change);
+    }
+
+    /// What is promised from now on: by the ticket's own version unless its promises were made anew.
+    pub fn promising(&self) -> &Policy {
+        self.ticket.promises.policy(self.policy)
     }
 
     /// Starts the promises of these kinds.
@@ -87,13 +93,21 @@ impl<'a> Story<'a> {
         let fulfilment = Fulfilment { at, by, recorded_at: self.now };
         for clock in self.ticket.current_clocks() {
             let open = clock.kind == ClockKind::ProgressUpdate && clock.fulfilled.is_none();
-            let Some(rule) = self.policy.rule(&clock.rule) else { continue };
             if open && clock.is_fulfilled_by(at) {
                 into.push(effect(clock, ClockEffect::Fulfilled(fulfilment.clone())));
-                into.push(start(&self.ticket, self.policy, rule, clock.cycle, at)?);
+                if let Some((terms, rule)) = self.next_round(clock) {
+                    into.push(start(&self.ticket, self.policy, terms, rule, clock.cycle, at)?);
+                }
             }
         }
         Ok(())
+    }
+
+    /// By which terms and rule a promise that was fulfilled is made again: those that hold now, or else its own.
+    fn next_round<'b>(&'b self, clock: &'b ClockEntry) -> Option<(&'b Terms, &'b ClockRule)> {
+        let now = self.promising().rule(&clock.rule).filter(|rule| rule.kind == clock.kind);
+        let own = || clock.terms.policy(self.policy).rule(&clock.rule);
+        now.map(|rule| (&self.ticket.promises, rule)).or_else(|| Some((&clock.terms, own()?)))
     }
 
     /// Starts what reopening promises; a resolution goes on where it stood unless the policy says
@@ -101,11 +115,12 @@ impl<'a> Story<'a> {
     pub fn reopen(&self, kinds: &[ClockKind], into: &mut Vec<ClockChange>) -> Result<(), Refusal> {
         let cycle = self.ticket.cycle + 1;
         for mut fresh in started(&self.ticket, self.policy, kinds, cycle, self.now)? {
-            let rule = self.policy.rule(&fresh.rule);
+            let rule = self.promising().rule(&fresh.rule);
             let rule = rule.filter(|rule| rule.reopen == ReopenMode::Resume);
             let before = self.ticket.clock(&fresh.rule, self.ticket.cycle);
             if let Some((rule, before)) = rule.zip(before) {
-                let next = before.reopened(rule, self.policy.calendar(), self.now);
+                let terms = (&self.ticket.promises, self.policy);
+                let next = before.reopened(rule, terms, self.now);
                 let next = next.map_err(|error| no_deadline(rule, error))?;
                 if let Some(next) = next {
                     fresh.effect = ClockEffect::Started(Box::new(next));
@@ -133,7 +148,7 @@ impl<'a> Story<'a> {
     fn resume_one(&self, clock: &ClockEntry, into: &mut Vec<ClockChange>) -> Result<(), Refusal> {
         if clock.is_live() && clock.timeline.is_paused() {
             let resumed = clock
-                .resumption(self.policy.calendar(), self.policy.rule(&clock.rule), self.now)
+                .resumption(self.policy, self.now)
                 .map_err(|error| Refusal::NoDeadline { rule: clock.rule.to_string(), error })?;
             into.push(effect(clock, resumed));
         }
@@ -151,7 +166,7 @@ impl<'a> Story<'a> {
     }
 }
 
-/// The promises of these kinds that the policy makes to this ticket, from `at` on.
+/// The promises of these kinds that are made to this ticket, from `at` on. `policy` judges it.
 pub(super) fn started(
     ticket: &Ticket,
     policy: &Policy,
@@ -160,21 +175,23 @@ pub(super) fn started(
     at: Timestamp,
 ) -> Result<Vec<ClockChange>, Refusal> {
     let covers = |kind| kinds.contains(&kind);
-    let rules = policy.clocks().iter().filter(|rule| {
+    let promises = &ticket.promises;
+    let rules = promises.policy(policy).clocks().iter().filter(|rule| {
         covers(rule.kind) && rule.covers(ticket, ticket.severity, policy.calendar())
     });
-    rules.map(|rule| start(ticket, policy, rule, cycle, at)).collect()
+    rules.map(|rule| start(ticket, policy, promises, rule, cycle, at)).collect()
 }
 
 /// One promise that runs from `at` on.
 pub(super) fn start(
     ticket: &Ticket,
     policy: &Policy,
+    terms: &Terms,
     rule: &ClockRule,
     cycle: u32,
     at: Timestamp,
 ) -> Result<ClockChange, Refusal> {
-    let entry = ClockEntry::start(rule, policy.calendar(), cycle, at);
+    let entry = ClockEntry::start(rule, (terms, policy), cycle, at);
     let entry = entry.map_err(|error| no_deadline(rule, error))?;
     Ok(next_round(ticket, entry))
 }

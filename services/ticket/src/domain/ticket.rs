@@ -12,6 +12,7 @@ use super::{
     policy::Policy,
     required_field,
     routing::{Amount, Distribution},
+    terms::Terms,
     verdict::Verdict,
     waiting::FollowUp,
     word::{Channel, Priority, ReceiverLevel, Severity, Subject, TicketKind, coded},
@@ -27,6 +28,8 @@ pub struct Ticket {
     pub number: String,
     /// The version of the policy by which it is judged to the end.
     pub policy_version: Uuid,
+    /// By what it gets new promises: by that version unless they were computed anew by another.
+    pub promises: Terms,
     /// The org unit that answers for it.
     pub org_unit: String,
     /// What kind of matter.

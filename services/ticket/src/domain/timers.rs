@@ -86,7 +86,8 @@ fn warn(story: &mut Story<'_>, clock: ClockEntry, at: Timestamp) {
 /// The breach, the violation and the escalation are one change.
 fn breach(story: &mut Story<'_>, clock: ClockEntry, due: Timestamp) {
     let violation = violation::for_breach(story.policy, &story.ticket, &clock, due);
-    let raises = story.policy.rule(&clock.rule).is_some_and(|rule| rule.breach_raises_level);
+    let promised = clock.terms.policy(story.policy);
+    let raises = promised.rule(&clock.rule).is_some_and(|rule| rule.breach_raises_level);
     let escalation = raises.then(|| {
         let reason = violation::evidence(&clock, due, story.policy);
         escalation::next(&story.ticket, story.policy, EscalationCause::Breach, reason, due)
@@ -100,12 +101,13 @@ fn breach(story: &mut Story<'_>, clock: ClockEntry, due: Timestamp) {
 /// A step is taken once; what it no longer finds in the policy it only marks as taken.
 fn step(story: &mut Story<'_>, clock: ClockEntry, place: usize, at: Timestamp) {
     let Some(name) = clock.steps.get(place).map(|step| step.name.clone()) else { return };
-    let rule = story.policy.rule(&clock.rule);
+    let rule = clock.terms.policy(story.policy).rule(&clock.rule);
     let rule = rule.and_then(|rule| rule.steps.iter().find(|step| step.name == name));
     let notify = rule.and_then(|rule| rule.notify);
     let reason = step_reason(&clock, &name);
     let escalation = rule
         .and_then(|rule| rule.raise_to)
+        .map(|to| to.min(story.policy.top_level()))
         .and_then(|to| escalation::to_level(&story.ticket, to, reason, at));
     let effects = vec![effect(&clock, ClockEffect::Stepped { step: name.clone(), at })];
     let ClockEntry { rule, cycle, .. } = clock;

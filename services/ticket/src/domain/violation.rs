@@ -36,26 +36,31 @@ pub struct ProposedViolation {
     pub policy_version: Option<Uuid>,
 }
 
-/// What a breach proposes by its rule.
+/// What a breach proposes by its rule, from the table of the version that promised it. `policy` judges the ticket.
 pub(super) fn for_breach(
     policy: &Policy,
     ticket: &Ticket,
     clock: &ClockEntry,
     due: Timestamp,
 ) -> Option<ProposedViolation> {
-    let own = policy.rule(&clock.rule)?.breach_violation.as_ref();
+    let promised = clock.terms.policy(policy);
+    let own = promised.rule(&clock.rule)?.breach_violation.as_ref();
     let asks = clock.kind == ClockKind::CallBack;
     // Whoever documented that the customer cannot be reached is not charged for not having asked (T-09, T-13).
     if asks && authority::tried(ticket, policy) {
         return None;
     }
-    let code = own.or_else(|| authority::unasked(policy).filter(|_| asks))?;
-    let rule = policy.violation(code)?;
+    let (table, code) = match own {
+        Some(code) => (promised, code),
+        None => (policy, authority::unasked(policy).filter(|_| asks)?),
+    };
+    let rule = table.violation(code)?;
+    let version = own.and_then(|_| clock.terms.version()).unwrap_or(ticket.policy_version);
     // Whoever had the customer on the line should have asked.
     let reached = ticket.handling.reached_by.as_ref().filter(|_| asks);
     let staff = reached.unwrap_or_else(|| answerable(ticket, clock.kind)).clone();
-    let evidence = evidence(clock, due, policy);
-    Some(rule.broken(staff, evidence, due, ticket.policy_version))
+    let evidence = evidence(clock, due, promised);
+    Some(rule.broken(staff, evidence, due, version))
 }
 
 /// Who answers for a promise: the first-contact owner pushes the ticket to an answer and to a

@@ -5,17 +5,19 @@ use kefu_api::policy::v1::target::Target as TargetKind;
 use kefu_api::ticket::v1 as pb;
 use kefu_calendar::{Label, Reason, Segment, Target};
 use kefu_policy::decode::to_localized_text;
+use uuid::Uuid;
 
-use super::{number, optional_time, time};
+use super::{number, optional_time, policy, time};
 use crate::domain::{
-    Announcement, ClockEntry, ClockKind, ClockState, DeadlineExplanation, Revision, Step, Text,
+    Announcement, Cause, ClockEntry, ClockKind, ClockState, DeadlineExplanation, Revision, Step,
+    Text,
 };
 
 /// The most segments that an explanation lists.
 pub(super) const MAX_SEGMENTS: usize = 2_000;
 
-/// The resource.
-pub fn resource(clock: &ClockEntry) -> pb::Clock {
+/// The resource. `judged_by` is the policy version that judges the ticket.
+pub fn resource(clock: &ClockEntry, judged_by: Uuid) -> pb::Clock {
     let (paused, pause_time) = clock.pauses();
     pb::Clock {
         rule: clock.rule.to_string(),
@@ -42,6 +44,7 @@ pub fn resource(clock: &ClockEntry) -> pb::Clock {
         announcements: clock.announcements.iter().map(announcement).collect(),
         revisions: clock.revisions.iter().map(revision).collect(),
         steps: clock.steps.iter().map(step).collect(),
+        policy_version: policy::name(clock.terms.version().unwrap_or(judged_by)),
     }
 }
 
@@ -55,11 +58,23 @@ fn announcement(announcement: &Announcement) -> pb::DelayAnnouncement {
 }
 
 fn revision(revision: &Revision) -> pb::ClockRevision {
+    let severities = |cause| match cause {
+        Cause::Severity { from, to } => (from.number().into(), to.number().into()),
+        Cause::Policy { .. } => (0, 0),
+    };
+    let versions = |cause| match cause {
+        Cause::Severity { .. } => (String::new(), String::new()),
+        Cause::Policy { from, to } => (policy::name(from), policy::name(to)),
+    };
+    let (from_severity, to_severity) = severities(revision.cause);
+    let (from_policy_version, to_policy_version) = versions(revision.cause);
     pb::ClockRevision {
         revise_time: time(revision.at),
         revised_by: revision.by.to_string(),
-        from_severity: revision.from.number().into(),
-        to_severity: revision.to.number().into(),
+        from_severity,
+        to_severity,
+        from_policy_version,
+        to_policy_version,
         from_rule: revision.from_rule.to_string(),
         previous_due_time: optional_time(revision.previous_due),
     }
@@ -86,14 +101,23 @@ pub(crate) fn kind(kind: ClockKind) -> pb::ClockKind {
 /// How a deadline came about.
 pub fn explanation(
     clock: &ClockEntry,
-    policy_version: uuid::Uuid,
+    judged_by: Uuid,
     explanation: &DeadlineExplanation,
 ) -> pb::DeadlineExplanation {
     let segments = &explanation.segments;
     pb::DeadlineExplanation {
-        clock: Some(resource(clock)),
+        clock: Some(resource(clock, judged_by)),
         target: Some(target(explanation.target)),
-        policy_version: super::policy::name(policy_version),
+        policy_version: policy::name(clock.terms.version().unwrap_or(judged_by)),
+        stretches: explanation
+            .stretches
+            .iter()
+            .map(|stretch| pb::CalendarStretch {
+                policy_version: policy::name(stretch.version.unwrap_or(judged_by)),
+                time_zone: stretch.time_zone.clone(),
+                end_time: time(stretch.until),
+            })
+            .collect(),
         time_zone: explanation.time_zone.clone(),
         segments: segments.iter().take(MAX_SEGMENTS).map(segment).collect(),
         truncated: segments.len() > MAX_SEGMENTS,

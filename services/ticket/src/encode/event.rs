@@ -6,7 +6,9 @@ use kefu_journal::{PublicEvent, Recorded};
 use kefu_rpc::to_proto_timestamp;
 use prost::{DecodeError, Message as _, Name as _};
 
-use super::{clock, handling, link, ticket as encode, violation};
+use super::{
+    clock, clock_ledger as ledger, handling, link, policy, ticket as encode, violation,
+};
 use crate::domain::{AssignCause, Change, Ticket, Violation, What};
 
 /// What others learn of a change that made `ticket` what it is; `None` where it is none of their business.
@@ -16,7 +18,9 @@ pub(crate) fn of(
     proposed: Option<&Violation>,
 ) -> Option<PublicEvent> {
     let summary = Some(encode::summary(ticket));
-    let named = |rule: &str, cycle| ticket.clock(rule, cycle).map(clock::resource);
+    let named = |rule: &str, cycle| {
+        ticket.clock(rule, cycle).map(|entry| clock::resource(entry, ticket.policy_version))
+    };
     Some(match &change.what {
         What::Registered => registered(ticket),
         // Internal notes never leave (T-14).
@@ -79,6 +83,17 @@ pub(crate) fn of(
             from_severity: from.number().into(),
             reason: reason.clone(),
         }),
+        What::Recomputed { cause, from, to, reason, .. } => {
+            let live = ticket.current_clocks().filter(|entry| entry.is_live());
+            PublicEvent::of(&pb::TicketClocksRecomputed {
+                ticket: summary,
+                cause: ledger::cause(*cause).into(),
+                from_policy_version: policy::name(*from),
+                policy_version: policy::name(*to),
+                clocks: live.map(|entry| clock::resource(entry, ticket.policy_version)).collect(),
+                reason: reason.clone(),
+            })
+        }
         What::PriorityRaised { from, .. } => PublicEvent::of(&pb::TicketPriorityRaised {
             ticket: summary,
             from_priority: encode::priority(*from).into(),
@@ -176,6 +191,7 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         TicketAssigned => Assigned,
         TicketPriorityRaised => PriorityRaised,
         DeliveryChanged => DeliveryChanged,
+        TicketClocksRecomputed => ClocksRecomputed,
         TicketMerged => Merged,
         TicketUnmerged => Unmerged,
         TicketDuplicateTaken => DuplicateTaken,

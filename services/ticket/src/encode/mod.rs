@@ -3,6 +3,7 @@
 pub mod attachment;
 pub mod automation;
 pub mod clock;
+pub mod clock_ledger;
 pub mod corrective_action;
 pub mod delivery;
 pub mod event;

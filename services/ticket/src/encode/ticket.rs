@@ -66,10 +66,15 @@ pub fn resource(ticket: &Ticket) -> pb::Ticket {
         first_contact_owner: ticket.first_contact_owner.to_string(),
         handler: ticket.handler.as_deref().unwrap_or_default().to_owned(),
         solution: solution.map(|solution| solution.text.clone()).unwrap_or_default(),
-        clocks: ticket.clocks.iter().map(clock::resource).collect(),
+        clocks: ticket
+            .clocks
+            .iter()
+            .map(|entry| clock::resource(entry, ticket.policy_version))
+            .collect(),
         verdicts: ticket.verdicts.iter().map(verdict).collect(),
         escalations: ticket.escalations.iter().map(escalation).collect(),
         policy_version: super::policy::name(ticket.policy_version),
+        promise_version: super::policy::name(ticket.promise_version()),
         create_time: time(ticket.created_at),
         update_time: time(ticket.updated_at),
         first_response_time: optional_time(ticket.first_response_at),

@@ -4,6 +4,7 @@ mod attachment;
 mod attachment_stream;
 mod automation;
 mod bulk;
+mod clock_ledger;
 mod content;
 mod corrective_action;
 mod delivery;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 use kefu_api::ticket::v1::attachment_service_server::AttachmentServiceServer;
 use kefu_api::ticket::v1::automation_service_server::AutomationServiceServer;
 use kefu_api::ticket::v1::bulk_service_server::BulkServiceServer;
+use kefu_api::ticket::v1::clock_ledger_service_server::ClockLedgerServiceServer;
 use kefu_api::ticket::v1::corrective_action_service_server::CorrectiveActionServiceServer;
 use kefu_api::ticket::v1::delivery_service_server::DeliveryServiceServer;
 use kefu_api::ticket::v1::duty_service_server::DutyServiceServer;
@@ -76,6 +78,7 @@ impl Grpc {
         Routes::new(TicketServiceServer::new(grpc.clone()))
             .add_service(TicketPolicyServiceServer::new(grpc.clone()))
             .add_service(ReportServiceServer::new(grpc.clone()))
+            .add_service(ClockLedgerServiceServer::new(grpc.clone()))
             .add_service(HandlingServiceServer::new(grpc.clone()))
             .add_service(RoutingServiceServer::new(grpc.clone()))
             .add_service(TeamServiceServer::new(grpc.clone()))

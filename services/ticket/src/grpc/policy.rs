@@ -16,10 +16,10 @@ use super::status::status;
 use super::{Grpc, content, policy_handling, routing_policy, values};
 use crate::app::Call;
 use crate::domain::{
-    ClockKind, ClockRuleDraft, ForbiddenPhraseDraft, GradePriorityDraft, IntakeHours, LevelDraft,
-    MAX_PHRASES, MAX_TEMPLATES, MessageTemplateDraft, PauseReasonDraft, Policy, PolicyDraft,
-    Priority, ReopenMode, SeverityDraft, StepDraft, StepTime, VerdictOptionDraft, VerdictOutcome,
-    ViolationDraft,
+    ClockChanges, ClockKind, ClockRuleDraft, ForbiddenPhraseDraft, Given, GradePriorityDraft,
+    IntakeHours, LevelDraft, MAX_PHRASES, MAX_TEMPLATES, MessageTemplateDraft, PauseReasonDraft,
+    Policy, PolicyDraft, Priority, ReopenMode, SeverityDraft, StepDraft, StepTime,
+    VerdictOptionDraft, VerdictOutcome, ViolationDraft,
 };
 
 /// The longest text of a policy, in characters.
@@ -167,10 +167,35 @@ fn within_limits(message: &pb::TicketPolicy, violations: &mut Violations) -> boo
         })
 }
 
+/// What it says about promises that were given under another policy.
+fn clock_changes(found: &mut Violations, rules: Option<&pb::ClockChangeRules>) -> ClockChanges {
+    let rules = rules.copied().unwrap_or_default();
+    let default = ClockChanges::default();
+    found.within("clock_changes", |found| {
+        let mut given = |field: &str, value, unset| {
+            let value = found.optional_enumeration(field, value).flatten();
+            match value {
+                Some(pb::GivenPromises::Keep) => Given::Keep,
+                Some(pb::GivenPromises::Recompute) => Given::Recompute,
+                Some(pb::GivenPromises::Unspecified) | None => unset,
+            }
+        };
+        ClockChanges {
+            open_tickets: given("open_tickets", rules.open_tickets, default.open_tickets),
+            transferred: given(
+                "transferred_tickets",
+                rules.transferred_tickets,
+                default.transferred,
+            ),
+        }
+    })
+}
+
 fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
     let options = message.verdict_scale.as_ref().map(|scale| scale.options.as_slice());
     PolicyDraft {
         routing: routing_policy::draft(message, found),
+        clock_changes: clock_changes(found, message.clock_changes.as_ref()),
         code: message.code.clone(),
         title: text(found, "title", message.title.as_ref()),
         calendar: decode::calendar(found, "calendar", message.calendar.as_ref()),

@@ -9,8 +9,9 @@ use uuid::Uuid;
 use kefu_postgres::StoreError;
 
 use super::clock_note::{self, announcements_json, revisions_json, steps_json};
+use super::clock_terms::{self, Versions, eras_json};
 use super::{column, known, read};
-use crate::domain::{ClockEntry, Fulfilment, Policy};
+use crate::domain::{ClockEntry, Fulfilment};
 
 type Times = (
     Timestamp,
@@ -22,7 +23,7 @@ type Times = (
 );
 
 /// A row as `ticket_get.sql` reads it: rule, kind, cycle; started, due, warn, warned, breached, cancelled; fulfilled at
-/// and by, recorded at; pauses; round, steps, announcements, revisions.
+/// and by, recorded at; pauses; round, steps, announcements, revisions, policy version, eras.
 pub(crate) type ClockRecord = (
     String,
     String,
@@ -30,23 +31,25 @@ pub(crate) type ClockRecord = (
     Times,
     (Option<Timestamp>, Option<String>, Option<Timestamp>),
     Option<Value>,
-    (i16, Option<Value>, Option<Value>, Option<Value>),
+    (i16, Option<Value>, Option<Value>, Option<Value>, Option<Uuid>, Option<Value>),
 );
 
-/// The entry of the ledger; its target stands in the policy.
+/// The entry of the ledger; its target stands in the policy version that promised it.
 /// While its ticket is merged, since `merged_at`, everything rests that was not settled then: so
 /// that is not stored with each entry.
 pub(super) fn entry(
     record: ClockRecord,
-    policy: &Policy,
+    versions: &Versions<'_>,
     merged_at: Option<jiff::Timestamp>,
 ) -> Result<ClockEntry, StoreError> {
     let (rule, kind, cycle, times, fulfilment, pauses, notes) = record;
-    let (round, steps, announcements, revisions) = notes;
+    let (round, steps, announcements, revisions, version, eras) = notes;
     let (started, due, warn_at, warned_at, breached_at, cancelled_at) = times;
-    let rule = policy.rule(&rule).ok_or_else(|| {
-        StoreError::corrupt("ticket_clock.rule", "is not in the ticket's policy version")
-    })?;
+    let terms = versions.terms(version)?;
+    let rule = terms
+        .policy(versions.registered)
+        .rule(&rule)
+        .ok_or_else(|| StoreError::corrupt("ticket_clock.rule", "is not in its policy version"))?;
     let timeline = match pauses {
         None => Timeline::new(started.to_jiff(), rule.target),
         Some(pauses) => read(
@@ -64,6 +67,7 @@ pub(super) fn entry(
     let merged_at = merged_at.filter(|_| fulfilled.is_none() && cancelled_at.is_none());
     Ok(ClockEntry {
         rule: rule.name.clone(),
+        eras: clock_terms::eras(eras.as_ref(), versions)?,
         kind: read("ticket_clock.kind", kind.parse())?,
         cycle: read("ticket_clock.cycle", u32::try_from(cycle))?,
         round: read("ticket_clock.round", u32::try_from(round))?,
@@ -78,6 +82,7 @@ pub(super) fn entry(
         steps: clock_note::steps(steps.as_ref())?,
         announcements: clock_note::announcements(announcements.as_ref())?,
         revisions: clock_note::revisions(revisions.as_ref())?,
+        terms,
     })
 }
 
@@ -162,6 +167,8 @@ pub(crate) async fn upsert(
         &column!(clocks, |Placed { clock, .. }| steps_json(clock)) as _,
         &column!(clocks, |Placed { clock, .. }| announcements_json(clock)) as _,
         &column!(clocks, |Placed { clock, .. }| revisions_json(clock)) as _,
+        &column!(clocks, |Placed { clock, .. }| clock.terms.version()) as _,
+        &column!(clocks, |Placed { clock, .. }| eras_json(clock)) as _,
     )
     .execute(conn)
     .await?;

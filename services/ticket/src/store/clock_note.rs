@@ -1,12 +1,13 @@
-//! What stands beside a clock in the ledger, as it is stored: steps, announced delays, changes of severity.
+//! What stands beside a clock in the ledger, as it is stored: steps, announced delays, changes that moved the deadline.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use kefu_postgres::StoreError;
 
 use super::{known, read};
-use crate::domain::{Announcement, ClockEntry, Revision, Severity, Step};
+use crate::domain::{Announcement, Cause, ClockEntry, Revision, Severity, Step};
 
 /// Steps as they are stored.
 pub(crate) fn steps_json(clock: &ClockEntry) -> Option<Value> {
@@ -24,13 +25,17 @@ pub(crate) fn announcements_json(clock: &ClockEntry) -> Option<Value> {
     list(&clock.announcements, announcement)
 }
 
-/// Changes of severity as they are stored.
+/// Changes of severity and of policy version as they are stored.
 pub(crate) fn revisions_json(clock: &ClockEntry) -> Option<Value> {
     let revision = |revision: &Revision| {
+        let (from, to): (Value, Value) = match revision.cause {
+            Cause::Severity { from, to } => (from.number().into(), to.number().into()),
+            // The versions are texts where severities are numbers.
+            Cause::Policy { from, to } => (from.to_string().into(), to.to_string().into()),
+        };
         json!({
-            "at": revision.at.to_string(), "by": &*revision.by, "from": revision.from.number(),
-            "to": revision.to.number(), "from_rule": &*revision.from_rule,
-            "previous_due": text(revision.previous_due),
+            "at": revision.at.to_string(), "by": &*revision.by, "from": from, "to": to,
+            "from_rule": &*revision.from_rule, "previous_due": text(revision.previous_due),
         })
     };
     list(&clock.revisions, revision)
@@ -70,8 +75,7 @@ pub(super) fn revisions(stored: Option<&Value>) -> Result<Vec<Revision>, StoreEr
         Ok(Revision {
             at: field.time("at")?,
             by: field.text("by")?.into(),
-            from: field.severity("from")?,
-            to: field.severity("to")?,
+            cause: field.cause()?,
             from_rule: field.text("from_rule")?.into(),
             previous_due: field.optional_time("previous_due")?,
         })
@@ -106,6 +110,19 @@ impl<'a> Fields<'a> {
     pub(super) fn optional_time(&self, key: &str) -> Result<Option<Timestamp>, StoreError> {
         let text = self.object.get(key).and_then(Value::as_str);
         text.map(|text| read(self.column, text.parse())).transpose()
+    }
+
+    fn cause(&self) -> Result<Cause, StoreError> {
+        match self.object.get("from") {
+            Some(Value::String(_)) => {
+                Ok(Cause::Policy { from: self.uuid("from")?, to: self.uuid("to")? })
+            }
+            _ => Ok(Cause::Severity { from: self.severity("from")?, to: self.severity("to")? }),
+        }
+    }
+
+    fn uuid(&self, key: &str) -> Result<Uuid, StoreError> {
+        read(self.column, self.text(key)?.parse())
     }
 
     fn severity(&self, key: &str) -> Result<Severity, StoreError> {

@@ -6,6 +6,7 @@
 pub(crate) mod attachment;
 pub(crate) mod clock;
 pub(crate) mod clock_note;
+pub(crate) mod clock_terms;
 pub(crate) mod corrective_action;
 pub(crate) mod custom_field;
 pub(crate) mod customer;
@@ -27,6 +28,7 @@ pub(crate) mod message;
 pub(crate) mod number;
 pub(crate) mod placement;
 pub(crate) mod plan;
+pub(crate) mod policy_rollout;
 pub(crate) mod process;
 pub(crate) mod product_hold;
 pub(crate) mod projection;

@@ -1,5 +1,7 @@
 //! Table `ticket`, and the ticket put together from all its tables.
 
+use std::sync::Arc;
+
 use jiff_sqlx::{Timestamp, ToSqlx as _};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -7,12 +9,13 @@ use uuid::Uuid;
 use kefu_postgres::StoreError;
 
 use super::clock::{self, ClockRecord};
+use super::clock_terms::{self, Versions};
 use super::escalation::{self, EscalationRecord};
 use super::verdict::{self, VerdictRecord};
 use super::{column, known, read};
 use super::{custom_field, follow_up, handling, links, routing};
 use crate::domain::{
-    Amount, Complainant, Details, Open, Policy, ReceiverLevel, Severity, Solution, State,
+    Amount, Complainant, Details, Issued, Open, Policy, ReceiverLevel, Severity, Solution, State,
     StateName, Ticket,
 };
 
@@ -23,6 +26,7 @@ pub(crate) struct TicketRow {
     pub(crate) number: String,
     pub(crate) revision: i64,
     pub(crate) policy_version_id: Uuid,
+    pub(crate) promise_version_id: Option<Uuid>,
     pub(crate) org_unit: String,
     pub(crate) kind: String,
     pub(crate) channel: String,
@@ -78,8 +82,18 @@ impl TicketRow {
         handling::receiving_unit(self.handling.as_ref())
     }
 
-    /// The ticket, judged by the policy version that it names.
-    pub(crate) fn into_ticket(self, policy: &Policy) -> Result<Ticket, StoreError> {
+    /// The policy versions beside the one that judges it: mostly none.
+    pub(crate) fn other_versions(&self) -> Result<Vec<Uuid>, StoreError> {
+        clock_terms::versions(self.promise_version_id, &self.clocks)
+    }
+
+    /// The ticket, judged by the policy version that it names, `registered`; `others` has the [`other_versions`](Self::other_versions).
+    pub(crate) fn into_ticket(
+        self,
+        registered: &Policy,
+        others: &[Arc<dyn Issued>],
+    ) -> Result<Ticket, StoreError> {
+        let versions = Versions { registered, others };
         let solution = match (self.solution, self.solved_by, self.solved_at) {
             (None, None, None) => None,
             (Some(text), Some(by), Some(at)) => {
@@ -134,6 +148,7 @@ impl TicketRow {
             id: self.id,
             number: self.number,
             policy_version: self.policy_version_id,
+            promises: versions.terms(self.promise_version_id)?,
             org_unit: self.org_unit,
             kind: read("ticket.kind", self.kind.parse())?,
             channel: read("ticket.channel", self.channel.parse())?,
@@ -174,7 +189,7 @@ impl TicketRow {
             clocks: self
                 .clocks
                 .into_iter()
-                .map(|record| clock::entry(record, policy, merged_at))
+                .map(|record| clock::entry(record, &versions, merged_at))
                 .collect::<Result<_, _>>()?,
             verdicts: self.verdicts.into_iter().map(verdict::verdict).collect::<Result<_, _>>()?,
             escalations: self

@@ -29,7 +29,7 @@ SELECT id, number, revision, policy_version_id, org_unit, kind, channel, custome
        ARRAY(
            SELECT ROW(rule, kind, cycle, ROW(started_at, due_at, warn_at, warned_at, breached_at, cancelled_at),
                       ROW(fulfilled_at, fulfilled_by, recorded_at), pauses,
-                      ROW(round, steps, announcements, revisions))
+                      ROW(round, steps, announcements, revisions, clock.policy_version_id, eras))
            FROM ticket_clock AS clock WHERE clock.ticket_id = ticket.id ORDER BY position
        ) AS "clocks!: Vec<ClockRecord>",
        ARRAY(
@@ -40,6 +40,6 @@ SELECT id, number, revision, policy_version_id, org_unit, kind, channel, custome
            SELECT ROW(cause, from_level, to_level, cycle, reason, escalated_at)
            FROM escalation WHERE escalation.ticket_id = ticket.id ORDER BY position
        ) AS "escalations!: Vec<EscalationRecord>",
-       handling, team_id, owner, distribution, amount_cents, currency, complainant_type, links
+       handling, team_id, owner, distribution, amount_cents, currency, complainant_type, links, promise_version_id
 FROM page JOIN ticket USING (id, created_at)
 ORDER BY created_at DESC, id DESC

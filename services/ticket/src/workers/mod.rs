@@ -5,6 +5,7 @@ pub mod duty;
 pub mod learning;
 pub mod mass_answers;
 pub mod outbox;
+pub mod policy_rollouts;
 pub mod projections;
 pub mod shift_plan;
 pub mod survey_feed;

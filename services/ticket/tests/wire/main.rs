@@ -39,6 +39,7 @@ mod product_hold;
 mod queue;
 mod races;
 mod receiver;
+mod recompute;
 mod recount;
 mod recount_learning;
 mod report;

@@ -10,6 +10,7 @@ use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::attachment_service_client::AttachmentServiceClient;
 use kefu_api::ticket::v1::automation_service_client::AutomationServiceClient;
 use kefu_api::ticket::v1::bulk_service_client::BulkServiceClient;
+use kefu_api::ticket::v1::clock_ledger_service_client::ClockLedgerServiceClient;
 use kefu_api::ticket::v1::corrective_action_service_client::CorrectiveActionServiceClient;
 use kefu_api::ticket::v1::delivery_service_client::DeliveryServiceClient;
 use kefu_api::ticket::v1::duty_service_client::DutyServiceClient;
@@ -96,6 +97,7 @@ pub struct Desk {
     pub tickets: TicketServiceClient<Signed>,
     pub policies: TicketPolicyServiceClient<Signed>,
     pub reports: ReportServiceClient<Signed>,
+    pub ledger: ClockLedgerServiceClient<Signed>,
     pub orders: WorkOrderServiceClient<Signed>,
     pub handling: HandlingServiceClient<Signed>,
     pub routing: RoutingServiceClient<Signed>,
@@ -218,6 +220,7 @@ impl World {
             tickets: TicketServiceClient::with_interceptor(transport.clone(), token.clone()),
             policies: TicketPolicyServiceClient::with_interceptor(transport.clone(), token.clone()),
             reports: ReportServiceClient::with_interceptor(transport.clone(), token.clone()),
+            ledger: ClockLedgerServiceClient::with_interceptor(transport.clone(), token.clone()),
             orders: WorkOrderServiceClient::with_interceptor(transport.clone(), token.clone()),
             handling: HandlingServiceClient::with_interceptor(transport.clone(), token.clone()),
             routing: RoutingServiceClient::with_interceptor(transport.clone(), token.clone()),

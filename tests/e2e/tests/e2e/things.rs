@@ -366,6 +366,19 @@ impl Things {
             ("ticket.WorkOrderService.ArchiveWorkOrder", of_order.clone()),
             ("ticket.WorkOrderService.VoidWorkOrder", about_order("reason")),
             ("ticket.WorkOrderService.RenderWorkOrder", of_order),
+            (
+                "ticket.ClockLedgerService.RecomputeClocks",
+                json!({"name": ticket, "reason": "制度修订"}),
+            ),
+            (
+                "ticket.ClockLedgerService.SimulateTransfer",
+                json!({"name": ticket, "orgUnit": RIVERSIDE}),
+            ),
+            (
+                "ticket.ClockLedgerService.PreviewPolicyChange",
+                json!({"orgUnit": RIVERSIDE, "policyVersion": policy}),
+            ),
+            ("ticket.ClockLedgerService.ListPolicyRollouts", unit.clone()),
             ("ticket.QueueService.ListQueue", unit.clone()),
             ("ticket.QueueService.CountQueue", unit.clone()),
             ("ticket.QueueService.SearchTickets", json!({"orgUnit": RIVERSIDE, "query": "漏水"})),

@@ -104,7 +104,7 @@ fn t06_the_resolution_pauses_and_the_first_response_does_not() {
     let resolution = desk.clock("resolution", 1);
     assert_eq!(resolution.state(), ClockState::Met);
     assert_eq!(resolution.paused_at(hours(99)), Duration::from_secs(15 * 3_600));
-    let used = resolution.consumed_at(desk.policy.calendar(), hours(99));
+    let used = resolution.consumed_at(&desk.policy, hours(99));
     assert_eq!(used, Duration::from_secs(15 * 3_600));
 }
 

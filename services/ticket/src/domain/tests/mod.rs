@@ -18,14 +18,16 @@ mod process_example;
 mod process_policy;
 mod process_properties;
 mod properties;
+mod recompute;
 mod report;
 mod reroute;
 mod routing;
 mod search;
 mod simulation;
+mod wall;
 mod work_order;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::{Timestamp, ToSpan};
 use kefu_calendar::{
@@ -275,6 +277,34 @@ pub fn verdict(value: i32) -> Command {
 
 pub fn survey(cycle: u32, value: i32) -> Command {
     Command::TakeSurveyVerdict { cycle, value, comment: String::new() }
+}
+
+/// A policy version of the tests.
+#[derive(Debug)]
+pub struct Regulation(Uuid, Policy);
+
+impl Issued for Regulation {
+    fn id(&self) -> Uuid {
+        self.0
+    }
+
+    fn policy(&self) -> &Policy {
+        &self.1
+    }
+}
+
+/// Version 0 is the one by which tickets are registered, see [`identity`].
+pub fn regulation(number: usize, policy: Policy) -> Arc<Regulation> {
+    let registered = identity().policy_version.as_u128();
+    Arc::new(Regulation(Uuid::from_u128(registered + number as u128), policy))
+}
+
+pub fn under(regulation: &Arc<Regulation>) -> Command {
+    Command::Recompute(Recompute {
+        version: Arc::clone(regulation) as Arc<dyn Issued>,
+        cause: RecomputeCause::Manager,
+        reason: "制度修订".into(),
+    })
 }
 
 pub fn actions(changes: &[Change]) -> Vec<&'static str> {

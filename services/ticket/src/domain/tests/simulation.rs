@@ -1,11 +1,12 @@
 //! What the timers do equals what somebody would do who looks at the clock on the wall every
-//! minute and keeps a tally. The tally knows nothing of deadlines, intervals or calendars.
+//! minute and keeps a tally. The tally knows nothing of deadlines, intervals or calendars. Where a regulation or a calendar
+//! changes on the way, it goes on counting, from then on by what the wall says there.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use jiff::{civil::Weekday, tz::TimeZone};
 use proptest::{collection::vec, prelude::*, sample::select};
 
+use super::wall::{Promise, minute, policy_of, promises, walls, working_hours};
 use super::*;
 
 const MAX_ACTS: u32 = 14;
@@ -26,6 +27,8 @@ enum Act {
     Happy,
     Grave,
     Mild,
+    /// Another regulation holds from now on: a new version, a new calendar, another org unit.
+    Under(usize),
 }
 
 impl Act {
@@ -40,6 +43,7 @@ impl Act {
             Self::Happy => (QUALITY, verdict(1)),
             Self::Grave => (HANDLER, assess(Severity::VerySerious)),
             Self::Mild => (HANDLER, assess(Severity::Ordinary)),
+            Self::Under(regulation) => ("manager", under(&regulations()[regulation])),
         }
     }
 }
@@ -53,61 +57,12 @@ enum Stage {
     Closed,
 }
 
-/// One promise: of so many minutes, all of them or those in working hours.
-#[derive(Clone, Copy)]
-struct Promise {
-    name: &'static str,
-    kind: ClockKind,
-    minutes: u32,
-    working: bool,
-    warn_percent: u32,
-    raises: bool,
-    /// At which share somebody else is told.
-    step_percent: u32,
-    /// Only for this severity.
-    only: Option<u8>,
-    resumes: bool,
-}
-
-const PROMISES: [Promise; 7] = [
-    promise("first", ClockKind::FirstResponse, 24 * 60, false, 80, true),
-    Promise {
-        only: Some(1),
-        step_percent: 60,
-        ..promise("solve-soon", ClockKind::Resolution, 8 * 60, true, 50, true)
-    },
-    Promise {
-        resumes: true,
-        step_percent: 150,
-        ..promise("solve-ever", ClockKind::Resolution, 72 * 60, false, 25, false)
-    },
-    Promise {
-        only: Some(3),
-        resumes: true,
-        step_percent: 120,
-        ..promise("solve-now", ClockKind::Resolution, 24 * 60, false, 50, false)
-    },
-    promise("tell", ClockKind::ResultFeedback, 48 * 60, false, 0, false),
-    promise("ask", ClockKind::CallBack, 8 * 60, true, 10, true),
-    promise("report", ClockKind::ProgressUpdate, 40 * 60, false, 90, false),
-];
-
-const fn promise(
-    name: &'static str,
-    kind: ClockKind,
-    minutes: u32,
-    working: bool,
-    warn_percent: u32,
-    raises: bool,
-) -> Promise {
-    let (step_percent, only, resumes) = (0, None, false);
-    Promise { name, kind, minutes, working, warn_percent, raises, step_percent, only, resumes }
-}
-
 /// The tally of one promise; times in minutes.
 #[derive(Clone)]
 struct Tally {
     promise: Promise,
+    /// By whose clock on the wall it counts.
+    regulation: usize,
     cycle: u32,
     /// All minutes, and those in working hours.
     used: (u32, u32),
@@ -119,9 +74,10 @@ struct Tally {
 }
 
 impl Tally {
-    fn new(promise: Promise, cycle: u32) -> Self {
+    fn new(promise: Promise, regulation: usize, cycle: u32) -> Self {
         Self {
             promise,
+            regulation,
             cycle,
             used: (0, 0),
             warned: None,
@@ -142,7 +98,12 @@ impl Tally {
     }
 
     fn used(&self) -> u32 {
-        if self.promise.working { self.used.1 } else { self.used.0 }
+        self.used_of(&self.promise)
+    }
+
+    /// How much of it counts for a promise.
+    fn used_of(&self, promise: &Promise) -> u32 {
+        if promise.working { self.used.1 } else { self.used.0 }
     }
 }
 
@@ -151,28 +112,31 @@ struct Observer {
     cycle: u32,
     level: u8,
     severity: u8,
+    /// Which regulation promises.
+    regulation: usize,
     tallies: Vec<Tally>,
 }
 
 impl Observer {
     fn new() -> Self {
         let (stage, tallies) = (Stage::Open, Vec::new());
-        let mut observer = Self { stage, cycle: 1, level: 1, severity: 1, tallies };
+        let mut observer = Self { stage, cycle: 1, level: 1, severity: 1, regulation: 0, tallies };
         observer.start(&ClockKind::OPENING);
         observer
     }
 
     fn start(&mut self, kinds: &[ClockKind]) {
-        let (cycle, severity) = (self.cycle, self.severity);
+        let (cycle, severity, regulation) = (self.cycle, self.severity, self.regulation);
         let wanted = |promise: &&Promise| {
             kinds.contains(&promise.kind) && promise.only.is_none_or(|only| only == severity)
         };
-        for promise in PROMISES.iter().filter(wanted) {
-            let mut tally = Tally::new(*promise, cycle);
+        for promise in promises(regulation).iter().filter(wanted) {
+            let mut tally = Tally::new(*promise, regulation, cycle);
             let mut before = self.tallies.iter().rev().filter(|t| t.promise.name == promise.name);
             let before = before.next().filter(|t| promise.resumes && t.cycle + 1 == cycle);
             let kept = before.filter(|t| t.fulfilled.is_some() && t.breached.is_none());
-            if let Some(kept) = kept.filter(|t| t.used() < promise.minutes) {
+            let left = |t: &&Tally| t.used_of(promise) < promise.minutes;
+            if let Some(kept) = kept.filter(left) {
                 let (warned, stepped) = (kept.warned, kept.stepped);
                 tally = Tally { used: kept.used, warned, stepped, ..tally };
             }
@@ -187,10 +151,61 @@ impl Observer {
         for tally in self.tallies.iter_mut().filter(|t| t.cycle == cycle && t.is_open()) {
             if tally.promise.kind == ClockKind::ProgressUpdate {
                 tally.fulfilled = Some(minute);
-                next.push(Tally::new(tally.promise, cycle));
+                let name = tally.promise.name;
+                let now = promises(self.regulation).iter().find(|promise| promise.name == name);
+                next.push(match now {
+                    Some(promise) => Tally::new(*promise, self.regulation, cycle),
+                    None => Tally::new(tally.promise, tally.regulation, cycle),
+                });
             }
         }
         self.tallies.extend(next);
+    }
+
+    /// Another regulation: what runs goes on under its promise of the same name, else under one of the same kind that nothing
+    /// was promised by in this cycle; with what was used up, and with what has rung already. What it promises just the same, or
+    /// not at all, goes on as it was.
+    fn govern(&mut self, regulation: usize) {
+        if self.stage == Stage::Closed || self.regulation == regulation {
+            return;
+        }
+        self.regulation = regulation;
+        let (cycle, severity) = (self.cycle, self.severity);
+        let only = |promise: &&Promise| promise.only.is_none_or(|only| only == severity);
+        let rules: Vec<&Promise> = promises(regulation).iter().filter(only).collect();
+        let now = self.tallies.iter().filter(|t| t.cycle == cycle);
+        let taken: Vec<&str> = now.clone().map(|t| t.promise.name).collect();
+        let kinds: Vec<ClockKind> = now.map(|t| t.promise.kind).collect();
+        let mut left: Vec<&Promise> =
+            rules.iter().filter(|rule| !taken.contains(&rule.name)).copied().collect();
+        let mut next = Vec::new();
+        let runs = |t: &&mut Tally| t.cycle == cycle && t.is_open() && t.breached.is_none();
+        for tally in self.tallies.iter_mut().filter(runs) {
+            let named = rules.iter().find(|rule| rule.name == tally.promise.name).copied();
+            let place = left.iter().position(|rule| rule.kind == tally.promise.kind);
+            let Some(rule) = named.or_else(|| place.map(|place| left.remove(place))) else {
+                continue;
+            };
+            let wall = !rule.working || walls(regulation) == walls(tally.regulation);
+            if wall && *rule == tally.promise {
+                continue;
+            }
+            tally.cancelled = true;
+            let (used, warned) = (tally.used, tally.warned);
+            let stepped = tally.stepped.filter(|_| rule.step_percent > 0);
+            next.push(Tally { used, warned, stepped, ..Tally::new(*rule, regulation, cycle) });
+        }
+        self.tallies.extend(next);
+        for rule in rules.into_iter().filter(|rule| !kinds.contains(&rule.kind)) {
+            let owed = match rule.kind {
+                ClockKind::ResultFeedback => self.stage == Stage::Resolved,
+                ClockKind::CallBack => self.stage == Stage::Told,
+                _ => false,
+            };
+            if owed {
+                self.tallies.push(Tally::new(*rule, regulation, cycle));
+            }
+        }
     }
 
     /// Another severity: what runs under a promise that it does not know is taken up by the one of
@@ -201,7 +216,7 @@ impl Observer {
         }
         self.severity = severity;
         let only = |promise: &&Promise| promise.only == Some(severity);
-        let mut wanted: Vec<&Promise> = PROMISES.iter().filter(only).collect();
+        let mut wanted: Vec<&Promise> = promises(self.regulation).iter().filter(only).collect();
         let cycle = self.cycle;
         let mut next = Vec::new();
         for tally in self.tallies.iter_mut().filter(|t| t.cycle == cycle && t.is_open()) {
@@ -213,7 +228,8 @@ impl Observer {
             let place = wanted.iter().position(|promise| promise.kind == tally.promise.kind);
             if let Some(place) = place {
                 let used = tally.used;
-                next.push(Tally { used, ..Tally::new(*wanted.remove(place), cycle) });
+                let tally = Tally::new(*wanted.remove(place), self.regulation, cycle);
+                next.push(Tally { used, ..tally });
             }
         }
         self.tallies.extend(next);
@@ -228,14 +244,14 @@ impl Observer {
         of_kind.for_each(|tally| tally.fulfilled = tally.fulfilled.or(Some(minute)));
     }
 
-    fn count(&mut self, working_hours: bool) {
+    fn count(&mut self, minute: u32) {
         let stage = self.stage;
         // What is broken goes on counting for what happens after the deadline.
         let counts =
             |tally: &&mut Tally| tally.runs(stage) || (tally.is_open() && tally.breached.is_some());
         for tally in self.tallies.iter_mut().filter(counts) {
             tally.used.0 += 1;
-            tally.used.1 += u32::from(working_hours);
+            tally.used.1 += u32::from(working_hours(tally.regulation)[minute as usize]);
         }
     }
 
@@ -303,63 +319,20 @@ impl Observer {
             (Act::Resume, Stage::Waiting) => self.stage = Stage::Open,
             (Act::Grave, _) => self.assess(3),
             (Act::Mild, _) => self.assess(1),
+            (Act::Under(regulation), _) => self.govern(regulation),
             _ => {}
         }
     }
 }
 
-fn minute(number: u32) -> Timestamp {
-    hours(0).checked_add(i64::from(number).minutes()).expect("a time in range")
-}
-
-/// Whether each minute lies in working hours: Monday to Friday and on the make-up days, nine to
-/// five, but not in the first week of October.
-fn working_hours() -> &'static [bool] {
-    static MINUTES: OnceLock<Vec<bool>> = OnceLock::new();
-    MINUTES.get_or_init(|| {
-        let zone = TimeZone::get("Asia/Shanghai").expect("a zone");
-        let open = |number| {
-            let now = minute(number).to_zoned(zone.clone());
-            let weekend = matches!(now.weekday(), Weekday::Saturday | Weekday::Sunday);
-            let open = match (now.month(), now.day()) {
-                (10, 1..=7) => false,
-                (9, 29) | (10, 12) => true,
-                _ => !weekend,
-            };
-            open && (9..17).contains(&now.hour())
-        };
-        (0..MAX_ACTS * MAX_GAP + TAIL).map(open).collect()
-    })
+/// Each regulation as a policy version.
+fn regulations() -> &'static [Arc<Regulation>; 4] {
+    static ALL: OnceLock<[Arc<Regulation>; 4]> = OnceLock::new();
+    ALL.get_or_init(|| [0, 1, 2, 3].map(|number| regulation(number, policy_of(number))))
 }
 
 fn desk() -> Desk {
-    let mut draft = draft();
-    draft.clocks = PROMISES
-        .iter()
-        .map(|promise| {
-            let time = Duration::from_secs(u64::from(promise.minutes) * 60);
-            let target = match promise.working {
-                true => Target::Business(BusinessTime::new(time)),
-                false => Target::Elapsed(time),
-            };
-            let step = StepDraft {
-                name: "step".into(),
-                when: Some(StepTime::Percent(promise.step_percent)),
-                notify_level: 2,
-                raise_to_level: 0,
-            };
-            let resolution = promise.kind == ClockKind::Resolution;
-            ClockRuleDraft {
-                severities: promise.only.into_iter().map(i32::from).collect(),
-                steps: (promise.step_percent > 0).then_some(step).into_iter().collect(),
-                on_reopen: (resolution && !promise.resumes).then_some(ReopenMode::Restart),
-                warn_percent: i32::try_from(promise.warn_percent).expect("a percentage"),
-                breach_raises_level: promise.raises,
-                ..clock(promise.name, promise.kind, Some(target))
-            }
-        })
-        .collect();
-    Desk::with(Policy::try_new(draft).expect("a sound policy"), Severity::Ordinary)
+    Desk::with(regulations()[0].policy().clone(), Severity::Ordinary)
 }
 
 fn acts() -> impl Strategy<Value = Vec<(u32, Act)>> {
@@ -376,6 +349,10 @@ fn acts() -> impl Strategy<Value = Vec<(u32, Act)>> {
         Act::Happy,
         Act::Grave,
         Act::Mild,
+        Act::Under(0),
+        Act::Under(1),
+        Act::Under(2),
+        Act::Under(3),
     ]);
     // Often at the round distances at which the promises are due.
     let gap = prop_oneof![1..MAX_GAP, select(vec![48_u32, 240, 480, 1_080, 1_152, 1_440, 2_880])];
@@ -408,11 +385,10 @@ proptest! {
         desk.fires(minute(end));
 
         let mut observer = Observer::new();
-        let working_hours = working_hours();
         let mut script = script.into_iter().peekable();
         for number in 0..=end {
             if let Some(last) = number.checked_sub(1) {
-                observer.count(working_hours[last as usize]);
+                observer.count(last);
             }
             let act = script.next_if(|(minute, _)| *minute == number).map(|(_, act)| act);
             act.into_iter().for_each(|act| observer.fulfilling(act, number));
@@ -433,6 +409,9 @@ proptest! {
             prop_assert_eq!(clock.warned_at, tally.warned.map(minute), "{}", clock.rule);
             prop_assert_eq!(clock.breached_at, tally.breached.map(minute), "{}", clock.rule);
             prop_assert_eq!(fulfilled, tally.fulfilled.map(minute), "{}", clock.rule);
+            let used = Duration::from_secs(u64::from(tally.used()) * 60);
+            let counts = clock.breached_at.is_none() && clock.is_live();
+            prop_assert!(!counts || clock.consumed_at(&desk.policy, minute(end)) == used);
         }
     }
 }
