@@ -99,7 +99,7 @@ impl App {
         }
         let row = store::ticket::find(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
         let policy = &version.policy;
-        let ticket = row.into_ticket(policy)?;
+        let (ticket, _) = self.judged(work.conn(), row).await?;
         check_etag(etag, ticket.revision)?;
         if said.overriding {
             self.allow_at(&call.caller, "ticket.OverrideForbiddenPhrases", &org_unit)?;

@@ -239,7 +239,7 @@ fn going_on(clock: &ClockEntry, merged: &Story<'_>) -> Result<ClockEntry, Refusa
     let mut clock = clock.clone();
     if clock.timeline.is_paused() {
         let Story { policy, now, .. } = merged;
-        let resumed = clock.resumption(policy.calendar(), policy.rule(&clock.rule), *now);
+        let resumed = clock.resumption(policy, *now);
         let resumed =
             resumed.map_err(|error| Refusal::NoDeadline { rule: clock.rule.to_string(), error })?;
         clock.apply(&resumed);
@@ -329,8 +329,7 @@ fn give_back(
         for pause in taken.timeline.pauses().iter().filter(|pause| pause.from >= merged_at) {
             let Some(end) = pause.to else { continue };
             own.apply(&ClockEffect::Paused { at: pause.from, reason: pause.reason.clone() });
-            let rule = survivor.policy.rule(&own.rule);
-            let resumed = own.resumption(survivor.policy.calendar(), rule, end);
+            let resumed = own.resumption(survivor.policy, end);
             let resumed = resumed
                 .map_err(|error| Refusal::NoDeadline { rule: own.rule.to_string(), error })?;
             own.apply(&resumed);

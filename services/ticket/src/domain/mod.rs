@@ -213,7 +213,7 @@ pub use self::{
     process_need::{NeedKind, ProcessDuty, ProcessNeed, ProcessRefusal},
     process_template::{
         Agreed, Approval, Attribute, AttributeKind, Condition, Inspections, Is, Length, Number,
-        OnRoutes, Outcome, ProcessTemplate, Route as ProcessRoute, Stage, StageClock, Value,
+        OnRoutes, ProcessTemplate, Route as ProcessRoute, Stage, StageClock, Value,
     },
     product_hold::{ProductHold, held_product, lift_hold},
     queue::{QueueOrder, TICKET_FIELDS, TicketFilter},

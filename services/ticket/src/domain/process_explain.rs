@@ -44,6 +44,7 @@ pub fn explain_process(
             time_zone: zone.to_owned(),
             due: found.due,
             segments: found.segments,
+            stretches: Vec::new(),
             summary,
         };
         explained.push((run.stage.clone(), explanation));

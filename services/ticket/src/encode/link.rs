@@ -83,7 +83,7 @@ fn promise(of: &Ticket, taken: &TakenPromise) -> Option<pb::Clock> {
     let named = |clock: &&crate::domain::ClockEntry| {
         (clock.cycle, clock.round) == (taken.cycle, taken.round) && clock.rule == taken.rule
     };
-    of.clocks.iter().find(named).map(clock::resource)
+    of.clocks.iter().find(named).map(|clock| clock::resource(clock, of.policy_version))
 }
 
 /// A likely duplicate.

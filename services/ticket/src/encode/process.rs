@@ -251,6 +251,7 @@ pub(crate) fn deadline(
         clock: None,
         target: Some(target(explanation.target)),
         policy_version: policy::name(policy_version),
+        stretches: Vec::new(),
         time_zone: explanation.time_zone.clone(),
         segments: segments.iter().take(MAX_SEGMENTS).map(segment).collect(),
         truncated: segments.len() > MAX_SEGMENTS,

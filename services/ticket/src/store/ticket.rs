@@ -203,7 +203,7 @@ impl TicketRow {
             created_at: self.created_at.to_jiff(),
             updated_at: self.updated_at.to_jiff(),
         };
-        ticket.look_for_fields(policy);
+        ticket.look_for_fields(registered);
         Ok(ticket)
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 pub(super) const FITTER: &str = "fitter-zhang";
 pub(super) const MANAGER: &str = "manager-liu";
 pub(super) const DIRECTOR: &str = "director-chen";
-pub(super) const HEAD: [&str; 3] = ["head-1", "head-2", "head-3"];
+pub(super) const HEADS: [&str; 3] = ["head-1", "head-2", "head-3"];
 
 pub(super) fn text(words: &str) -> Text {
     Text::new(words, words)
@@ -249,7 +249,7 @@ impl Site {
             NeedKind::Inspection => self.does(HANDLER, inspection("passed")),
             NeedKind::Submission => self.does(HANDLER, ProcessCommand::Submit { stage }),
             NeedKind::Approval => {
-                let all = [MANAGER, DIRECTOR, HEAD[0], HEAD[1], HEAD[2]];
+                let all = [MANAGER, DIRECTOR, HEADS[0], HEADS[1], HEADS[2]];
                 return all.iter().any(|who| self.asks(who, approve()).is_ok());
             }
             NeedKind::Answer => self.does(HANDLER, answer(&stage, self.now)),

@@ -92,8 +92,8 @@ fn t22_nobody_approves_its_own_twice_or_for_another_role() {
     }
     site.process = submitted;
     assert_eq!(duty(site.asks(CLERK, approve())), ProcessDuty::Role);
-    site.does(HEAD[0], approve());
-    assert_eq!(duty(site.asks(HEAD[0], approve())), ProcessDuty::NotApprover);
+    site.does(HEADS[0], approve());
+    assert_eq!(duty(site.asks(HEADS[0], approve())), ProcessDuty::NotApprover);
     site.does(MANAGER, approve());
     // A rejection ends the submission with its approvals; it is handed in and approved anew.
     let reject = ProcessCommand::Reject { stage: "review".into(), reason: "图纸不清".into() };

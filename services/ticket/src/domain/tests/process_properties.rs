@@ -104,7 +104,7 @@ proptest! {
             site.now += jiff::SignedDuration::from_mins(minutes);
             site.settle(false);
             let before = site.process.clone();
-            let people = [HANDLER, FITTER, MANAGER, DIRECTOR, HEAD[0], HEAD[1], HANDLER];
+            let people = [HANDLER, FITTER, MANAGER, DIRECTOR, HEADS[0], HEADS[1], HANDLER];
             let asked = command(&site, what, pick);
             if site.asks(people[who], asked).is_err() {
                 prop_assert_eq!(&site.process, &before, "refused means nothing has changed");
