@@ -297,7 +297,7 @@ async fn t04_a_merged_ticket_is_neither_open_nor_counted_twice() {
     let queue = pb::ListQueueRequest { org_unit: "group".into(), ..Default::default() };
     let queue = manager.queues.list_queue(queue).await.unwrap().into_inner().entries;
     let names: Vec<_> = queue.into_iter().map(|entry| entry.ticket.unwrap().name).collect();
-    assert_eq!(names, [b.name.clone()]);
+    assert_eq!(names, [&*b.name]);
     // It is still found, as what it is.
     let search = pb::SearchTicketsRequest {
         org_unit: "group".into(),
