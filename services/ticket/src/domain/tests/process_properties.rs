@@ -26,7 +26,7 @@ fn command(site: &Site, what: usize, pick: usize) -> ProcessCommand {
         10 => change([5.0, 10.0, 10.5, 700.0][pick]),
         11 => ProcessCommand::DecideChange { agreed: pick != 0, decision: "已核".into() },
         12 => {
-            let values = vec![("double".to_owned(), Value::Flag(pick % 2 == 0))];
+            let values = vec![("double".to_owned(), Value::Flag(pick == 0 || pick == 2))];
             ProcessCommand::RequestChange { values, reason: "双电源".into() }
         }
         _ => document(&stage, documents[(pick + 1) % 4]),
