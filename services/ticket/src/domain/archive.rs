@@ -180,13 +180,13 @@ pub fn inspect(
     while !rest.is_empty() {
         let (entry, next) = entry(rest)?;
         entries.push(entry);
-        if u64::try_from(entries.len()) != Ok(directory.entries) && next.is_empty() {
-            return Err(ArchiveFault::Broken("it does not have the entries that it says it has"));
-        }
         if u64::try_from(entries.len()).unwrap_or(u64::MAX) > directory.entries {
             return Err(ArchiveFault::Broken("it has more entries than it says"));
         }
         rest = next;
+    }
+    if u64::try_from(entries.len()) != Ok(directory.entries) {
+        return Err(ArchiveFault::Broken("it does not have the entries that it says it has"));
     }
     let names: BTreeSet<&str> = entries.iter().map(|entry| &*entry.name).collect();
     if names.len() != entries.len() {

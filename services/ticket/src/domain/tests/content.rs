@@ -82,6 +82,11 @@ fn t01_an_archive_is_judged_by_its_table() {
     for name in ["/a", "a/../../b", "a\\b", "C:a", ""] {
         assert!(matches!(judged(&[(name, 0, 5, 5, 0)]), Err(ArchiveFault::Name(_))), "{name}");
     }
+    let found = super::super::Directory { offset: 0, size: 0, entries: 5 };
+    assert!(
+        matches!(inspect(b"", found, LIMITS), Err(ArchiveFault::Broken(_))),
+        "nothing of what it says"
+    );
     let many: Vec<Row> = (0..11).map(|at| ("", 0, 0, 0, at)).collect();
     assert_eq!(judged(&many), Err(ArchiveFault::Entries(10)));
 }
