@@ -9,6 +9,7 @@ use crate::store::clock::pauses_json;
 use crate::store::clock_note::{announcements_json, revisions_json, steps_json};
 use crate::store::follow_up::follow_up_json;
 use crate::store::handling::handling_json;
+use crate::store::outbound::outbound_json;
 
 /// The fields of a ticket that a registration sets, but for the number, which only the statement knows.
 #[derive(Serialize)]
@@ -101,6 +102,18 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
                 after.insert("overridden_phrases".to_owned(), phrases.into());
             }
         }
+        What::DelayAnnounced { .. } | What::ReminderDue { told: Ok(_), .. } => {
+            if let Some(spoken) = change.spoken() {
+                after.insert("message".to_owned(), spoken.message.into());
+                if !spoken.overridden.is_empty() {
+                    let phrases: Vec<&str> = spoken.overridden.iter().map(|one| &**one).collect();
+                    after.insert("overridden_phrases".to_owned(), phrases.into());
+                }
+            }
+        }
+        What::ReminderDue { told: Err(why), .. } => {
+            after.insert("unsent_reason".to_owned(), why.code().into());
+        }
         What::Noted { note } => {
             after.insert("note".to_owned(), note.as_str().into());
         }
@@ -117,6 +130,9 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
     }
     if let What::Assessed { reason, .. } = &change.what {
         after.insert("assess_reason".to_owned(), reason.as_str().into());
+    }
+    if let What::ClockBreached { notify, .. } = &change.what {
+        after.insert("notify_level".to_owned(), notify.number().into());
     }
     if let What::ClockEscalated { step, notify, .. } = &change.what {
         after.insert("step".to_owned(), (&**step).into());
@@ -177,6 +193,7 @@ fn fields(ticket: &Ticket) -> Map<String, Value> {
         ("tags", details.tags.as_slice().into()),
         ("org_unit", ticket.org_unit.as_str().into()),
         ("severity", ticket.severity.number().into()),
+        ("outbound", outbound_json(&ticket.outbound).into()),
         ("handling", handling_json(&ticket.handling).ok().flatten().unwrap_or_default()),
         ("priority", ticket.priority.code().into()),
         ("follow_up", ticket.state.follow_up().map(follow_up_json).into()),

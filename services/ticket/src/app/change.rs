@@ -7,8 +7,7 @@ use uuid::Uuid;
 
 use super::{Error, audit, handling_record, outbox};
 use crate::domain::{
-    Actor, Change, Complainant, Details, HandlingChange, MessagePurpose, Ticket, Violation,
-    ViolationState, What, apply,
+    Actor, Change, Complainant, Details, Ticket, Violation, ViolationState, What, apply,
 };
 use crate::encode::event;
 use crate::store;
@@ -54,8 +53,9 @@ pub(crate) async fn record_all(
     let mut entries = Vec::new();
     for Recorded { steps, customer, .. } in &recorded {
         for step in steps {
+            let by = if step.change.actor == Actor::TIMERS { &timers } else { by };
             save_step(conn, ids, step, *customer, by).await?;
-            entries.push(step.entry(ids, by, &timers, *customer));
+            entries.push(step.entry(ids, by, *customer));
         }
     }
     kefu_journal::append(conn, &entries).await?;
@@ -164,6 +164,9 @@ async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Res
         if assigned(before) != assigned(now) {
             store::routing::save(conn, now).await?;
         }
+        if before.outbound != now.outbound {
+            store::outbound::save(conn, now).await?;
+        }
         if before.priority != now.priority {
             store::ticket::save_priority(conn, now).await?;
         }
@@ -198,7 +201,6 @@ impl Step<'_> {
         &'a self,
         ids: &IdSource,
         by: &'a Provenance,
-        timers: &'a Provenance,
         customer_id: Option<Uuid>,
     ) -> Entry<'a> {
         let Step { earlier, later, change, violation } = self;
@@ -211,7 +213,7 @@ impl Step<'_> {
             _ => event::of(later, change, violation.as_ref()),
         };
         Entry {
-            by: if change.actor == Actor::TIMERS { timers } else { by },
+            by,
             event_id: ids.uuid(),
             occurred_at: change.at,
             aggregate_type: "ticket",
@@ -235,33 +237,18 @@ async fn save_step(
     by: &Provenance,
 ) -> Result<(), Error> {
     let Step { later, change, violation, .. } = step;
-    let said = match &change.what {
-        What::Responded { message, overridden, dispatch, .. } => {
-            Some((MessagePurpose::Answer, message, overridden, dispatch))
-        }
-        What::ResultFedBack { message, overridden, dispatch } => {
-            Some((MessagePurpose::Result, message, overridden, dispatch))
-        }
-        What::Handling(change) => match &**change {
-            HandlingChange::Accepted { message, overridden, .. } => {
-                Some((MessagePurpose::Answer, message, overridden, &None))
-            }
-            _ => None,
-        },
-        _ => None,
-    };
-    if let Some((purpose, body, overridden, dispatch)) = said {
+    if let Some(spoken) = change.spoken() {
         let message = Message {
             id: ids.uuid(),
-            purpose,
-            body,
-            overridden,
-            sent_at: change.effective_at,
+            purpose: spoken.purpose,
+            body: spoken.message,
+            overridden: spoken.overridden,
+            sent_at: spoken.at,
             sent_by: &change.actor.subject(),
             created_at: change.at,
         };
         store::message::insert(conn, later, customer, &message).await?;
-        if let Some(dispatch) = dispatch {
+        if let Some(dispatch) = spoken.dispatch {
             let delivery = outbox::message(ids.uuid(), later, message.id, dispatch, change);
             outbox::put(conn, ids, by, &delivery).await?;
         }

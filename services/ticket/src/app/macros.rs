@@ -62,6 +62,7 @@ impl App {
             now,
             customer_name: name.as_deref(),
             route: asked.route.as_ref(),
+            told_level: None,
         };
         if asked.validate_only {
             check_etag(etag, ticket.revision)?;

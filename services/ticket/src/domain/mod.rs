@@ -35,8 +35,11 @@
 //! * Nobody decides about a violation of its own, and nothing is charged without a confirmation (T-19).
 //! * What is sent is tried until it is taken, parked or cancelled by a person, each of them once and for good but that a person
 //!   may take up again what was parked (T-14). A trigger does all of its steps or none (T-26).
+//! * That the customer was reminded is on record only where a reminder was put in the outbox (T-06); a message that never left
+//!   marks its ticket until the customer hears something (T-14).
 //! * The ticket is judged by the policy version that was in force when it was registered.
 
+mod addressee;
 mod announce;
 mod assess;
 mod assign;
@@ -71,6 +74,7 @@ mod product_hold;
 mod queue;
 mod refusal;
 mod register;
+mod reminder;
 mod report;
 mod routing;
 mod routing_check;
@@ -78,6 +82,7 @@ mod routing_draft;
 mod saved_view;
 mod search;
 mod shift;
+mod spoken;
 mod step;
 mod story;
 mod suggestion;
@@ -104,6 +109,7 @@ pub(crate) use self::{
 };
 
 pub use self::{
+    addressee::{Addressee, NoticeTo},
     assign::Assignment,
     automate::{Automated, Doing, Outgoing, automate},
     automation::{
@@ -151,6 +157,7 @@ pub use self::{
     queue::{QueueOrder, TICKET_FIELDS, TicketFilter},
     refusal::{Missing, Refusal},
     register::{Identity, Intake, Registration, register},
+    reminder::{NotReminded, Reminded, Reminder, ReminderDraft},
     report::{
         AGE_BOUNDS_DAYS, DEFAULT_REPEAT_WINDOW_DAYS, ReportWindow, Share, iso_week, iso_week_of,
         pareto, ratio, week_from, week_of,
@@ -163,6 +170,7 @@ pub use self::{
     saved_view::SavedView,
     search::{MAX_WORDS, SearchQuery, SearchText},
     shift::{Shift, ShiftCommand, ShiftState, allow_reason, decide_shift, miss_list, plan_shift},
+    spoken::{DeliveryNote, Outbound, Spoken, Undelivered},
     step::{Need, StepRefusal},
     suggestion::{
         Suggestion, SuggestionDecision, SuggestionState, decide_suggestion, remind,

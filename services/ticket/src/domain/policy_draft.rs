@@ -12,6 +12,7 @@ use super::{
     handling_rules::HandlingDraft,
     policy::{IntakeHours, ReopenMode, VerdictOutcome},
     policy_learning::LearningDraft,
+    reminder::ReminderDraft,
     routing_draft::RoutingDraft,
     word::{Channel, ClockKind, Priority, Text, TicketKind},
 };
@@ -66,6 +67,8 @@ pub struct PauseReasonDraft {
     pub remind_after: Option<Target>,
     /// `propose_close_after`.
     pub propose_close_after: Option<Target>,
+    /// `reminder`.
+    pub reminder: Option<ReminderDraft>,
 }
 
 /// One step of escalation.

@@ -55,6 +55,7 @@ pub static TICKET_FIELDS: Schema = Schema(&[
     Field::new("due_in", Kind::Remaining("due_time")),
     Field::new("age", Kind::Elapsed("create_time")),
     Field::new("overdue", Kind::Passed("due_time")),
+    Field::new("undelivered", Kind::Code(&["parked", "cancelled"])),
     Field::new("clock.*", Kind::Code(&["running", "paused", "met", "breached", "cancelled"])),
 ]);
 

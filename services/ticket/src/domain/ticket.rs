@@ -8,6 +8,7 @@ use super::{
     escalation::Escalation,
     handling::Handling,
     routing::{Amount, Distribution},
+    spoken::Outbound,
     verdict::Verdict,
     waiting::FollowUp,
     word::{Channel, Priority, ReceiverLevel, Severity, Subject, TicketKind, coded},
@@ -81,6 +82,8 @@ pub struct Ticket {
     pub escalations: Vec<Escalation>,
     /// How it is handled (T-09 to T-13, T-15).
     pub handling: Handling,
+    /// What became of what was said to the customer (T-14).
+    pub outbound: Outbound,
     /// Counts the changes, 1 at registration.
     pub revision: i64,
     /// When it was registered.
@@ -348,6 +351,12 @@ impl Ticket {
     #[must_use]
     pub fn clock(&self, rule: &str, cycle: u32) -> Option<&ClockEntry> {
         self.clocks.iter().rfind(|clock| &*clock.rule == rule && clock.cycle == cycle)
+    }
+
+    /// Whoever handles it now: the owner, and where it waits in a queue whoever answers for it.
+    #[must_use]
+    pub fn responsible(&self) -> &Subject {
+        self.owner.as_ref().unwrap_or_else(|| self.answerable())
     }
 
     /// Whoever has received it since, or works on it, or else whoever is to, or else whoever took it.

@@ -18,6 +18,7 @@ pub(crate) mod judged;
 pub(crate) mod learning_timer;
 pub(crate) mod message;
 pub(crate) mod number;
+pub(crate) mod outbound;
 pub(crate) mod plan;
 pub(crate) mod product_hold;
 pub(crate) mod projection;

@@ -27,6 +27,8 @@ WITH open AS (
                'create_time', (extract(epoch FROM ticket.created_at) * 1000000)::bigint,
                'update_time', (extract(epoch FROM ticket.updated_at) * 1000000)::bigint,
                'due_time', (extract(epoch FROM owed.due_at) * 1000000)::bigint,
+               'undelivered', CASE (ticket.outbound #>> '{undelivered,cancelled}')::boolean
+                                  WHEN true THEN 'cancelled' WHEN false THEN 'parked' END,
                'clock', owed.clocks)) AS fields
     FROM ticket
     CROSS JOIN LATERAL (

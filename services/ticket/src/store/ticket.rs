@@ -10,7 +10,7 @@ use super::clock::{self, ClockRecord};
 use super::escalation::{self, EscalationRecord};
 use super::verdict::{self, VerdictRecord};
 use super::{column, known, read};
-use super::{follow_up, handling, routing};
+use super::{follow_up, handling, outbound, routing};
 use crate::domain::{
     Amount, Complainant, Details, Open, Policy, ReceiverLevel, Severity, Solution, State,
     StateName, Ticket,
@@ -58,6 +58,7 @@ pub(crate) struct TicketRow {
     pub(crate) resume_since: Option<Timestamp>,
     pub(crate) follow_up: Option<serde_json::Value>,
     pub(crate) handling: Option<serde_json::Value>,
+    pub(crate) outbound: Option<serde_json::Value>,
     pub(crate) solution: Option<String>,
     pub(crate) solved_by: Option<String>,
     pub(crate) solved_at: Option<Timestamp>,
@@ -173,6 +174,7 @@ impl TicketRow {
                 .map(escalation::escalation)
                 .collect::<Result<_, _>>()?,
             handling: handling::handling(self.handling)?,
+            outbound: outbound::outbound(self.outbound)?,
             revision: self.revision,
             created_at: self.created_at.to_jiff(),
             updated_at: self.updated_at.to_jiff(),
