@@ -43,6 +43,8 @@ async fn t14_an_answer_that_was_given_up_is_seen_and_its_clock_stays() {
     assert_eq!((lost.send_time, lost.cancelled), (at("2026-03-02T02:00:00Z"), false));
     let first = clock(&marked, "first-response", 1);
     assert_eq!(first.state(), pb::ClockState::Met, "as of when it was sent (T-07)");
+    // The queues settle before the outbox.
+    world.settle().await;
     assert_eq!(queue(&mut manager, "undelivered:*").await, [ticket.name.clone()]);
     assert_eq!(queue(&mut manager, "undelivered = PARKED").await, [ticket.name.clone()]);
     assert!(queue(&mut manager, "undelivered = CANCELLED").await.is_empty());
@@ -58,6 +60,7 @@ async fn t14_an_answer_that_was_given_up_is_seen_and_its_clock_stays() {
     world.settle().await;
     assert_eq!(server.all().len(), 1);
     assert_eq!(manager.get(&ticket.name).await.undelivered, None);
+    world.settle().await;
     assert!(queue(&mut manager, "undelivered:*").await.is_empty());
     let event =
         "SELECT count(*) FROM journal WHERE event_type = 'kefu.ticket.v1.TicketAnswerDelivered'";
