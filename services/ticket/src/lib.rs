@@ -25,7 +25,8 @@
 //! - **The ledger is evidence (T-05).** One row per ticket, rule, cycle and round; at most one runs per ticket and rule, which the
 //!   schema enforces; an ended cycle's rows are not changed.
 //! - **What leaves goes through the outbox (T-14, T-26)**, written in the transaction of what caused it and sent afterwards,
-//!   at least once, without a connection held; what cannot be sent is parked where people see it.
+//!   at least once, without a connection held; what cannot be sent is parked where people see it,
+//!   and marks its ticket until the customer hears something. A reminder is on record as such only where one was put there.
 //! - **A trigger acts once (T-26)** after an event and once in a chain of events, in the transaction that moves the triggers'
 //!   cursor over the event; what it did is on record under its name.
 //! - **No call onward while a registration can do without (T-03).** Org units, customers, contacts and standings are copies

@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -239,6 +239,56 @@ impl TimerLag {
     }
 }
 
+/// What waits in the outbox of one context, and what was given up there.
+#[derive(Clone, Debug)]
+pub struct OutboxBacklog {
+    attributes: [KeyValue; 1],
+    waiting: Arc<Backlog>,
+    parked: Arc<AtomicU64>,
+}
+
+impl OutboxBacklog {
+    /// The outbox of one context.
+    pub fn new(context: &'static str) -> Self {
+        Self {
+            attributes: [KeyValue::new("kefu.context", context)],
+            waiting: Arc::default(),
+            parked: Arc::default(),
+        }
+    }
+
+    /// To be said again and again: how many deliveries are parked, and how long the oldest has been waiting that is neither
+    /// sent nor given up, zero if there is none. Until it is said again the age grows with the time, so that a worker which
+    /// stands still, or cannot reach its database, shows.
+    pub fn know(&self, parked: u64, oldest: Duration) {
+        self.parked.store(parked, Ordering::Relaxed);
+        self.waiting.know(oldest);
+        self.waiting.observed.get_or_init(|| {
+            let what =
+                "How long the oldest delivery has been waiting that is neither sent nor given up";
+            let (waiting, attributes) = (Arc::clone(&self.waiting), self.attributes.to_vec());
+            observe_age("kefu.outbox.backlog.age", what, attributes, move || waiting.age());
+            self.observe_parked();
+        });
+    }
+
+    fn observe_parked(&self) {
+        if !enabled() {
+            return;
+        }
+        let (parked, attributes) = (Arc::clone(&self.parked), self.attributes.clone());
+        // The SDK keeps the callback; the instrument itself need not be kept.
+        let _ = meter()
+            .u64_observable_gauge("kefu.outbox.parked")
+            .with_unit("{delivery}")
+            .with_description("Deliveries that were given up and wait for a person")
+            .with_callback(move |observer| {
+                observer.observe(parked.load(Ordering::Relaxed), &attributes);
+            })
+            .build();
+    }
+}
+
 /// What a pool of connections looks like at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolState {
@@ -291,5 +341,17 @@ mod tests {
         }
         lag.overdue(Duration::ZERO);
         assert!(lag.backlog.age() < Duration::from_secs(5), "caught up");
+    }
+
+    #[test]
+    fn t26_an_outbox_that_nobody_looks_at_grows_older() {
+        let outbox = OutboxBacklog::new("ticket");
+        assert_eq!(outbox.waiting.age(), Duration::ZERO, "before the first look");
+        outbox.know(3, Duration::from_secs(60));
+        assert!(outbox.clone().waiting.age() >= Duration::from_secs(60));
+        assert_eq!(outbox.parked.load(Ordering::Relaxed), 3);
+        outbox.know(0, Duration::ZERO);
+        assert!(outbox.waiting.age() < Duration::from_secs(60), "sent");
+        assert_eq!(outbox.parked.load(Ordering::Relaxed), 0);
     }
 }

@@ -12,6 +12,7 @@ use crate::store::custom_field::fields_json;
 use crate::store::follow_up::follow_up_json;
 use crate::store::handling::handling_json;
 use crate::store::links::{link_json, links_json};
+use crate::store::outbound::outbound_json;
 
 /// The fields of a ticket that a registration sets, but for the number, which only the statement knows.
 #[derive(Serialize)]
@@ -107,6 +108,18 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
                 after.insert("overridden_phrases".to_owned(), phrases.into());
             }
         }
+        What::DelayAnnounced { .. } | What::ReminderDue { told: Ok(_), .. } => {
+            if let Some(spoken) = change.spoken() {
+                after.insert("message".to_owned(), spoken.message.into());
+                if !spoken.overridden.is_empty() {
+                    let phrases: Vec<&str> = spoken.overridden.iter().map(|one| &**one).collect();
+                    after.insert("overridden_phrases".to_owned(), phrases.into());
+                }
+            }
+        }
+        What::ReminderDue { told: Err(why), .. } => {
+            after.insert("unsent_reason".to_owned(), why.code().into());
+        }
         What::Noted { note } => {
             after.insert("note".to_owned(), note.as_str().into());
         }
@@ -130,6 +143,9 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
     if let What::Recomputed { cause, reason, .. } = &change.what {
         after.insert("recompute_cause".to_owned(), cause.code().into());
         after.insert("recompute_reason".to_owned(), reason.as_str().into());
+    }
+    if let What::ClockBreached { notify, .. } = &change.what {
+        after.insert("notify_level".to_owned(), notify.number().into());
     }
     if let What::ClockEscalated { step, notify, .. } = &change.what {
         after.insert("step".to_owned(), (&**step).into());
@@ -193,6 +209,7 @@ fn fields(ticket: &Ticket) -> Map<String, Value> {
         ("org_unit", ticket.org_unit.as_str().into()),
         ("promise_version", ticket.promise_version().to_string().into()),
         ("severity", ticket.severity.number().into()),
+        ("outbound", outbound_json(&ticket.outbound).into()),
         ("handling", handling_json(&ticket.handling).ok().flatten().unwrap_or_default()),
         ("priority", ticket.priority.code().into()),
         ("follow_up", ticket.state.follow_up().map(follow_up_json).into()),

@@ -7,8 +7,7 @@ use uuid::Uuid;
 
 use super::{Error, audit, handling_record, mass_answer, outbox};
 use crate::domain::{
-    Actor, Change, Complainant, Details, HandlingChange, MessagePurpose, StateName, Ticket,
-    Violation, ViolationState, What, apply,
+    Actor, Change, Complainant, Details, StateName, Ticket, Violation, ViolationState, What, apply,
 };
 use crate::encode::event;
 use crate::store;
@@ -54,12 +53,12 @@ pub(crate) async fn record_all(
     let mut entries = Vec::new();
     for Recorded { steps, customer, .. } in &recorded {
         for step in steps {
-            save_step(conn, ids, step, *customer, by).await?;
             let by = match &step.change.actor {
                 actor if *actor == Actor::TIMERS => &timers,
                 actor if *actor == Actor::ROUTING => &routing,
                 _ => by,
             };
+            save_step(conn, ids, step, *customer, by).await?;
             entries.push(step.entry(ids, by, *customer));
         }
     }
@@ -178,6 +177,9 @@ async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Res
         if before.promises != now.promises {
             store::clock_terms::save(conn, now).await?;
         }
+        if before.outbound != now.outbound {
+            store::outbound::save(conn, now).await?;
+        }
         if before.priority != now.priority {
             store::ticket::save_priority(conn, now).await?;
         }
@@ -254,33 +256,18 @@ async fn save_step(
     by: &Provenance,
 ) -> Result<(), Error> {
     let Step { later, change, .. } = step;
-    let said = match &change.what {
-        What::Responded { message, overridden, dispatch, .. } => {
-            Some((MessagePurpose::Answer, message, overridden, dispatch))
-        }
-        What::ResultFedBack { message, overridden, dispatch } => {
-            Some((MessagePurpose::Result, message, overridden, dispatch))
-        }
-        What::Handling(change) => match &**change {
-            HandlingChange::Accepted { message, overridden, .. } => {
-                Some((MessagePurpose::Answer, message, overridden, &None))
-            }
-            _ => None,
-        },
-        _ => None,
-    };
-    if let Some((purpose, body, overridden, dispatch)) = said {
+    if let Some(spoken) = change.spoken() {
         let message = Message {
             id: ids.uuid(),
-            purpose,
-            body,
-            overridden,
-            sent_at: change.effective_at,
+            purpose: spoken.purpose,
+            body: spoken.message,
+            overridden: spoken.overridden,
+            sent_at: spoken.at,
             sent_by: &change.actor.subject(),
             created_at: change.at,
         };
         store::message::insert(conn, later, customer, &message).await?;
-        if let Some(dispatch) = dispatch {
+        if let Some(dispatch) = spoken.dispatch {
             let delivery = outbox::message(ids.uuid(), later, message.id, dispatch, change);
             outbox::put(conn, ids, by, &delivery).await?;
         }

@@ -10,16 +10,21 @@ use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::{Caller, OrgUnit};
 use kefu_journal::Provenance;
+use kefu_postgres::StoreError;
 use kefu_rpc::Etag;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::error::check_etag;
-use super::{App, Call, Error, Page, one_more, outbox};
+use super::{App, Call, Error, Page, change, one_more, outbox};
 use crate::channel::Parcel;
-use crate::domain::{Attempted, Delivery};
+use crate::domain::{
+    Actor, Attempted, Command, Delivery, DeliveryNote, DeliveryState, Ticket, decide,
+};
 use crate::encode::{delivery as encode, ticket};
 use crate::store;
 use crate::store::delivery::{Claimed, DeliveryQuery};
+use crate::store::outbound::Carried;
 
 /// Longer than an attempt may take: whoever is silent for so long in real time has died.
 const LEASE_BEYOND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -83,6 +88,11 @@ impl App {
         command: DeliveryCommand,
     ) -> Result<pb::Delivery, Error> {
         let mut work = self.begin(call).await?;
+        // The ticket first, as whatever changes one.
+        let carried = store::outbound::carried(work.conn(), id).await?;
+        if let Some(carried) = &carried {
+            store::ticket::lock(work.conn(), carried.ticket).await?;
+        }
         let org_unit = store::delivery::lock(work.conn(), id).await?;
         let org_unit = org_unit.ok_or_else(|| not_found(id))?;
         self.allow_at(&call.caller, action, &org_unit)?;
@@ -108,8 +118,16 @@ impl App {
         };
         let done = (action, reason.as_deref());
         outbox::save(work.conn(), &self.ids, &call.by, (&before, &delivery), done).await?;
+        let ticket = match carried {
+            Some(carried) => {
+                let actor = Actor::staff(call.caller.subject());
+                self.note_message(work.conn(), &delivery, &carried, (&actor, &call.by)).await?
+            }
+            None => None,
+        };
         let answer = work.commit(encode::resource(&delivery)).await?;
         self.outbox.wake();
+        self.timers.expect(ticket.and_then(|ticket| ticket.next_fire_at()));
         Ok(answer)
     }
 
@@ -137,6 +155,7 @@ impl App {
                 subject: claimed.subject,
                 body: claimed.body,
                 created_at: claimed.created_at,
+                automatic: claimed.created_by.starts_with("system/"),
                 now: self.now(),
             };
             self.channels.send(&claimed.adapter, claimed.kind, &parcel).await
@@ -146,6 +165,10 @@ impl App {
 
     async fn note_attempt(&self, id: Uuid, lease: Uuid, outcome: Attempted) -> Result<(), Error> {
         let mut tx = kefu_postgres::begin(&self.pool).await?;
+        let carried = store::outbound::carried(&mut tx, id).await?;
+        if let Some(carried) = &carried {
+            store::ticket::lock(&mut tx, carried.ticket).await?;
+        }
         if store::delivery::lock(&mut tx, id).await?.is_none() {
             return Ok(());
         }
@@ -164,9 +187,64 @@ impl App {
         let by = Provenance::system("outbox");
         let done = ("AttemptDelivery", None);
         outbox::save(&mut tx, &self.ids, &by, (&before, &delivery), done).await?;
+        let mut ticket = None;
+        if let Some(carried) = carried.filter(|_| before.state != delivery.state) {
+            let by = (&Actor::OUTBOX, &by);
+            ticket = Box::pin(self.note_message(&mut tx, &delivery, &carried, by)).await?;
+        }
         tx.commit().await?;
         self.tail.wake();
+        self.timers.expect(ticket.and_then(|ticket| ticket.next_fire_at()));
         Ok(())
+    }
+
+    /// Notes at the ticket, which this transaction has locked, what became of the delivery of a message: what never left is
+    /// seen there until the customer hears something. Returns the ticket where that changed it.
+    ///
+    /// # Errors
+    /// When the database is away or refuses. A ticket that nobody understands is only logged: that the message was sent is a
+    /// fact all the same, and whoever forgets it sends it again.
+    async fn note_message(
+        &self,
+        conn: &mut PgConnection,
+        delivery: &Delivery,
+        carried: &Carried,
+        (actor, by): (&Actor, &Provenance),
+    ) -> Result<Option<Ticket>, Error> {
+        let id = carried.ticket;
+        // Read after the lock.
+        let marked = store::outbound::is_marked(conn, id).await?;
+        match delivery.state {
+            DeliveryState::Sent if marked => {}
+            DeliveryState::Parked | DeliveryState::Cancelled => {}
+            DeliveryState::Sent | DeliveryState::Pending => return Ok(None),
+        }
+        let Some(row) = store::ticket::find(conn, id).await? else { return Ok(None) };
+        let note = DeliveryNote {
+            message: carried.message,
+            delivery: delivery.id,
+            sent_at: carried.sent_at,
+            state: delivery.state,
+            overtaken: store::outbound::is_overtaken(conn, carried).await?,
+        };
+        let decided = match self.judged(conn, row).await {
+            Err(StoreError::Corrupt(why)) => Err(why),
+            Err(error) => return Err(error.into()),
+            Ok((ticket, version)) => {
+                let command = Command::NoteDelivery(note);
+                let changes = decide(&ticket, &version.policy, command, actor, self.now());
+                changes.map(|changes| (ticket, changes)).map_err(|refusal| refusal.to_string())
+            }
+        };
+        match decided {
+            Ok((ticket, changes)) => {
+                Ok(Some(change::record(conn, &self.ids, ticket, &changes, by).await?))
+            }
+            Err(why) => {
+                tracing::error!(ticket = %id, why, "what became of a message cannot be noted at its ticket");
+                Ok(None)
+            }
+        }
     }
 }
 

@@ -64,6 +64,8 @@ impl App {
         change::record_all(&mut tx, &self.ids, tickets, &by).await?;
         tx.commit().await?;
         self.tail.wake();
+        // A reminder may be among it (T-06).
+        self.outbox.wake();
         Ok(outcomes)
     }
 

@@ -23,7 +23,7 @@ use super::placement::{self, Hold};
 use super::ticket::not_found;
 use super::{App, Error, Page, one_more};
 use crate::domain::{
-    Actor, AssignCause, Automated, DeliveryContent, Doing, Outgoing, Refusal, Ticket, Trigger,
+    Actor, AssignCause, Automated, DeliveryContent, Doing, Outgoing, ReceiverLevel, Refusal, Ticket, Trigger,
     TriggerEvent, TriggerOutcome, automate,
 };
 use crate::encode::ticket as encode;
@@ -44,6 +44,8 @@ pub(crate) struct Happened {
     /// The ticket concerned.
     pub(crate) ticket: Uuid,
     pub(crate) event: TriggerEvent,
+    /// Which receiver level is to be told, where the event says so (T-07).
+    pub(crate) told_level: Option<ReceiverLevel>,
 }
 
 impl Happened {
@@ -53,7 +55,8 @@ impl Happened {
         let name = recorded.event_type.strip_prefix("kefu.ticket.v1.")?;
         if recorded.aggregate_type == "ticket" {
             let event = name.parse().ok()?;
-            return Some(Self { ticket: recorded.aggregate_id, event, recorded });
+            let told_level = told_level(event, &recorded);
+            return Some(Self { ticket: recorded.aggregate_id, event, told_level, recorded });
         }
         if recorded.aggregate_type != "delivery" || name != pb::DeliveryChanged::NAME {
             return None;
@@ -62,8 +65,27 @@ impl Happened {
         let delivery = pb::DeliveryChanged::decode(recorded.payload.clone()).ok()?;
         let parked = delivery.state() == pb::DeliveryState::Parked && !delivery.message.is_empty();
         let ticket = delivery.ticket.strip_prefix("tickets/")?.parse().ok()?;
-        parked.then_some(Self { ticket, event: TriggerEvent::MessageParked, recorded })
+        let (event, told_level) = (TriggerEvent::MessageParked, None);
+        parked.then_some(Self { ticket, event, told_level, recorded })
     }
+}
+
+/// Which receiver level an event says is to be told.
+fn told_level(event: TriggerEvent, recorded: &Recorded) -> Option<ReceiverLevel> {
+    let payload = recorded.payload.clone();
+    let number = match event {
+        TriggerEvent::ClockBreached => pb::TicketClockBreached::decode(payload).ok()?.notify_level,
+        TriggerEvent::ClockEscalated => {
+            let told = pb::TicketClockEscalated::decode(payload).ok()?;
+            match told.notify_level {
+                0 => told.escalation?.to_level,
+                level => level,
+            }
+        }
+        TriggerEvent::Escalated => pb::TicketEscalated::decode(payload).ok()?.escalation?.to_level,
+        _ => return None,
+    };
+    ReceiverLevel::from_number(number)
 }
 
 /// Where in its chain an event stands.
@@ -162,8 +184,14 @@ impl App {
                 let cause = (AssignCause::Trigger, "");
                 let at = (now, Hold::Team);
                 let placed = placement::place(&mut tx, judged, &trigger.then, cause, at).await?;
-                let placed = placed.as_ref();
-                let doing = Doing { actor: &actor, now, customer_name: None, route: None, placed };
+                let doing = Doing {
+                    actor: &actor,
+                    now,
+                    customer_name: None,
+                    route: None,
+                    placed: placed.as_ref(),
+                    told_level: happened.told_level,
+                };
                 automate(&ticket, &version.policy, &trigger.then, doing)
                     .map_err(|(step, refusal)| (TriggerOutcome::Refused, refused(step, &refusal)))
             };
@@ -216,10 +244,10 @@ impl App {
         for outgoing in done.outgoing {
             let rule = Some(trigger.name.to_string());
             let (adapter, letter) = match outgoing {
-                Outgoing::Notice { adapter, recipients, text } => {
+                Outgoing::Notice { adapter, to, text } => {
                     let content = DeliveryContent::Notice;
-                    let (message, body) = (None, Some(text));
-                    (adapter, Letter { content, message, rule, recipient: recipients, body })
+                    let (message, body, recipient) = (None, Some(text), to.to_string());
+                    (adapter, Letter { content, message, rule, recipient, body })
                 }
                 Outgoing::Event(adapter) => {
                     let content = DeliveryContent::Event;

@@ -10,9 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 use lettre::message::Mailbox;
 use serde::Deserialize;
 
+use super::addresses::{AddressBook, Addresses};
 use super::mail::Mail;
 use super::webhook::Webhook;
 use super::{Channel, Channels};
+use crate::domain::NoticeTo;
 
 /// Bounds of the time for one attempt, in milliseconds.
 const TIMEOUT: std::ops::RangeInclusive<u64> = 10..=120_000;
@@ -21,7 +23,7 @@ const ORDINARY_TIMEOUT: u64 = 15_000;
 const SHORTEST_SECRET: usize = 16;
 /// The largest file that is read.
 const MAX_FILE: u64 = 1024 * 1024;
-const MAX_RECIPIENTS: usize = 50;
+pub(super) const MAX_RECIPIENTS: usize = 50;
 
 /// What is wrong with the file; never tells a secret.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +53,8 @@ struct File {
     adapters: BTreeMap<String, AdapterConfig>,
     #[serde(default)]
     recipients: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    addresses: AddressBook,
 }
 
 #[derive(Deserialize)]
@@ -110,7 +114,7 @@ impl Channels {
         Self::parse(&text).map_err(|faults| ConfigError::Faults { path: path.to_owned(), faults })
     }
 
-    fn parse(text: &str) -> Result<Self, Vec<String>> {
+    pub(super) fn parse(text: &str) -> Result<Self, Vec<String>> {
         let file: File = serde_yaml_ng::from_str(text).map_err(|error| {
             // The error of a wrong value may quote it; where it stands is enough.
             let place = error.location().map(|at| (at.line(), at.column()));
@@ -138,9 +142,13 @@ impl Channels {
             if recipients.is_empty() || recipients.len() > MAX_RECIPIENTS {
                 faults.push(format!("recipients.{list}: must be 1 to {MAX_RECIPIENTS}"));
             }
+            if NoticeTo::RESERVED.contains(&list.as_str()) {
+                faults.push(format!("recipients.{list}: is whoever that is; see `addresses`"));
+            }
         }
+        let addresses = Addresses::check(file.addresses, &channels, &mut faults);
         if faults.is_empty() {
-            Ok(Self { channels, recipients: file.recipients })
+            Ok(Self { channels, recipients: file.recipients, addresses })
         } else {
             Err(faults)
         }

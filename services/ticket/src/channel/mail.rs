@@ -17,7 +17,7 @@ use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 
 use super::config::{SmtpConfig, Tls};
 use super::{MAX_ERROR, MAX_PROVIDER_ID, Parcel, foreign_words};
-use crate::domain::{Attempted, DeliveryContent};
+use crate::domain::Attempted;
 
 /// A mail server, and in whose name mails go out.
 pub(super) struct Mail {
@@ -95,7 +95,7 @@ fn message(from: &Mailbox, parcel: &Parcel, to: &[String]) -> Result<(Envelope, 
         .message_id(Some(id))
         .header(ContentType::TEXT_PLAIN);
     let mut mail = mail.body(parcel.body.clone()).map_err(unfit)?;
-    if parcel.content != DeliveryContent::Message {
+    if parcel.automatic {
         // So that no absence note answers a machine, and no machine answers that.
         let name = HeaderName::new_from_ascii_str("Auto-Submitted");
         mail.headers_mut().insert_raw(HeaderValue::new(name, "auto-generated".to_owned()));
@@ -135,6 +135,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::domain::DeliveryContent;
 
     fn parcel(recipient: &str, subject: &str) -> Parcel {
         Parcel {
@@ -146,6 +147,7 @@ mod tests {
             subject: subject.into(),
             body: "电梯已修好\n谢谢".into(),
             created_at: Timestamp::UNIX_EPOCH,
+            automatic: false,
             now: Timestamp::UNIX_EPOCH,
         }
     }

@@ -4,6 +4,7 @@
 //! an address of his choice. One attempt is bounded in time and in what is read of the answer; whoever hangs, refuses,
 //! redirects or answers without end is noted and tried again, see [`Delivery`](crate::domain::Delivery).
 
+mod addresses;
 mod config;
 mod mail;
 mod webhook;
@@ -15,10 +16,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use self::addresses::Addresses;
 pub use self::config::ConfigError;
 use self::mail::Mail;
 use self::webhook::Webhook;
-use crate::domain::{AdapterKind, Attempted, DeliveryContent};
+use crate::domain::{AdapterKind, Addressee, Attempted, DeliveryContent};
 
 /// The longest error of another system that is kept, in characters.
 const MAX_ERROR: usize = 500;
@@ -30,6 +32,7 @@ const MAX_PROVIDER_ID: usize = 200;
 pub struct Channels {
     channels: BTreeMap<String, Channel>,
     recipients: BTreeMap<String, Vec<String>>,
+    addresses: Addresses,
 }
 
 /// One way out.
@@ -74,6 +77,8 @@ pub(crate) struct Parcel {
     pub(crate) subject: String,
     pub(crate) body: String,
     pub(crate) created_at: Timestamp,
+    /// Whether the system wrote it by itself.
+    pub(crate) automatic: bool,
     /// When this attempt is made.
     pub(crate) now: Timestamp,
 }
@@ -87,6 +92,32 @@ impl Channels {
     /// How long an attempt may take.
     pub(crate) fn timeout(&self, adapter: &str) -> Duration {
         self.channels.get(adapter).map(Channel::timeout).unwrap_or_default()
+    }
+
+    /// Where a notice goes. Whoever has no address will have none a minute later, so that is parked at once, where an operator
+    /// sees it.
+    fn staff(&self, adapter: &str, recipient: &str) -> Result<&[String], Attempted> {
+        let Ok(addressee) = recipient.parse::<Addressee>();
+        let unknown = |who: &str| Attempted::Refused {
+            error: format!("this service's configuration has no address of {who} for the adapter"),
+        };
+        match &addressee {
+            Addressee::List(list) => {
+                self.recipients.get(list).map(Vec::as_slice).ok_or_else(|| Attempted::Failed {
+                    error: "this service has no configuration for the list of recipients"
+                        .to_owned(),
+                    after: None,
+                })
+            }
+            Addressee::Staff(subject) => {
+                let found = self.addresses.of_staff(adapter, subject);
+                found.ok_or_else(|| unknown(&format!("staff {subject}")))
+            }
+            Addressee::Level { level, org_unit } => {
+                let found = self.addresses.of_level(adapter, *level, org_unit);
+                found.ok_or_else(|| unknown(&format!("level {} of {org_unit}", level.number())))
+            }
+        }
     }
 
     /// One attempt, bounded in time.
@@ -104,15 +135,13 @@ impl Channels {
             let error = format!("the channel adapter is configured as {}", channel.kind());
             return Attempted::Failed { error, after: None };
         }
-        let one = std::slice::from_ref(&parcel.recipient);
-        let to = match (parcel.content, self.recipients.get(&parcel.recipient)) {
-            // Who is on a list is looked up now, so that a list that was mended is what a retry goes by.
-            (DeliveryContent::Notice, Some(list)) => list.as_slice(),
-            (DeliveryContent::Notice, None) => {
-                let error = "this service has no configuration for the list of recipients";
-                return Attempted::Failed { error: error.to_owned(), after: None };
-            }
-            _ => one,
+        let to = match parcel.content {
+            // Looked up now, so that a list or an address that was mended is what a retry goes by.
+            DeliveryContent::Notice => match self.staff(adapter, &parcel.recipient) {
+                Ok(to) => to,
+                Err(unknown) => return unknown,
+            },
+            _ => std::slice::from_ref(&parcel.recipient),
         };
         let attempt = async {
             match channel {

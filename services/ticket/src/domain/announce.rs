@@ -1,5 +1,7 @@
 //! Late honesty: the owner says before the deadline that it will not finish in time (T-08).
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{
@@ -7,23 +9,36 @@ use super::{
     clock::{ClockEffect, ClockState},
     clock_note::Announcement,
     decide::{allow, refuse, text_faults},
+    delivery::Route,
+    message_template::local_time,
+    policy::Policy,
     refusal::{Missing, Refusal},
     story::{Story, effect},
     timers::{Until, settle},
-    word::Fault,
+    word::{Fault, Text},
 };
 
 /// How often a delay of one clock can be announced.
 const MOST: usize = 20;
 
-/// Puts a new date on record beside the deadline, which stays what it was and counts.
+/// What is announced.
+pub(super) struct Delay {
+    pub rule: String,
+    pub new_due: Timestamp,
+    pub reason: String,
+    /// What the customer is told; none tells the reason and the date.
+    pub message: Option<String>,
+}
+
+/// Puts a new date on record beside the deadline, which stays what it was and counts, and tells the customer.
 pub(super) fn announce(
     story: &mut Story<'_>,
     command: &'static str,
-    rule: &str,
-    new_due: Timestamp,
-    reason: String,
+    delay: Delay,
+    (overriding, route): (bool, Option<Route>),
 ) -> Result<(), Refusal> {
+    let Delay { rule, new_due, reason, message } = delay;
+    let rule = rule.as_str();
     let ended = story.ticket.state.is_final();
     allow(story, command, if ended { &[Missing::NotEnded] } else { &[] })?;
     // At the deadline it is too late to be honest.
@@ -47,13 +62,35 @@ pub(super) fn announce(
     if clock.is_some_and(|clock| clock.announcements.len() >= MOST) {
         faults.push(Fault::new("rule", format!("was announced to be late {MOST} times already")));
     }
+    let message = message.filter(|message| !message.trim().is_empty());
+    // The reason is for the customer's eyes as well; where the message is made of it, it is judged once.
+    let mut overridden: Vec<Arc<str>> = Vec::new();
+    let said = [("reason", Some(&reason)), ("message", message.as_ref())];
+    for (field, text) in said.into_iter().filter_map(|(field, text)| Some((field, text?))) {
+        match story.policy.forbidden_phrases().judge(field, text, overriding) {
+            Ok(found) => {
+                let fresh = found.into_iter().filter(|phrase| !overridden.contains(phrase));
+                overridden.extend(fresh.collect::<Vec<_>>());
+            }
+            Err(found) => faults.extend(found),
+        }
+    }
+    let dispatch = route.and_then(|route| route.resolve(story.policy, &mut faults));
     refuse(faults)?;
     let Some(clock) = clock.cloned() else {
         return allow(story, command, &[Missing::RunningClock]);
     };
+    let message = message.unwrap_or_else(|| wording(story.policy, &reason, new_due));
     let by = story.actor.subject();
     let announcement = Announcement { at: story.now, new_due, reason, by };
     let effects = vec![effect(&clock, ClockEffect::Announced(announcement))];
-    story.record(What::DelayAnnounced { rule: clock.rule, cycle: clock.cycle }, effects);
+    let (rule, cycle) = (clock.rule, clock.cycle);
+    story.record(What::DelayAnnounced { rule, cycle, message, overridden, dispatch }, effects);
     Ok(())
+}
+
+/// Reason and new date, in both languages.
+fn wording(policy: &Policy, reason: &str, new_due: Timestamp) -> String {
+    let Text { en, zh } = local_time(policy, new_due);
+    format!("{reason}\n新的预计完成时间：{zh}。\nNew expected date: {en}.")
 }

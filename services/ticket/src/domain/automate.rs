@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
+    addressee::{Addressee, NoticeTo},
     automation::{AutoStep, Tongue, Wording},
     change::{Change, apply},
     command::Command,
@@ -13,7 +14,7 @@ use super::{
     refusal::Refusal,
     reroute::Placed,
     ticket::{Details, Ticket},
-    word::{Actor, Fault},
+    word::{Actor, Fault, ReceiverLevel},
 };
 
 /// The most tags that a ticket can have.
@@ -32,6 +33,8 @@ pub struct Doing<'a> {
     pub route: Option<&'a Route>,
     /// Where the step that assigns it sends it; none where there is no such step.
     pub placed: Option<&'a Placed>,
+    /// Which receiver level is to be told, where the event says so (T-07).
+    pub told_level: Option<ReceiverLevel>,
 }
 
 /// What steps come to.
@@ -50,8 +53,8 @@ pub enum Outgoing {
     Notice {
         /// The way.
         adapter: ChannelAdapter,
-        /// A list of recipients of the operator's configuration.
-        recipients: String,
+        /// To whom.
+        to: Addressee,
         /// What is said.
         text: String,
     },
@@ -94,7 +97,8 @@ pub fn automate(
             }
             AutoStep::Resolve(wording) => Command::Resolve { solution: text(wording).map_err(at)? },
             AutoStep::Pause { code, reason } => {
-                Command::Pause { reason: reason.clone(), code: code.clone() }
+                let (reason, code) = (reason.clone(), code.clone());
+                Command::Pause { reason, code, recipient: None }
             }
             AutoStep::Assign(_) => {
                 let placed = doing.placed.cloned();
@@ -109,10 +113,10 @@ pub fn automate(
                 }
                 Command::Assign(assignment)
             }
-            AutoStep::Notify { adapter, recipients, wording } => {
+            AutoStep::Notify { adapter, to, wording } => {
                 let text = text(wording).map_err(at)?;
-                let (adapter, recipients) = (adapter.clone(), recipients.clone());
-                done.outgoing.push(Outgoing::Notice { adapter, recipients, text });
+                let (adapter, to) = (adapter.clone(), addressee(to, &present, doing.told_level));
+                done.outgoing.push(Outgoing::Notice { adapter, to, text });
                 continue;
             }
             AutoStep::CallWebhook(adapter) => {
@@ -127,7 +131,25 @@ pub fn automate(
     Ok(done)
 }
 
-fn words(policy: &Policy, wording: &Wording, filling: Filling<'_>) -> Result<String, Refusal> {
+/// Who that is now.
+fn addressee(to: &NoticeTo, ticket: &Ticket, told_level: Option<ReceiverLevel>) -> Addressee {
+    match to {
+        NoticeTo::List(name) => Addressee::List(name.clone()),
+        NoticeTo::Owner => Addressee::Staff(ticket.responsible().clone()),
+        NoticeTo::FirstContactOwner => Addressee::Staff(ticket.first_contact_owner.clone()),
+        NoticeTo::ReceiverLevel => Addressee::Level {
+            level: told_level.unwrap_or(ticket.receiver_level),
+            org_unit: ticket.org_unit.clone(),
+        },
+    }
+}
+
+/// A wording of the policy, filled in.
+pub(super) fn words(
+    policy: &Policy,
+    wording: &Wording,
+    filling: Filling<'_>,
+) -> Result<String, Refusal> {
     // Checked when the policy was applied.
     let template = policy.message_template(&wording.situation);
     let text = template.map(|template| template.render(filling)).transpose()?.unwrap_or_default();

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    addressee::NoticeTo,
     delivery::ChannelAdapter,
     phrase::ForbiddenPhrases,
     routing::Distribution,
@@ -55,6 +56,8 @@ coded! {
         CloseProposed = "TicketCloseProposed",
         /// Its priority was raised.
         PriorityRaised = "TicketPriorityRaised",
+        /// A message to the customer never left.
+        AnswerUndelivered = "TicketAnswerUndelivered",
         /// A message to the customer could not be sent; has no event of its own.
         MessageParked = "MessageParked",
     }
@@ -126,8 +129,8 @@ pub enum AutoStep {
     Notify {
         /// The way.
         adapter: ChannelAdapter,
-        /// A list of recipients of the operator's configuration.
-        recipients: String,
+        /// To whom.
+        to: NoticeTo,
         /// What is said.
         wording: Wording,
     },

@@ -297,7 +297,7 @@ fn step(
             let adapter =
                 named(&adapter, None, adapters, &format!("{path}.notify.adapter"), faults);
             let said = wording(said, &format!("{path}.notify.wording"), known, faults);
-            AutoStep::Notify { adapter: adapter?, recipients, wording: said? }
+            AutoStep::Notify { adapter: adapter?, to: recipients.into(), wording: said? }
         }
         StepDraftOf::CallWebhook(code) => {
             let path = format!("{path}.call_webhook");
@@ -357,7 +357,7 @@ fn step(
     })
 }
 
-fn named(
+pub(super) fn named(
     code: &str,
     kind: Option<AdapterKind>,
     adapters: &BTreeMap<String, ChannelAdapter>,
@@ -375,7 +375,7 @@ fn named(
     Some(adapter.clone())
 }
 
-fn wording(
+pub(super) fn wording(
     draft: WordingDraft,
     path: &str,
     known: &Known<'_>,

@@ -14,6 +14,8 @@ use super::{
     link::{self, LinkChange},
     recompute::RecomputeCause,
     terms::Terms,
+    reminder::{NotReminded, Reminded},
+    spoken::{self, Undelivered},
     ticket::{Details, Open, Solution, State, Ticket},
     verdict::Verdict,
     violation::ProposedViolation,
@@ -114,6 +116,8 @@ pub enum What {
         cycle: u32,
         /// The deadline.
         due: Timestamp,
+        /// Which level is told.
+        notify: ReceiverLevel,
         /// The violation that the policy proposes.
         violation: Option<ProposedViolation>,
         /// The handling form where the policy raises the ticket.
@@ -138,6 +142,12 @@ pub enum What {
         rule: Arc<str>,
         /// Its cycle.
         cycle: u32,
+        /// What the customer was told.
+        message: String,
+        /// The forbidden phrases that it was said in spite of (T-14).
+        overridden: Vec<Arc<str>>,
+        /// How it is sent, where this system sends it.
+        dispatch: Option<Dispatch>,
     },
     /// The severity was changed (T-03).
     Assessed {
@@ -163,10 +173,12 @@ pub enum What {
         /// The version after, as what is promised later is promised by it.
         terms: Terms,
     },
-    /// The customer is reminded that the ticket waits (T-06).
+    /// It is time to remind the customer that the ticket waits (T-06).
     ReminderDue {
         /// Code of the pause reason.
         reason: Arc<str>,
+        /// The reminder that is on its way, or why to remind is for the staff.
+        told: Result<Reminded, NotReminded>,
     },
     /// Closing what waits so long is proposed (T-06).
     CloseProposed {
@@ -183,6 +195,13 @@ pub enum What {
         from: Priority,
         /// What it is.
         to: Priority,
+    },
+    /// A message to the customer never left (T-14).
+    Undelivered(Undelivered),
+    /// It was taken after all, or a later one was (T-14).
+    Delivered {
+        /// The message that was taken.
+        message: Uuid,
     },
 }
 
@@ -209,11 +228,14 @@ impl Change {
             What::DelayAnnounced { .. } => "AnnounceDelay",
             What::Assessed { .. } => "AssessTicket",
             What::Recomputed { .. } => "RecomputeClocks",
-            What::ReminderDue { .. } => "RemindCustomer",
+            What::ReminderDue { told: Ok(_), .. } => "RemindCustomer",
+            What::ReminderDue { told: Err(_), .. } => "NoteReminderDue",
             What::CloseProposed { .. } => "ProposeClose",
             What::Handling(change) => change.action(),
             What::Link(change) => change.action(),
             What::PriorityRaised { .. } => "RaisePriority",
+            What::Undelivered(_) => "MarkUndelivered",
+            What::Delivered { .. } => "ClearUndelivered",
         }
     }
 
@@ -256,6 +278,7 @@ pub fn apply(ticket: &mut Ticket, change: &Change) {
         apply_clock(ticket, clock);
     }
     apply_what(ticket, change);
+    spoken::apply(ticket, change);
     if let Some(verdict) = change.verdict() {
         ticket.verdicts.push(verdict.clone());
     }
@@ -286,15 +309,20 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
         What::Escalated(_)
         | What::ClockEscalated { .. }
         | What::DelayAnnounced { .. }
+        | What::Undelivered(_)
+        | What::Delivered { .. }
         | What::Noted { .. } => {}
         What::Assessed { to, level, .. } => {
             ticket.severity = *to;
             ticket.receiver_level = ticket.receiver_level.max(*level);
         }
         What::Recomputed { terms, .. } => ticket.promises = terms.clone(),
-        What::ReminderDue { .. } => {
+        What::ReminderDue { told, .. } => {
             if let State::Waiting { follow_up: Some(follow_up), .. } = &mut ticket.state {
-                follow_up.reminded_at = Some(change.effective_at);
+                // What is sent is sent when it is put in the outbox, and not before.
+                let at = if told.is_ok() { change.at } else { change.effective_at };
+                follow_up.reminded_at = Some(at);
+                follow_up.told = told.is_ok();
             }
         }
         What::CloseProposed { .. } => {

@@ -7,6 +7,7 @@ use super::{
     delivery::Route,
     handling::HandlingCommand,
     recompute::Recompute,
+    spoken::DeliveryNote,
     ticket::Details,
     word::{Priority, Severity},
 };
@@ -27,6 +28,8 @@ pub enum Command {
         reason: String,
         /// Code of the policy's pause reason; empty where the policy has none.
         code: String,
+        /// To whom the reason's reminder goes; none or empty means whom the ticket's last message went to.
+        recipient: Option<String>,
     },
     /// Go on after waiting.
     Resume,
@@ -83,6 +86,8 @@ pub enum Command {
         new_due: Timestamp,
         /// Why, for the customer.
         reason: String,
+        /// What the customer is told; none or empty tells the reason and the date.
+        message: Option<String>,
     },
     /// Change how much it weighs, and with it what was promised (T-03, T-06). Possible until the
     /// ticket ends; without a difference nothing changes.
@@ -119,6 +124,8 @@ pub enum Command {
         /// How urgent it is.
         to: Priority,
     },
+    /// Take note of what became of the delivery of a message (T-14). Never refused.
+    NoteDelivery(DeliveryNote),
     /// Do what the clocks have to do until now (T-07). Never refused.
     FireTimers,
 }
@@ -145,6 +152,7 @@ impl Command {
             Self::Assign(_) => "AssignTicket",
             Self::OverridePhrases(command) | Self::Send { command, .. } => command.name(),
             Self::RaisePriority { .. } => "RaisePriority",
+            Self::NoteDelivery(_) => "NoteDelivery",
             Self::FireTimers => "FireTimers",
         }
     }

@@ -16,7 +16,7 @@ use super::{
     policy::Policy,
     recompute::recompute,
     refusal::{Missing, Refusal},
-    register, required_field,
+    register, required_field, spoken,
     story::Story,
     ticket::{Details, Solution, State, Ticket},
     timers::{Until, settle},
@@ -54,7 +54,9 @@ pub fn decide(
         Command::Respond { message, sent_at } => {
             respond(&mut story, name, Said { message, overriding, route }, sent_at)?;
         }
-        Command::Pause { reason, code } => pause(&mut story, name, reason, &code)?,
+        Command::Pause { reason, code, recipient } => {
+            pause(&mut story, name, reason, (&code, recipient))?;
+        }
         Command::Resume => resume(&mut story, name)?,
         Command::Resolve { solution } => resolve(&mut story, name, solution)?,
         Command::FeedBack { message } => {
@@ -67,8 +69,9 @@ pub fn decide(
         Command::Escalate { reason } => escalate(&mut story, name, reason)?,
         Command::Cancel { reason } => cancel(&mut story, name, reason)?,
         Command::UpdateDetails { details } => update(&mut story, name, details)?,
-        Command::AnnounceDelay { rule, new_due, reason } => {
-            announce::announce(&mut story, name, &rule, new_due, reason)?;
+        Command::AnnounceDelay { rule, new_due, reason, message } => {
+            let delay = announce::Delay { rule, new_due, reason, message };
+            announce::announce(&mut story, name, delay, (overriding, route))?;
         }
         Command::Assess { severity, reason } => {
             assess::assess(&mut story, name, severity, reason)?;
@@ -77,6 +80,7 @@ pub fn decide(
         Command::AddNote { note } => add_note(&mut story, note)?,
         Command::Handle(command) => handling_decide::decide(&mut story, command, overriding)?,
         Command::Assign(assignment) => assign::assign(&mut story, name, assignment)?,
+        Command::NoteDelivery(note) => spoken::note(&mut story, note),
         Command::RaisePriority { to } => raise_priority(&mut story, name, to)?,
         // Unwrapped above; and whoever only fires timers has nothing to override.
         Command::OverridePhrases(_) | Command::Send { .. } | Command::FireTimers => {}
@@ -164,7 +168,7 @@ fn pause(
     story: &mut Story<'_>,
     command: &'static str,
     reason: String,
-    code: &str,
+    (code, recipient): (&str, Option<String>),
 ) -> Result<(), Refusal> {
     allow(
         story,
@@ -179,7 +183,7 @@ fn pause(
         },
     )?;
     let mut faults = text_faults("reason", &reason);
-    let follow_up = match FollowUp::begin(story.policy, code, story.now) {
+    let follow_up = match FollowUp::begin(story.policy, code, story.now, recipient) {
         Err(Refusal::Fields(more)) => {
             faults.extend(more);
             None

@@ -134,7 +134,7 @@ impl Route {
 }
 
 /// Whether an adapter of this kind can send to such a recipient.
-fn check_recipient(kind: AdapterKind, recipient: &str) -> Result<(), Fault> {
+pub(super) fn check_recipient(kind: AdapterKind, recipient: &str) -> Result<(), Fault> {
     let sound = match kind {
         AdapterKind::Mail => recipient.parse::<lettre::Address>().is_ok(),
         AdapterKind::Webhook => !recipient.trim().is_empty(),

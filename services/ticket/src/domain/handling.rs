@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
+    delivery::{Dispatch, Route},
     required_field::{RequiredField, RequiredMoment},
     ticket::{Open, State, Ticket},
     violation::ProposedViolation,
@@ -180,6 +181,8 @@ pub enum HandlingCommand {
     AcceptTransfer {
         /// What the customer is told; none takes the policy's wording.
         message: Option<String>,
+        /// How it is sent, where this system sends it.
+        route: Option<Route>,
     },
     /// Give back what was sent.
     ReturnTransfer {
@@ -312,6 +315,8 @@ pub enum HandlingChange {
         message: String,
         /// The forbidden phrases that it was said in spite of (T-14).
         overridden: Vec<Arc<str>>,
+        /// How it is sent, where this system sends it.
+        dispatch: Option<Dispatch>,
     },
     /// The receiver gave it back.
     Returned {

@@ -8,6 +8,7 @@ use super::{
     change::What,
     content_rules,
     decide::{allow, refuse, solve, text_faults},
+    delivery::Route,
     handling::{
         Agreement, Attempt, ExecutiveOutcome, HandlingChange, HandlingCommand, MOST_ATTEMPTS,
         PlanItem, Transfer,
@@ -40,7 +41,9 @@ pub(super) fn decide(
         }
         HandlingCommand::Close { reason } => close(story, name, reason),
         HandlingCommand::Transfer { to, team, note } => send(story, name, to, team, note),
-        HandlingCommand::AcceptTransfer { message } => accept(story, name, message, overriding),
+        HandlingCommand::AcceptTransfer { message, route } => {
+            accept(story, name, message, (overriding, route))
+        }
         HandlingCommand::ReturnTransfer { reason } => {
             take_back(story, name, reason, |transfer, reason| HandlingChange::Returned {
                 transfer,
@@ -282,19 +285,33 @@ fn accept(
     story: &mut Story<'_>,
     command: &'static str,
     message: Option<String>,
-    overriding: bool,
+    (overriding, route): (bool, Option<Route>),
 ) -> Result<(), Refusal> {
     let transfer = pending(story, command)?;
     let own = transfer.by == story.actor.subject();
     allow(story, command, if own { &[Missing::OtherReceiver] } else { &[] })?;
     settle(story, Until::At(story.now));
+    let mut faults = Vec::new();
     let message = match message.filter(|message| !message.trim().is_empty()) {
-        Some(message) => message,
-        None => wording(story)?,
+        Some(message) => Some(message),
+        None => match wording(story) {
+            Err(Refusal::Fields(found)) => {
+                faults.extend(found);
+                None
+            }
+            other => Some(other?),
+        },
     };
     let phrases = story.policy.forbidden_phrases();
-    let overridden = phrases.judge("message", &message, overriding).map_err(Refusal::Fields)?;
-    record(story, HandlingChange::Accepted { transfer, message, overridden });
+    let judged = phrases.judge("message", message.as_deref().unwrap_or_default(), overriding);
+    let overridden = judged.unwrap_or_else(|found| {
+        faults.extend(found);
+        Vec::new()
+    });
+    let dispatch = route.and_then(|route| route.resolve(story.policy, &mut faults));
+    refuse(faults)?;
+    let message = message.unwrap_or_default();
+    record(story, HandlingChange::Accepted { transfer, message, overridden, dispatch });
     Ok(())
 }
 

@@ -302,13 +302,15 @@ impl Filling<'_> {
     }
 
     fn time(&self, at: Timestamp, language: Language) -> String {
-        let at = at.to_zoned(self.policy.calendar().time_zone().clone());
-        let form = match language {
-            Language::English => "%-d %B %Y, %H:%M",
-            Language::Chinese => "%Y年%-m月%-d日 %H:%M",
-        };
-        at.strftime(form).to_string()
+        in_language(local_time(self.policy, at), language)
     }
+}
+
+/// A time as people read it, in the time zone of the policy's calendar.
+pub(super) fn local_time(policy: &Policy, at: Timestamp) -> Text {
+    let at = at.to_zoned(policy.calendar().time_zone().clone());
+    let written = |form: &str| at.strftime(form).to_string();
+    Text::new(written("%-d %B %Y, %H:%M"), written("%Y年%-m月%-d日 %H:%M"))
 }
 
 fn in_language(text: Text, language: Language) -> String {

@@ -44,8 +44,11 @@
 //!   may take up again what was parked (T-14). A trigger does all of its steps or none (T-26).
 //! * A merge lengthens no promise and unmakes no breach, and what was merged is merged into one ticket only; undone, it is as
 //!   if it had never been. A parent is no child (T-04).
+//! * That the customer was reminded is on record only where a reminder was put in the outbox (T-06); a message that never left
+//!   marks its ticket until the customer hears something (T-14).
 //! * The ticket is judged by the policy version that was in force when it was registered.
 
+mod addressee;
 mod announce;
 mod archive;
 mod assess;
@@ -100,6 +103,7 @@ mod queue;
 mod recompute;
 mod refusal;
 mod register;
+mod reminder;
 mod report;
 mod reroute;
 mod required_field;
@@ -110,6 +114,7 @@ mod saved_view;
 mod search;
 mod shift;
 mod shift_pattern;
+mod spoken;
 mod step;
 mod story;
 mod suggestion;
@@ -138,6 +143,7 @@ pub(crate) use self::{
 };
 
 pub use self::{
+    addressee::{Addressee, NoticeTo},
     archive::{ArchiveFault, Directory, MAX_TAIL, directory, inspect},
     assign::Assignment,
     authority::of_level,
@@ -220,6 +226,7 @@ pub use self::{
     recompute::{Recompute, RecomputeCause},
     refusal::{Missing, Refusal},
     register::{Identity, Intake, Registration, is_known_category, register},
+    reminder::{NotReminded, Reminded, Reminder, ReminderDraft},
     report::{
         AGE_BOUNDS_DAYS, DEFAULT_REPEAT_WINDOW_DAYS, ReportWindow, Share, iso_week, iso_week_of,
         pareto, ratio, week_from, week_of,
@@ -240,6 +247,7 @@ pub use self::{
         plan_from_pattern, plan_shift,
     },
     shift_pattern::{Occurrence, Rostered, ShiftPattern, ShiftPatternDraft, crew, occurrences},
+    spoken::{DeliveryNote, Outbound, Spoken, Undelivered},
     step::{Need, StepRefusal},
     suggestion::{
         Suggestion, SuggestionDecision, SuggestionState, decide_suggestion, remind,

@@ -18,6 +18,7 @@ use super::message_template::MessageTemplate;
 use super::phrase::ForbiddenPhrases;
 use super::policy_learning::Learning;
 use super::process_template::ProcessTemplate;
+use super::reminder::Reminder;
 use super::routing::Routing;
 use super::ticket::Ticket;
 use super::violation::ProposedViolation;
@@ -125,6 +126,8 @@ pub struct PauseReason {
     pub remind_after: Option<Target>,
     /// After how long closing is proposed.
     pub propose_close_after: Option<Target>,
+    /// What the customer is sent then; none means that to remind is for the staff.
+    pub reminder: Option<Reminder>,
 }
 
 impl ClockRule {

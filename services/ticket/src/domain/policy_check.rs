@@ -19,7 +19,7 @@ use super::{
         ClockRuleDraft, GradePriorityDraft, LevelDraft, PolicyDraft, SeverityDraft,
         VerdictOptionDraft, ViolationDraft,
     },
-    policy_learning, process_check,
+    policy_learning, process_check, reminder,
     report::DEFAULT_REPEAT_WINDOW_DAYS,
     routing_check,
     word::{Fault, Priority, ReceiverLevel, Severity, Text},
@@ -124,7 +124,8 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     let level_count = draft.levels.len();
     let clocks = clocks(draft.clocks, calendar.as_ref(), &violations, level_count, &mut faults);
     let levels = levels(draft.levels, &mut faults);
-    let pause_reasons =
+    let reminders = reminder::Drafted::of(&draft.pause_reasons);
+    let mut pause_reasons =
         check_clock::pause_reasons(draft.pause_reasons, calendar.as_ref(), &mut faults);
     let starts = starts(&draft.severities, levels.len(), &mut faults);
     let verdicts = verdicts(draft.verdict_options, &mut faults);
@@ -158,6 +159,11 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     let processes = process_check::check(draft.processes, &known, &mut faults);
     let content = content_rules::check(draft.content, routing.categories(), &mut faults);
     let links = link_rules::check(&draft.links, &mut faults);
+    for (code, reminder) in reminders.check(&automation.adapters, &known, &mut faults) {
+        if let Some(reason) = pause_reasons.get_mut(&code) {
+            reason.reminder = Some(reminder);
+        }
+    }
     match calendar {
         Some(calendar) if faults.0.is_empty() => Ok(Policy {
             code: draft.code,

@@ -112,6 +112,8 @@ pub(super) fn pause_reasons(
             title: draft.title,
             remind_after: after(draft.remind_after, "remind_after"),
             propose_close_after: after(draft.propose_close_after, "propose_close_after"),
+            // Known once the adapters and wordings are.
+            reminder: None,
         };
         faults.unique(&mut reasons, code, reason, format_args!("{path}.code"));
     }

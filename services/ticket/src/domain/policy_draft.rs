@@ -15,6 +15,7 @@ use super::{
     policy::{ClockChanges, IntakeHours, ReopenMode, VerdictOutcome},
     policy_learning::LearningDraft,
     process_draft::ProcessTemplateDraft,
+    reminder::ReminderDraft,
     routing_draft::RoutingDraft,
     word::{Channel, ClockKind, Priority, Text, TicketKind},
 };
@@ -77,6 +78,8 @@ pub struct PauseReasonDraft {
     pub remind_after: Option<Target>,
     /// `propose_close_after`.
     pub propose_close_after: Option<Target>,
+    /// `reminder`.
+    pub reminder: Option<ReminderDraft>,
 }
 
 /// One step of escalation.

@@ -63,6 +63,7 @@ pub static TICKET_FIELDS: Schema = Schema(&[
     Field::new("age", Kind::Elapsed("create_time")),
     Field::new("overdue", Kind::Passed("due_time")),
     Field::new("fields.*", Kind::Text),
+    Field::new("undelivered", Kind::Code(&["parked", "cancelled"])),
     Field::new("clock.*", Kind::Code(&["running", "paused", "met", "breached", "cancelled"])),
     Field::new("due.*", Kind::Time),
 ]);

@@ -12,6 +12,7 @@ use super::{
     policy::Policy,
     required_field,
     routing::{Amount, Distribution},
+    spoken::Outbound,
     terms::Terms,
     verdict::Verdict,
     waiting::FollowUp,
@@ -90,6 +91,8 @@ pub struct Ticket {
     pub handling: Handling,
     /// What it has to do with other tickets (T-04).
     pub links: Links,
+    /// What became of what was said to the customer (T-14).
+    pub outbound: Outbound,
     /// Counts the changes, 1 at registration.
     pub revision: i64,
     /// When it was registered.
@@ -380,6 +383,12 @@ impl Ticket {
         self.cycle_handlers.contains(staff)
             || self.owner.as_ref() == Some(staff)
             || self.handling.receiver.as_ref() == Some(staff)
+    }
+
+    /// Whoever handles it now: the owner, and where it waits in a queue whoever answers for it.
+    #[must_use]
+    pub fn responsible(&self) -> &Subject {
+        self.owner.as_ref().unwrap_or_else(|| self.answerable())
     }
 
     /// Whoever has received it since, or works on it, or else whoever is to, or else whoever took it.

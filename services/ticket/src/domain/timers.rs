@@ -7,6 +7,7 @@ use super::{
     clock::{Alarm, ClockEffect, ClockEntry},
     escalation::{self, EscalationCause},
     handling::Supervision,
+    reminder,
     required_field,
     story::{Story, effect},
     supervision,
@@ -92,9 +93,12 @@ fn breach(story: &mut Story<'_>, clock: ClockEntry, due: Timestamp) {
         let reason = violation::evidence(&clock, due, story.policy);
         escalation::next(&story.ticket, story.policy, EscalationCause::Breach, reason, due)
     });
+    // Raised or not, the next level hears of it.
+    let next = story.ticket.receiver_level.raised(story.policy.top_level());
+    let notify = escalation.as_ref().map_or(next, |escalation| escalation.to);
     let effects = vec![effect(&clock, ClockEffect::Breached { at: due })];
     let ClockEntry { rule, cycle, .. } = clock;
-    let what = What::ClockBreached { rule, cycle, due, violation, escalation };
+    let what = What::ClockBreached { rule, cycle, due, notify, violation, escalation };
     story.record_as(Actor::TIMERS, due, what, effects);
 }
 
@@ -126,12 +130,13 @@ fn step_reason(clock: &ClockEntry, step: &str) -> String {
 }
 
 fn follow_up(story: &mut Story<'_>, alarm: FollowUpAlarm, at: Timestamp) {
-    let Some(reason) = story.ticket.state.follow_up().map(|follow_up| follow_up.reason.clone())
-    else {
-        return;
-    };
+    let Some(follow_up) = story.ticket.state.follow_up() else { return };
+    let reason = follow_up.reason.clone();
     let what = match alarm {
-        FollowUpAlarm::Remind => What::ReminderDue { reason },
+        FollowUpAlarm::Remind => {
+            let told = reminder::compose(&story.ticket, story.policy, follow_up);
+            What::ReminderDue { reason, told }
+        }
         FollowUpAlarm::ProposeClose => What::CloseProposed { reason },
     };
     story.record_as(Actor::TIMERS, at, what, Vec::new());

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{
     policy::{PauseReason, Policy},
     refusal::Refusal,
+    reminder,
     word::Fault,
 };
 
@@ -17,8 +18,12 @@ pub struct FollowUp {
     pub reason: Arc<str>,
     /// When the customer is reminded.
     pub remind_at: Option<Timestamp>,
-    /// When it was time and the customer was reminded.
+    /// When it was time for that.
     pub reminded_at: Option<Timestamp>,
+    /// Whether the customer was sent a reminder then; else to remind was for the staff.
+    pub told: bool,
+    /// To whom the reminder goes; none means whom the ticket's last message went to by the same adapter.
+    pub recipient: Option<String>,
     /// When closing is proposed.
     pub propose_at: Option<Timestamp>,
     /// When it was time and closing was proposed.
@@ -40,17 +45,24 @@ impl FollowUp {
         policy: &Policy,
         code: &str,
         now: Timestamp,
+        recipient: Option<String>,
     ) -> Result<Option<Self>, Refusal> {
         if policy.pause_reasons().is_empty() && code.is_empty() {
+            let unused = recipient.is_some_and(|recipient| !recipient.is_empty());
+            if unused {
+                let description = "must be empty: the policy has no reminders";
+                return Err(Refusal::Fields(vec![Fault::new("reminder_recipient", description)]));
+            }
             return Ok(None);
         }
-        let Some(PauseReason { code, remind_after, propose_close_after, .. }) =
-            policy.pause_reason(code)
-        else {
+        let Some(reason) = policy.pause_reason(code) else {
             let known: Vec<&str> = policy.pause_reasons().keys().map(|code| &**code).collect();
             let description = format!("must be one of the policy's: {}", known.join(", "));
             return Err(Refusal::Fields(vec![Fault::new("pause_reason", description)]));
         };
+        let PauseReason { code, remind_after, propose_close_after, .. } = reason;
+        let recipient = reminder::recipient(reason, recipient);
+        let recipient = recipient.map_err(|fault| Refusal::Fields(vec![fault]))?;
         let at = |target: &Option<_>| {
             let at = target.map(|target| policy.calendar().due_at(now, target)).transpose();
             at.map_err(|error| Refusal::NoDeadline { rule: code.to_string(), error })
@@ -59,6 +71,8 @@ impl FollowUp {
             reason: code.clone(),
             remind_at: at(remind_after)?,
             reminded_at: None,
+            told: false,
+            recipient,
             propose_at: at(propose_close_after)?,
             proposed_at: None,
         }))

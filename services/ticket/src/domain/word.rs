@@ -113,6 +113,10 @@ coded! {
         Answer = "answer",
         /// The result.
         Result = "result",
+        /// That it will be done later than promised (T-08).
+        Delay = "delay",
+        /// That the ticket waits for the customer (T-06).
+        Reminder = "reminder",
     }
 }
 
@@ -252,6 +256,8 @@ impl Actor {
     pub const ROUTING: Self = Self::System("routing");
     /// What an answer to a survey does.
     pub const SURVEY: Self = Self::System("survey");
+    /// What becomes of what is sent.
+    pub const OUTBOX: Self = Self::System("outbox");
 
     /// A member of the staff.
     #[must_use]

@@ -74,7 +74,7 @@ pub(crate) fn of(
                 escalation: escalation.as_ref().map(encode::escalation),
             })
         }
-        What::DelayAnnounced { rule, cycle } => PublicEvent::of(&pb::TicketDelayAnnounced {
+        What::DelayAnnounced { rule, cycle, .. } => PublicEvent::of(&pb::TicketDelayAnnounced {
             ticket: summary,
             clock: named(rule, *cycle),
         }),
@@ -98,9 +98,19 @@ pub(crate) fn of(
             ticket: summary,
             from_priority: encode::priority(*from).into(),
         }),
-        What::ReminderDue { reason } => PublicEvent::of(&pb::TicketReminderDue {
+        What::ReminderDue { reason, told } => PublicEvent::of(&pb::TicketReminderDue {
             ticket: summary,
             pause_reason: reason.to_string(),
+            sent: told.is_ok(),
+            unsent_reason: told.as_ref().err().map(|why| why.code().to_owned()).unwrap_or_default(),
+        }),
+        What::Undelivered(lost) => PublicEvent::of(&pb::TicketAnswerUndelivered {
+            ticket: summary,
+            undelivered: Some(encode::undelivered(ticket.id, lost)),
+        }),
+        What::Delivered { message } => PublicEvent::of(&pb::TicketAnswerDelivered {
+            ticket: summary,
+            message: super::message::name(ticket.id, *message),
         }),
         What::CloseProposed { reason } => PublicEvent::of(&pb::TicketCloseProposed {
             ticket: summary,
@@ -108,12 +118,13 @@ pub(crate) fn of(
         }),
         What::Link(what) => return link::event(ticket, what),
         What::Handling(what) => return handling::event(ticket, change, what, proposed),
-        What::ClockBreached { rule, cycle, escalation, .. } => {
+        What::ClockBreached { rule, cycle, notify, escalation, .. } => {
             PublicEvent::of(&pb::TicketClockBreached {
                 ticket: summary,
                 clock: named(rule, *cycle),
                 violation: proposed.map(violation::resource),
                 escalation: escalation.as_ref().map(encode::escalation),
+                notify_level: notify.number().into(),
             })
         }
     })
@@ -191,6 +202,8 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         TicketAssigned => Assigned,
         TicketPriorityRaised => PriorityRaised,
         DeliveryChanged => DeliveryChanged,
+        TicketAnswerUndelivered => AnswerUndelivered,
+        TicketAnswerDelivered => AnswerDelivered,
         TicketClocksRecomputed => ClocksRecomputed,
         TicketMerged => Merged,
         TicketUnmerged => Unmerged,

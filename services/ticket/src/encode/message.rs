@@ -9,11 +9,16 @@ use super::time;
 use crate::domain::{DeliveryState, MessagePurpose};
 use crate::store::message::MessageRow;
 
+/// The resource name.
+pub(crate) fn name(ticket: Uuid, id: Uuid) -> String {
+    format!("{}/messages/{id}", super::ticket::name(ticket))
+}
+
 /// The resource.
 pub(crate) fn resource(ticket: Uuid, row: &MessageRow) -> Result<pb::TicketMessage, StoreError> {
     let delivery = row.delivery()?;
     Ok(pb::TicketMessage {
-        name: format!("{}/messages/{}", super::ticket::name(ticket), row.id),
+        name: name(ticket, row.id),
         purpose: purpose(row.purpose()?).into(),
         body: row.body.clone(),
         cycle: row.cycle,
@@ -41,5 +46,7 @@ fn purpose(purpose: MessagePurpose) -> pb::TicketMessagePurpose {
     match purpose {
         MessagePurpose::Answer => pb::TicketMessagePurpose::Answer,
         MessagePurpose::Result => pb::TicketMessagePurpose::Result,
+        MessagePurpose::Delay => pb::TicketMessagePurpose::Delay,
+        MessagePurpose::Reminder => pb::TicketMessagePurpose::Reminder,
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{clock, handling, link, number, optional_time, team, time};
 use crate::domain::{
     Channel, Complainant, Escalation, EscalationCause, FollowUp, Priority, StateName, Ticket,
-    TicketKind, Verdict, VerdictSource,
+    TicketKind, Undelivered, Verdict, VerdictSource,
 };
 
 /// `tickets/{uuid}`.
@@ -102,6 +102,18 @@ pub fn resource(ticket: &Ticket) -> pb::Ticket {
         merge: link::merge_of(ticket),
         parent: ticket.links.parent.map(name).unwrap_or_default(),
         leads_children: ticket.links.leads,
+        undelivered: ticket.outbound.undelivered.as_ref().map(|lost| undelivered(ticket.id, lost)),
+    }
+}
+
+/// A message that never left.
+pub(crate) fn undelivered(ticket: Uuid, lost: &Undelivered) -> pb::UndeliveredMessage {
+    pb::UndeliveredMessage {
+        message: super::message::name(ticket, lost.message),
+        delivery: super::delivery::name(lost.delivery),
+        send_time: time(lost.sent_at),
+        fail_time: time(lost.failed_at),
+        cancelled: lost.cancelled,
     }
 }
 
@@ -109,9 +121,10 @@ fn follow_up(follow_up: &FollowUp) -> pb::FollowUp {
     pb::FollowUp {
         pause_reason: follow_up.reason.to_string(),
         remind_due_time: optional_time(follow_up.remind_at),
-        remind_time: optional_time(follow_up.reminded_at),
+        remind_time: optional_time(follow_up.reminded_at.filter(|_| follow_up.told)),
         propose_close_due_time: optional_time(follow_up.propose_at),
         propose_close_time: optional_time(follow_up.proposed_at),
+        reminder_noted_time: optional_time(follow_up.reminded_at.filter(|_| !follow_up.told)),
     }
 }
 

@@ -36,6 +36,15 @@ pub(super) fn route(
     })
 }
 
+/// To whom a reminder goes; `Some(None)` where nobody is named.
+#[allow(clippy::option_option, reason = "absent and wrong are different answers")]
+pub(super) fn recipient(violations: &mut Violations, recipient: &str) -> Option<Option<String>> {
+    if recipient.is_empty() {
+        return Some(None);
+    }
+    violations.take("reminder_recipient", RECIPIENT.apply(recipient)).map(Some)
+}
+
 impl Grpc {
     async fn delivery_command(
         &self,

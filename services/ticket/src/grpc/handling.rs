@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::status::status;
-use super::{Grpc, Target, page_size, target, text, values};
+use super::{Grpc, Target, delivery, page_size, target, text, values};
 use crate::app::Error;
 use crate::domain::{ExecutiveOutcome, HandlingCommand, PlanItem};
 use crate::encode::handling as encode;
@@ -104,9 +104,11 @@ impl HandlingService for Grpc {
     ) -> Result<Response<pb::Ticket>, Status> {
         let overriding = request.get_ref().override_forbidden_phrases;
         command!(self, request, "AcceptTransfer", overriding, |violations, message| {
-            text(&mut violations, "message", &message.message, MESSAGE).map(|message| {
+            let route = delivery::route(&mut violations, message.delivery.as_ref());
+            let said = text(&mut violations, "message", &message.message, MESSAGE);
+            said.zip(route).map(|(message, route)| {
                 let message = Some(message).filter(|message| !message.is_empty());
-                HandlingCommand::AcceptTransfer { message }
+                HandlingCommand::AcceptTransfer { message, route }
             })
         })
     }

@@ -18,7 +18,7 @@ use crate::app::Call;
 use crate::domain::{
     ClockChanges, ClockKind, ClockRuleDraft, ForbiddenPhraseDraft, Given, GradePriorityDraft,
     IntakeHours, LevelDraft, MAX_PHRASES, MAX_TEMPLATES, MessageTemplateDraft, PauseReasonDraft,
-    Policy, PolicyDraft, Priority, ReopenMode, SeverityDraft, StepDraft, StepTime,
+    Policy, PolicyDraft, Priority, ReminderDraft, ReopenMode, SeverityDraft, StepDraft, StepTime,
     VerdictOptionDraft, VerdictOutcome, ViolationDraft,
 };
 
@@ -251,6 +251,10 @@ fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> PolicyDraft {
                     reason.propose_close_after.as_ref(),
                 ),
                 title: text(found, "title", reason.title.as_ref()),
+                reminder: reason.reminder.as_ref().map(|reminder| ReminderDraft {
+                    adapter: reminder.adapter.clone(),
+                    wording: automation::wording(reminder.wording.as_ref()),
+                }),
             }
         }),
         forbidden_phrases: each(found, "forbidden_phrases", &message.forbidden_phrases, phrase),

@@ -203,7 +203,7 @@ fn step(found: &mut Violations, step: &pb::AutomationStep) -> StepDraftOf {
     }
 }
 
-fn wording(wording: Option<&pb::WordingStep>) -> WordingDraft {
+pub(super) fn wording(wording: Option<&pb::WordingStep>) -> WordingDraft {
     let wording = wording.cloned().unwrap_or_default();
     WordingDraft { situation: wording.situation, language: wording.language }
 }
@@ -232,5 +232,6 @@ fn event(event: pb::TriggerEvent) -> Option<TriggerEvent> {
         E::CloseProposed => TriggerEvent::CloseProposed,
         E::PriorityRaised => TriggerEvent::PriorityRaised,
         E::MessageParked => TriggerEvent::MessageParked,
+        E::AnswerUndelivered => TriggerEvent::AnswerUndelivered,
     })
 }

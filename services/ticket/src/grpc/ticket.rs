@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::ticket_service_server::TicketService;
-use kefu_rpc::{Fault, Mask, PageQuery, RequestContext, Violations, to_proto_timestamp};
+use kefu_rpc::{Fault, Mask, PageQuery, RequestContext, TextRule, Violations, to_proto_timestamp};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -21,6 +21,8 @@ use crate::store::ticket_list::TicketQuery;
 const COLLECTION: &str = "tickets";
 /// The most states that a list can be asked for: each twice.
 const MAX_STATES: usize = 20;
+/// What the customer is told where something else can be told instead.
+const TOLD: TextRule = TextRule::paragraphs(20_000);
 
 impl Grpc {
     /// The rest of every command on a ticket.
@@ -226,8 +228,10 @@ impl TicketService for Grpc {
     ) -> Result<Response<pb::Ticket>, Status> {
         command!(self, request, "PauseTicket", |violations, message| {
             let code = std::mem::take(&mut message.pause_reason);
+            let recipient = delivery::recipient(&mut violations, &message.reminder_recipient);
             text(&mut violations, "reason", &message.reason, values::REASON)
-                .map(|reason| Command::Pause { reason, code })
+                .zip(recipient)
+                .map(|(reason, recipient)| Command::Pause { reason, code, recipient })
         })
     }
 
@@ -301,8 +305,15 @@ impl TicketService for Grpc {
             let rule = std::mem::take(&mut message.rule);
             let reason = text(&mut violations, "reason", &message.reason, values::REASON);
             let new_due = violations.time("new_due_time", message.new_due_time);
-            let known = reason.zip(new_due);
-            known.map(|(reason, new_due)| Command::AnnounceDelay { rule, new_due, reason })
+            let said = text(&mut violations, "message", &message.message, TOLD);
+            let overriding = message.override_forbidden_phrases;
+            let route = delivery::route(&mut violations, message.delivery.as_ref());
+            let known = reason.zip(new_due).zip(said).zip(route);
+            known.map(|(((reason, new_due), said), route)| {
+                let message = Some(said);
+                let command = Command::AnnounceDelay { rule, new_due, reason, message };
+                said_to_customer(command, route, overriding)
+            })
         })
     }
 

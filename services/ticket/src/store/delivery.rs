@@ -200,6 +200,7 @@ pub(crate) struct Claimed {
     pub(crate) attempts: u32,
     pub(crate) allowed_attempts: u32,
     pub(crate) created_at: jiff::Timestamp,
+    pub(crate) created_by: String,
     pub(crate) lease: Uuid,
 }
 
@@ -236,6 +237,7 @@ pub(crate) async fn claim(
             attempts: count("delivery.attempts", row.attempts)?,
             allowed_attempts: count("delivery.allowed_attempts", row.allowed_attempts)?,
             created_at: row.created_at.to_jiff(),
+            created_by: row.created_by,
             lease,
         })
     });
@@ -277,6 +279,19 @@ pub(crate) async fn strangers(pool: &PgPool, known: &[String]) -> Result<Vec<Str
     )
     .fetch_all(pool)
     .await?)
+}
+
+/// How many deliveries are parked, counted no further than ten thousand, and since when the oldest waits that is neither sent
+/// nor given up.
+pub(crate) async fn backlog(pool: &PgPool) -> Result<(u64, Option<jiff::Timestamp>), StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT (SELECT count(*) FROM (SELECT FROM delivery WHERE state = 'parked' LIMIT 10000) AS parked) AS "parked!",
+                  (SELECT min(created_at) FROM delivery WHERE state = 'pending') AS "oldest: Timestamp""#,
+    )
+    .fetch_one(pool)
+    .await?;
+    let parked = read("delivery", u64::try_from(row.parked))?;
+    Ok((parked, row.oldest.map(Timestamp::to_jiff)))
 }
 
 /// Which deliveries, and from where on.

@@ -13,6 +13,6 @@ SET lease = $4, leased_until = now() + make_interval(secs => $5::double precisio
 FROM due, ticket
 WHERE delivery.id = due.id AND ticket.id = delivery.ticket_id
 RETURNING delivery.id, delivery.ticket_id, delivery.content, delivery.adapter, delivery.kind, delivery.recipient,
-          delivery.subject, coalesce(delivery.body, (SELECT body FROM message WHERE message.id = delivery.message_id)) AS "body!",
+          delivery.subject, delivery.created_by, coalesce(delivery.body, (SELECT body FROM message WHERE message.id = delivery.message_id)) AS "body!",
           delivery.attempts, delivery.allowed_attempts, delivery.created_at AS "created_at: Timestamp",
           ticket.number AS ticket_number

@@ -18,6 +18,7 @@ pub(crate) fn follow_up_json(follow_up: &FollowUp) -> Value {
         "reason": &*follow_up.reason,
         "remind_at": text(follow_up.remind_at), "reminded_at": text(follow_up.reminded_at),
         "propose_at": text(follow_up.propose_at), "proposed_at": text(follow_up.proposed_at),
+        "recipient": follow_up.recipient, "told": follow_up.told,
     })
 }
 
@@ -28,6 +29,9 @@ pub(super) fn follow_up(stored: Option<&Value>) -> Result<Option<FollowUp>, Stor
         reason: field.text("reason")?.into(),
         remind_at: field.optional_time("remind_at")?,
         reminded_at: field.optional_time("reminded_at")?,
+        // Not there in what was stored before anybody was told anything.
+        told: object.get("told").and_then(Value::as_bool).unwrap_or(false),
+        recipient: object.get("recipient").and_then(Value::as_str).map(ToOwned::to_owned),
         propose_at: field.optional_time("propose_at")?,
         proposed_at: field.optional_time("proposed_at")?,
     }))

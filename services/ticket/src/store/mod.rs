@@ -26,6 +26,7 @@ pub(crate) mod mass_answer;
 pub(crate) mod merge;
 pub(crate) mod message;
 pub(crate) mod number;
+pub(crate) mod outbound;
 pub(crate) mod placement;
 pub(crate) mod plan;
 pub(crate) mod policy_rollout;

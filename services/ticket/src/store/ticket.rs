@@ -13,7 +13,7 @@ use super::clock_terms::{self, Versions};
 use super::escalation::{self, EscalationRecord};
 use super::verdict::{self, VerdictRecord};
 use super::{column, known, read};
-use super::{custom_field, follow_up, handling, links, routing};
+use super::{custom_field, follow_up, handling, links, outbound, routing};
 use crate::domain::{
     Amount, Complainant, Details, Issued, Open, Policy, ReceiverLevel, Severity, Solution, State,
     StateName, Ticket,
@@ -64,6 +64,7 @@ pub(crate) struct TicketRow {
     pub(crate) resume_since: Option<Timestamp>,
     pub(crate) follow_up: Option<serde_json::Value>,
     pub(crate) handling: Option<serde_json::Value>,
+    pub(crate) outbound: Option<serde_json::Value>,
     pub(crate) solution: Option<String>,
     pub(crate) solved_by: Option<String>,
     pub(crate) solved_at: Option<Timestamp>,
@@ -199,6 +200,7 @@ impl TicketRow {
                 .collect::<Result<_, _>>()?,
             handling: handling::handling(self.handling)?,
             links: links::links(self.links.as_ref())?,
+            outbound: outbound::outbound(self.outbound)?,
             revision: self.revision,
             created_at: self.created_at.to_jiff(),
             updated_at: self.updated_at.to_jiff(),

@@ -21,6 +21,7 @@ SELECT id, number, revision, policy_version_id, org_unit, kind, channel, custome
            SELECT ROW(cause, from_level, to_level, cycle, reason, escalated_at)
            FROM escalation WHERE escalation.ticket_id = ticket.id ORDER BY position
        ) AS "escalations!: Vec<EscalationRecord>",
-       handling, team_id, owner, distribution, amount_cents, currency, complainant_type, links, promise_version_id
+       handling, team_id, owner, distribution, amount_cents, currency, complainant_type, links, promise_version_id,
+       outbound
 FROM ticket
 WHERE id = $1

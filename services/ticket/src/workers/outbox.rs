@@ -5,11 +5,13 @@
 //! their own, and parked in the end. Any number of replicas may run: a row is leased to one of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kefu_postgres::StoreError;
 use kefu_service::Settle;
+use kefu_telemetry::metrics::OutboxBacklog;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -20,12 +22,15 @@ use crate::store;
 
 /// Deliveries that one adapter sends at once.
 const AT_ONCE: usize = 8;
+/// How often the operators are told; metrics are sent every 15 s.
+const WATCH_PERIOD: Duration = Duration::from_secs(10);
 
 /// Sends what is due.
 #[derive(Clone, Debug)]
 pub struct Outbox {
     app: Arc<App>,
     lanes: Arc<[Lane]>,
+    backlog: OutboxBacklog,
 }
 
 #[derive(Debug)]
@@ -42,7 +47,7 @@ impl Outbox {
         let known = app.channels.codes().map(|code| Some(code.to_owned()));
         let lanes = known.chain([None]);
         let lanes = lanes.map(|adapter| Lane { adapter, turn: Mutex::default() }).collect();
-        Self { app, lanes }
+        Self { app, lanes, backlog: OutboxBacklog::new("ticket") }
     }
 
     /// Worker: sends what is due until `shutdown`.
@@ -51,8 +56,24 @@ impl Outbox {
     /// None; a database that is away is asked again.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let lanes = self.lanes.iter().map(|lane| self.run_lane(lane, &shutdown));
-        futures::future::join_all(lanes).await;
+        futures::future::join(futures::future::join_all(lanes), self.watch(&shutdown)).await;
         Ok(())
+    }
+
+    /// Tells the operators what waits and what was given up.
+    async fn watch(&self, shutdown: &CancellationToken) {
+        while !shutdown.is_cancelled() {
+            // A database that is away shows in the age, which grows meanwhile.
+            if let Ok((parked, oldest)) = store::delivery::backlog(&self.app.pool).await {
+                let age = oldest.map(|oldest| self.app.now().duration_since(oldest));
+                let age = age.unwrap_or_default().max(SignedDuration::ZERO).unsigned_abs();
+                self.backlog.know(parked, age);
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(WATCH_PERIOD) => {}
+            }
+        }
     }
 
     async fn run_lane(&self, lane: &Lane, shutdown: &CancellationToken) {

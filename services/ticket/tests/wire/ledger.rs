@@ -53,6 +53,7 @@ fn ledger_policy() -> pb::TicketPolicy {
         title: Some(text("Waits for documents", "等待客户资料")),
         remind_after: working_days(2),
         propose_close_after: hours(7 * 24),
+        reminder: None,
     }];
     policy
 }
@@ -177,6 +178,7 @@ async fn x02_x03_an_announcement_is_safe_to_retry_and_overwrites_nothing_silentl
         reason: "配件缺货".into(),
         etag: ticket.etag.clone(),
         request_id: request_id(1),
+        ..Default::default()
     };
     let first = manager.tickets.announce_delay(request.clone()).await.unwrap().into_inner();
     let again = manager.tickets.announce_delay(request.clone()).await.unwrap().into_inner();
@@ -215,7 +217,9 @@ async fn t06_a_pause_reminds_and_proposes_to_close_once_with_two_replicas() {
     let waiting = clerk.get(&names[1]).await;
     assert_eq!(waiting.state(), pb::TicketState::Waiting, "nothing closes by itself");
     let follow_up = waiting.follow_up.as_ref().unwrap();
-    assert_eq!(follow_up.remind_time, at("2026-03-04T02:00:00Z"), "as of its time");
+    assert_eq!(follow_up.reminder_noted_time, at("2026-03-04T02:00:00Z"), "as of its time");
+    assert_eq!(follow_up.remind_time, None, "nobody was told");
+    assert_eq!(world.count("SELECT count(*) FROM message").await, 0);
     assert_eq!(follow_up.propose_close_time, at("2026-03-09T02:00:00Z"));
     assert_eq!(world.count("SELECT count(*) FROM ticket WHERE follow_up_at IS NOT NULL").await, 0);
     assert_eq!(manager.resume(&names[1]).await.follow_up, None);

@@ -25,7 +25,10 @@ pub fn send(to: &str) -> Command {
 }
 
 pub fn accept() -> Command {
-    handle(HandlingCommand::AcceptTransfer { message: Some("您的投诉由南区处理".into()) })
+    handle(HandlingCommand::AcceptTransfer {
+        message: Some("您的投诉由南区处理".into()),
+        route: None,
+    })
 }
 
 pub fn give_back() -> Command {
@@ -292,7 +295,7 @@ fn t11_a_returned_or_withdrawn_transfer_changes_nothing_else() {
 fn t11_the_customer_is_told_by_the_policys_wording_or_by_words_of_ones_own() {
     let mut silent = Desk::new(Severity::Ordinary);
     silent.does(HANDLER, hours(1), send("group/south"));
-    let unsaid = || handle(HandlingCommand::AcceptTransfer { message: None });
+    let unsaid = || handle(HandlingCommand::AcceptTransfer { message: None, route: None });
     assert_eq!(wrong_fields(silent.tries(RECEIVER, hours(2), unsaid())), ["message"]);
     let mut draft = draft();
     draft.message_templates.push(MessageTemplateDraft {

@@ -51,7 +51,12 @@ fn t08_a_delay_is_announced_before_the_deadline_of_a_clock_that_runs() {
     desk.does(HANDLER, hours(4), Command::Resume);
     let sooner = desk.tries(HANDLER, hours(5), announce("resolution", hours(73)));
     assert_eq!(wrong_fields(sooner), ["new_due_time"], "the deadline itself");
-    let empty = Command::AnnounceDelay { rule: "x".into(), new_due: hours(5), reason: " ".into() };
+    let empty = Command::AnnounceDelay {
+        rule: "x".into(),
+        new_due: hours(5),
+        reason: " ".into(),
+        message: None,
+    };
     let refused = desk.tries(HANDLER, hours(5), empty);
     assert_eq!(wrong_fields(refused), ["reason", "rule", "new_due_time"]);
 }
@@ -92,11 +97,12 @@ fn reasons(draft: &mut PolicyDraft) {
         title: Text::new("Waits for documents", "等待客户资料"),
         remind_after: elapsed(48),
         propose_close_after: Some(Target::WorkingDays(5)),
+        reminder: None,
     }];
 }
 
 #[test]
-fn t06_a_reason_reminds_the_customer_and_proposes_to_close_each_once() {
+fn t06_a_reason_asks_for_a_reminder_and_proposes_to_close_each_once() {
     let mut desk = Desk::with(with(reasons), Severity::Ordinary);
     desk.does(HANDLER, hours(1), respond());
     for code in ["", "holiday"] {
@@ -105,7 +111,7 @@ fn t06_a_reason_reminds_the_customer_and_proposes_to_close_each_once() {
     }
     desk.does(HANDLER, hours(2), pause_for("documents"));
     assert_eq!(desk.ticket.next_fire_at(), Some(hours(50)));
-    assert_eq!(actions(&desk.fires(hours(60))), ["RemindCustomer"]);
+    assert_eq!(actions(&desk.fires(hours(60))), ["NoteReminderDue"], "nobody was told");
     assert_eq!(desk.fires(hours(60)), [], "once");
     // Five working days from Wednesday noon, over National Day: until Wednesday in a fortnight.
     let propose = at("2019-10-08T12:00:00+08:00");

@@ -24,6 +24,7 @@ mod reroute;
 mod routing;
 mod search;
 mod simulation;
+mod told;
 mod wall;
 mod work_order;
 
@@ -248,15 +249,17 @@ pub fn respond_sent(sent_at: Timestamp) -> Command {
 }
 
 pub fn pause() -> Command {
-    Command::Pause { reason: "waits for photos".into(), code: String::new() }
+    Command::Pause { reason: "waits for photos".into(), code: String::new(), recipient: None }
 }
 
 pub fn pause_for(code: &str) -> Command {
-    Command::Pause { reason: "waits for photos".into(), code: code.into() }
+    Command::Pause { reason: "waits for photos".into(), code: code.into(), recipient: None }
 }
 
 pub fn announce(rule: &str, new_due: Timestamp) -> Command {
-    Command::AnnounceDelay { rule: rule.into(), new_due, reason: "配件缺货".into() }
+    Command::AnnounceDelay {
+        rule: rule.into(), new_due, reason: "配件缺货".into(), message: None
+    }
 }
 
 pub fn assess(severity: Severity) -> Command {

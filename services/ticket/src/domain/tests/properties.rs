@@ -35,6 +35,8 @@ fn commands() -> impl Strategy<Value = Command> {
             Command::UpdateDetails { details: Details { subject, ..Details::default() } }
         }),
         1 => Just(Command::AddNote { note: "to be seen by nobody else".into() }),
+        1 => (0..4_u128, 0..400_i64, select(DeliveryState::ALL), any::<bool>())
+            .prop_map(|(message, hour, state, heard)| told::note(message, hours(hour), state, heard)),
         2 => Just(Command::FireTimers),
         8 => handling_commands(),
         // Two versions never have one number.
@@ -89,6 +91,7 @@ fn policies() -> impl Strategy<Value = Policy> {
                 title: Text::new("Documents", "资料"),
                 remind_after: elapsed(24),
                 propose_close_after: Some(Target::WorkingDays(2)),
+                reminder: None,
             });
         }
         draft.clocks.extend(clocks.into_iter().enumerate().map(|(index, parts)| {
@@ -161,6 +164,9 @@ fn check_change(before: &Ticket, after: &Ticket, change: &Change) -> Result<(), 
     prop_assert_eq!(&after.first_contact_owner, &before.first_contact_owner);
     prop_assert!(after.updated_at >= before.updated_at && change.at >= before.updated_at);
     prop_assert!(change.effective_at <= change.at);
+    if matches!(change.what, What::Undelivered(_) | What::Delivered { .. }) {
+        prop_assert!(before.clocks == after.clocks && before.state == after.state, "only seen");
+    }
     if let What::Handling(what) = &change.what {
         let closes = matches!(**what, HandlingChange::ClosedUnreached { .. });
         prop_assert!(closes || before.clocks == after.clocks, "no clock notices");

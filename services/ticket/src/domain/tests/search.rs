@@ -82,7 +82,7 @@ fn t23_queues_of_one_person_are_found_by_that_person() {
 fn t23_each_code_of_a_filter_is_one_of_the_domain() {
     use kefu_filter::Kind;
 
-    use crate::domain::{Channel, ClockState, Priority, StateName, TicketKind};
+    use crate::domain::{Channel, ClockState, DeliveryState, Priority, StateName, TicketKind};
     let mut seen = 0;
     for field in TICKET_FIELDS.0 {
         let Kind::Code(codes) = field.kind else { continue };
@@ -92,6 +92,7 @@ fn t23_each_code_of_a_filter_is_one_of_the_domain() {
                 "kind" => code.parse::<TicketKind>().is_ok(),
                 "channel" => code.parse::<Channel>().is_ok(),
                 "priority" => code.parse::<Priority>().is_ok(),
+                "undelivered" => code.parse::<DeliveryState>().is_ok(),
                 "clock.*" => code.parse::<ClockState>().is_ok(),
                 _ => false,
             };
@@ -99,7 +100,7 @@ fn t23_each_code_of_a_filter_is_one_of_the_domain() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 30);
+    assert_eq!(seen, 32);
 }
 
 proptest! {

@@ -48,6 +48,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         'complainant_type', of.complainant_type,
         'create_time', (extract(epoch FROM of.created_at) * 1000000)::bigint,
         'update_time', (extract(epoch FROM of.updated_at) * 1000000)::bigint,
+        'undelivered', CASE (of.outbound #>> '{undelivered,cancelled}')::boolean
+                           WHEN true THEN 'cancelled' WHEN false THEN 'parked' END,
         'due_time', (extract(epoch FROM owed_at) * 1000000)::bigint,
         'clock', states,
         'due', due))
