@@ -31,6 +31,7 @@ pub mod survey;
 pub mod team;
 pub mod ticket;
 pub mod timer;
+mod transfer;
 pub mod trigger;
 pub mod violation;
 pub mod work;

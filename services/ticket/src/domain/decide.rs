@@ -70,6 +70,7 @@ pub fn decide(
         Command::AddNote { note } => add_note(&mut story, note)?,
         Command::Handle(command) => handling_decide::decide(&mut story, command, overriding)?,
         Command::Assign(assignment) => assign::assign(&mut story, name, assignment)?,
+        Command::StandIn { by } => assign::stand_in(&mut story, by),
         Command::RaisePriority { to } => raise_priority(&mut story, name, to)?,
         // Unwrapped above; and whoever only fires timers has nothing to override.
         Command::OverridePhrases(_) | Command::Send { .. } | Command::FireTimers => {}

@@ -4,14 +4,15 @@
 use jiff::Timestamp;
 
 use super::{
-    authority,
+    assign, authority,
     change::What,
     decide::{allow, refuse, solve, text_faults},
     handling::{
         Agreement, Attempt, ExecutiveOutcome, HandlingChange, HandlingCommand, MOST_ATTEMPTS,
-        PlanItem, Transfer,
+        PlanItem, Receiving, Transfer,
     },
-    message_template::Filling,
+    message_template::{Filling, Variable},
+    policy::Policy,
     refusal::{Missing, Refusal},
     story::Story,
     supervision,
@@ -39,7 +40,9 @@ pub(super) fn decide(
         }
         HandlingCommand::Close { reason } => close(story, name, reason),
         HandlingCommand::Transfer { to, team, note } => send(story, name, to, team, note),
-        HandlingCommand::AcceptTransfer { message } => accept(story, name, message, overriding),
+        HandlingCommand::AcceptTransfer { message, receiving } => {
+            accept(story, name, message, receiving, overriding)
+        }
         HandlingCommand::ReturnTransfer { reason } => {
             take_back(story, name, reason, |transfer, reason| HandlingChange::Returned {
                 transfer,
@@ -239,7 +242,7 @@ fn send(
     let from = story.ticket.org_unit.clone();
     let to = to.unwrap_or_else(|| from.clone());
     let team = team.filter(|team| !team.is_empty());
-    if to == from && (team.is_none() || team == story.ticket.handling.team) {
+    if to == from && team.is_none() {
         let description = "must be another org unit, or to_team another team";
         faults.push(Fault::new("to_org_unit", description));
     }
@@ -274,6 +277,7 @@ fn accept(
     story: &mut Story<'_>,
     command: &'static str,
     message: Option<String>,
+    receiving: Receiving,
     overriding: bool,
 ) -> Result<(), Refusal> {
     let transfer = pending(story, command)?;
@@ -282,23 +286,33 @@ fn accept(
     settle(story, Until::At(story.now));
     let message = match message.filter(|message| !message.trim().is_empty()) {
         Some(message) => message,
-        None => wording(story)?,
+        None => wording(story, receiving.customer_name.as_deref())?,
     };
     let phrases = story.policy.forbidden_phrases();
     let overridden = phrases.judge("message", &message, overriding).map_err(Refusal::Fields)?;
     record(story, HandlingChange::Accepted { transfer, message, overridden });
+    if let Some(team) = receiving.team {
+        assign::receive(story, team, receiving.may_own);
+    }
     Ok(())
 }
 
+/// Whether the policy's wording that tells the customer who has a ticket now asks for the customer's name.
+#[must_use]
+pub fn transfer_names_customer(policy: &Policy) -> bool {
+    let template = policy.message_template(TRANSFERRED);
+    template.is_some_and(|template| template.mentions(Variable::CustomerName))
+}
+
 /// The policy's wording, in Chinese where it has both.
-fn wording(story: &Story<'_>) -> Result<String, Refusal> {
+fn wording(story: &Story<'_>, customer_name: Option<&str>) -> Result<String, Refusal> {
     let needed = |why: &str| {
         let description = format!("is required: {why}");
         Refusal::Fields(vec![Fault::new("message", description)])
     };
     let template = story.policy.message_template(TRANSFERRED);
     let template = template.ok_or_else(|| needed("the policy has no wording for `transferred`"))?;
-    let filling = Filling { ticket: &story.ticket, policy: story.policy, customer_name: None };
+    let filling = Filling { ticket: &story.ticket, policy: story.policy, customer_name };
     let rendered = template.render(filling);
     let Text { en, zh } = rendered
         .map_err(|_| needed("the wording for `transferred` asks for what is not known here"))?;

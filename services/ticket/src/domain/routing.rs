@@ -30,12 +30,14 @@ coded! {
         Intake = "intake",
         /// It waited, and somebody was on duty.
         Duty = "duty",
-        /// Its owner is absent, and somebody stands in.
+        /// Its owner is absent: somebody stands in, or it is back in the team's queue where whoever does may not see it.
         Absence = "absence",
         /// Its owner is no longer in the team.
         Left = "left",
         /// Somebody decided it.
         Manual = "manual",
+        /// It was sent to this team, and accepted.
+        Transfer = "transfer",
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) fn cause(cause: AssignCause) -> pb::RoutingCause {
         AssignCause::Absence => pb::RoutingCause::Absence,
         AssignCause::Left => pb::RoutingCause::Left,
         AssignCause::Manual => pb::RoutingCause::Manual,
+        AssignCause::Transfer => pb::RoutingCause::Transfer,
     }
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::status::status;
 use super::{Grpc, Target, page_size, target, text, values};
 use crate::app::Error;
-use crate::domain::{ExecutiveOutcome, HandlingCommand, PlanItem};
+use crate::domain::{ExecutiveOutcome, HandlingCommand, PlanItem, Receiving};
 use crate::encode::handling as encode;
 use crate::store::supervision::SupervisionQuery;
 
@@ -106,7 +106,7 @@ impl HandlingService for Grpc {
         command!(self, request, "AcceptTransfer", overriding, |violations, message| {
             text(&mut violations, "message", &message.message, MESSAGE).map(|message| {
                 let message = Some(message).filter(|message| !message.is_empty());
-                HandlingCommand::AcceptTransfer { message }
+                HandlingCommand::AcceptTransfer { message, receiving: Receiving::default() }
             })
         })
     }

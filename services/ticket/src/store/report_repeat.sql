@@ -5,9 +5,21 @@ WITH scope AS (
     SELECT DISTINCT org_unit FROM number_counter
     WHERE org_unit = $1 OR (org_unit > $1 || '/' AND org_unit < $1 || '0')
 ),
+-- What was accepted by somebody else after $5 was then still where the first of those transfers took it from.
+moved AS MATERIALIZED (
+    SELECT DISTINCT ON (ticket_id) ticket_id, from_org_unit FROM transfer
+    WHERE state = 'accepted' AND ended_at > $5
+    ORDER BY ticket_id, number
+),
 picked AS MATERIALIZED (
     SELECT ticket.id, ticket.customer_id, ticket.created_at, ticket.product, split_part(ticket.category, '/', 1) AS main
     FROM scope JOIN ticket USING (org_unit)
+    WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5
+      AND ticket.kind = ANY ($4::text[]) AND ticket.customer_id IS NOT NULL
+      AND ticket.id NOT IN (SELECT ticket_id FROM moved)
+    UNION ALL
+    SELECT ticket.id, ticket.customer_id, ticket.created_at, ticket.product, split_part(ticket.category, '/', 1)
+    FROM moved JOIN scope ON scope.org_unit = moved.from_org_unit JOIN ticket ON ticket.id = moved.ticket_id
     WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5
       AND ticket.kind = ANY ($4::text[]) AND ticket.customer_id IS NOT NULL
 ),

@@ -12,6 +12,7 @@ mod delivery_trouble;
 mod duty;
 mod errors;
 mod handling;
+mod hands;
 mod intake;
 mod journal;
 mod ledger;

@@ -25,7 +25,8 @@ pub fn send(to: &str) -> Command {
 }
 
 pub fn accept() -> Command {
-    handle(HandlingCommand::AcceptTransfer { message: Some("您的投诉由南区处理".into()) })
+    let message = Some("您的投诉由南区处理".into());
+    handle(HandlingCommand::AcceptTransfer { message, receiving: Receiving::default() })
 }
 
 pub fn give_back() -> Command {
@@ -216,6 +217,82 @@ fn t11_whoever_owned_it_before_a_transfer_has_it_no_more() {
     assert_eq!(&**desk.ticket.answerable(), RECEIVER);
 }
 
+fn give(owner: Option<&str>, cause: AssignCause) -> Command {
+    Command::Assign(Assignment {
+        team: Uuid::from_u128(7),
+        owner: owner.map(Into::into),
+        cause,
+        reason: "熟悉情况".into(),
+        candidates: Vec::new(),
+    })
+}
+
+#[test]
+fn t19_a_breach_is_the_present_owners_and_never_whoever_worked_on_it_before() {
+    let mut draft = draft();
+    draft.clocks[1].breach_violation = "late-first-response".into();
+    let policy = Policy::try_new(draft).expect("a sound policy");
+    let mut desk = Desk::with(policy, Severity::Ordinary);
+    desk.does(HANDLER, hours(1), respond());
+    desk.does(HANDLER, hours(2), send("group/south"));
+    desk.does(RECEIVER, hours(3), accept());
+    desk.does(RECEIVER, hours(4), give(Some("owner-chen"), AssignCause::Manual));
+    assert_eq!(desk.ticket.handling.receiver, None);
+    let breached = desk.fires(hours(72));
+    let staff = breached.iter().filter_map(Change::violation).map(|violation| &*violation.staff);
+    assert_eq!(staff.collect::<Vec<_>>(), ["owner-chen"]);
+}
+
+#[test]
+fn t19_whoever_is_absent_or_has_left_answers_for_nothing_more() {
+    let mut desk = Desk::new(Severity::Ordinary);
+    desk.does(HANDLER, hours(1), give(Some(HANDLER), AssignCause::Manual));
+    desk.does(HANDLER, hours(2), respond());
+    desk.does(DIRECTOR, hours(3), give(Some("substitute-bo"), AssignCause::Absence));
+    assert_eq!(&**desk.ticket.answerable(), "substitute-bo");
+    desk.does(DIRECTOR, hours(4), give(None, AssignCause::Left));
+    assert_eq!(&**desk.ticket.answerable(), CLERK, "nobody has it, so it is whoever took it");
+    assert!(desk.ticket.distribution.is_some(), "nobody chose that it lies there");
+    desk.does(DIRECTOR, hours(5), give(Some("owner-chen"), AssignCause::Duty));
+    assert_eq!(&**desk.ticket.answerable(), "owner-chen");
+    desk.does("colleague-du", hours(6), respond());
+    assert_eq!(&**desk.ticket.answerable(), "colleague-du", "who handles it answers for it");
+}
+
+#[test]
+fn t11_whoever_accepts_for_a_team_owns_it_if_he_may_and_answers_for_it_until_somebody_does() {
+    for may_own in [true, false] {
+        let mut desk = Desk::new(Severity::Ordinary);
+        desk.does(HANDLER, hours(1), send("group/south"));
+        let team = Some(Uuid::from_u128(8));
+        let receiving = Receiving { team, may_own, ..Receiving::default() };
+        let message = Some("已转交".into());
+        let accepts = handle(HandlingCommand::AcceptTransfer { message, receiving });
+        desk.does(RECEIVER, hours(2), accepts);
+        let ticket = &desk.ticket;
+        assert_eq!((ticket.team, ticket.owner.is_some()), (team, may_own));
+        assert_eq!(ticket.handling.receiver.is_none(), may_own);
+        assert_eq!(&**ticket.answerable(), RECEIVER);
+        assert_eq!(ticket.distribution.is_some(), !may_own, "or else it waits for somebody");
+    }
+}
+
+#[test]
+fn t25_what_is_resolved_may_change_hands_and_what_was_told_may_not() {
+    let mut desk = Desk::new(Severity::Ordinary);
+    desk.does(HANDLER, hours(1), give(Some(HANDLER), AssignCause::Manual));
+    desk.does(HANDLER, hours(2), respond());
+    desk.does(HANDLER, hours(3), resolve());
+    assert!(desk.ticket.burden().is_some(), "the customer has to be told yet");
+    desk.does(DIRECTOR, hours(4), give(Some("substitute-bo"), AssignCause::Absence));
+    assert_eq!(&**desk.ticket.answerable(), "substitute-bo");
+    desk.does("substitute-bo", hours(5), feed_back());
+    assert_eq!(desk.ticket.burden(), None);
+    let late = give(Some(HANDLER), AssignCause::Manual);
+    let missing = missing(desk.tries(DIRECTOR, hours(6), late));
+    assert_eq!(missing, [Missing::ResultNotFedBackYet]);
+}
+
 #[test]
 fn t11_a_returned_or_withdrawn_transfer_changes_nothing_else() {
     for back in [give_back(), withdraw()] {
@@ -238,7 +315,12 @@ fn t11_a_returned_or_withdrawn_transfer_changes_nothing_else() {
 fn t11_the_customer_is_told_by_the_policys_wording_or_by_words_of_ones_own() {
     let mut silent = Desk::new(Severity::Ordinary);
     silent.does(HANDLER, hours(1), send("group/south"));
-    let unsaid = || handle(HandlingCommand::AcceptTransfer { message: None });
+    let named = |customer_name: Option<&str>| {
+        let customer_name = customer_name.map(Into::into);
+        let receiving = Receiving { customer_name, ..Receiving::default() };
+        handle(HandlingCommand::AcceptTransfer { message: None, receiving })
+    };
+    let unsaid = || named(None);
     assert_eq!(wrong_fields(silent.tries(RECEIVER, hours(2), unsaid())), ["message"]);
     let mut draft = draft();
     draft.message_templates.push(MessageTemplateDraft {
@@ -253,6 +335,19 @@ fn t11_the_customer_is_told_by_the_policys_wording_or_by_words_of_ones_own() {
     let What::Handling(change) = &changes[0].what else { panic!("{changes:?}") };
     let HandlingChange::Accepted { message, .. } = &**change else { panic!("{change:?}") };
     assert_eq!(message, "您的工单 T-2019-riverside-000001 已转办");
+    // What is not known cannot be named.
+    let mut draft = super::draft();
+    draft.message_templates.push(MessageTemplateDraft {
+        situation: "transferred".into(),
+        title: Text::new("Transferred", "转办"),
+        text: Text::new("", "{customer.name}，您好"),
+    });
+    let policy = Policy::try_new(draft).expect("a sound policy");
+    assert!(transfer_names_customer(&policy));
+    let mut desk = Desk::with(policy, Severity::Ordinary);
+    desk.does(HANDLER, hours(1), send("group/south"));
+    assert_eq!(wrong_fields(desk.tries(RECEIVER, hours(2), unsaid())), ["message"]);
+    desk.does(RECEIVER, hours(2), named(Some("王女士")));
 }
 
 fn limited() -> HandlingDraft {
