@@ -25,7 +25,8 @@ ended AS MATERIALIZED (
       AND ticket.kind = ANY ($4::text[])
       -- In the period, or open as of then or at the end of the period.
       AND (ticket.state_since < $3 OR ticket.state_since > $5 OR ticket.created_at < $3)
-      AND ticket.id NOT IN (SELECT ticket_id FROM moved)
+      AND ticket.id NOT IN (
+          SELECT ticket_id FROM transfer WHERE state = 'accepted' AND ended_at > $5)
     UNION ALL
     SELECT id, created_at, state, state_since FROM elsewhere
     WHERE state IN ('closed', 'cancelled') AND state_since >= least($2::timestamptz, $5::timestamptz)
@@ -34,7 +35,8 @@ ended AS MATERIALIZED (
 stock AS MATERIALIZED (
     SELECT ticket.id, ticket.created_at FROM scope JOIN ticket USING (org_unit)
     WHERE ticket.state NOT IN ('closed', 'cancelled') AND ticket.created_at <= $5 AND ticket.kind = ANY ($4::text[])
-      AND ticket.id NOT IN (SELECT ticket_id FROM moved)
+      AND ticket.id NOT IN (
+          SELECT ticket_id FROM transfer WHERE state = 'accepted' AND ended_at > $5)
     UNION ALL
     SELECT id, created_at FROM elsewhere WHERE state NOT IN ('closed', 'cancelled')
     UNION ALL

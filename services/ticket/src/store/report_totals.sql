@@ -4,7 +4,7 @@
 --
 -- What was overdue: a promise of the cycle as of then (as many verdicts that reopened came later, as many cycles less),
 -- whose deadline had passed and which was neither fulfilled nor cancelled.
-WITH scope AS (
+WITH scope AS NOT MATERIALIZED (
     SELECT DISTINCT org_unit FROM number_counter
     WHERE org_unit = $1 OR (org_unit > $1 || '/' AND org_unit < $1 || '0')
 ),
@@ -18,7 +18,8 @@ picked AS (
     SELECT ticket.*, ticket.state IN ('closed', 'cancelled') AND ticket.state_since <= $5 AS ended
     FROM scope JOIN ticket USING (org_unit)
     WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5
-      AND ticket.kind = ANY ($4::text[]) AND ticket.id NOT IN (SELECT ticket_id FROM moved)
+      AND ticket.kind = ANY ($4::text[]) AND ticket.id NOT IN (
+          SELECT ticket_id FROM transfer WHERE state = 'accepted' AND ended_at > $5)
     UNION ALL
     SELECT ticket.*, ticket.state IN ('closed', 'cancelled') AND ticket.state_since <= $5
     FROM moved JOIN scope ON scope.org_unit = moved.from_org_unit JOIN ticket ON ticket.id = moved.ticket_id

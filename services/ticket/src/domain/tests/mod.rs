@@ -4,6 +4,7 @@ mod automation;
 mod clocks;
 mod delivery;
 mod handling;
+mod hands;
 mod learning;
 mod ledger;
 mod life;
