@@ -12,7 +12,7 @@ use crate::pack::{policy, text};
 use crate::receiver::MailServer;
 use crate::routing::{RECOUNT, assign, company, explain, present, team};
 use crate::work_order::order;
-use crate::world::{Desk, World, at, complaint, request_id, violations};
+use crate::world::{Desk, World, at, complaint, metadata, request_id, violations};
 
 fn transfer(name: &str, to: &str, team: &str) -> pb::TransferTicketRequest {
     pb::TransferTicketRequest {
@@ -316,7 +316,7 @@ async fn t25_whoever_stands_in_does_the_absent_owners_actions_and_takes_his_orde
     for time in ["2026-03-02T03:00:00Z", "2026-03-06T00:00:00Z"] {
         world.set_time(time).await;
         let error = bo.actions.verify_corrective_action(verify.clone()).await.unwrap_err();
-        assert_eq!(error.code(), Code::FailedPrecondition);
+        assert_eq!(metadata(&error, "duty"), "NOT_OWNER");
     }
     world.quality().actions.verify_corrective_action(verify).await.unwrap();
 }
