@@ -75,7 +75,7 @@ COMMENT ON COLUMN queue_entry.fields IS 'What filters look at, see ticket_fields
 
 ALTER TABLE routing_step DROP CONSTRAINT routing_step_cause_check;
 ALTER TABLE routing_step ADD CONSTRAINT routing_step_cause_check
-    CHECK (cause IN ('intake', 'duty', 'absence', 'left', 'manual', 'trigger', 'macro', 'rerouted'));
+    CHECK (cause IN ('intake', 'duty', 'absence', 'left', 'manual', 'transfer', 'trigger', 'macro', 'rerouted'));
 
 -- Who is looking is nobody's evidence and need not outlive the database: these tables are not logged. Whoever looks is held
 -- by the lease of the process that serves the stream, so that to keep a thousand of them costs one small write per process

@@ -67,7 +67,9 @@ impl App {
         // The ticket is the lock: positions are given one after the other.
         let org_unit = store::ticket::lock(work.conn(), new.ticket).await?;
         let org_unit = org_unit.ok_or_else(|| no_ticket(new.ticket))?;
-        self.allow_at(&call.caller, ACTION, &org_unit)?;
+        if let Err(denied) = self.allow_at(&call.caller, ACTION, &org_unit) {
+            return work.answered().await?.ok_or(denied);
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
@@ -147,9 +149,13 @@ impl App {
     ) -> Result<pb::CorrectiveAction, Error> {
         const ACTION: &str = "ticket.PlanCorrectiveAction";
         let mut work = self.begin(call).await?;
+        // Locked, so that it cannot go to another org unit without the action.
+        store::ticket::lock(work.conn(), plan.ticket).await?;
         let place = store::judged::ticket(work.conn(), plan.ticket).await?;
         let place = place.ok_or_else(|| no_ticket(plan.ticket))?;
-        self.allow_at(&call.caller, ACTION, &place.org_unit)?;
+        if let Err(denied) = self.allow_at(&call.caller, ACTION, &place.org_unit) {
+            return work.answered().await?.ok_or(denied);
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
@@ -238,7 +244,9 @@ impl App {
         // Read after the lock, by a statement of its own: what waited for the lock sees what it waited for.
         let found = store::corrective_action::find(work.conn(), id).await?;
         let mut before = found.ok_or_else(|| not_found(id))?;
-        self.allow_at(&call.caller, permission, &before.org_unit)?;
+        if let Err(denied) = self.allow_at(&call.caller, permission, &before.org_unit) {
+            return work.answered().await?.ok_or(denied);
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
@@ -250,7 +258,9 @@ impl App {
             self.record_overdue(work.conn(), &before, &noticed).await?;
             before = noticed;
         }
-        let after = decide_action(&before, command, &actor, now)?;
+        let stands_in =
+            store::duty::stands_in(work.conn(), &before.owner, call.caller.subject(), now).await?;
+        let after = decide_action(&before, command, (&actor, stands_in), now)?;
         store::corrective_action::update(work.conn(), &before, &after).await?;
         let by = work.by();
         let told = self.record_action(work.conn(), by, Some(&before), &after, name).await?;

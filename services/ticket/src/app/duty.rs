@@ -217,6 +217,16 @@ impl App {
             return Err(Error::Invalid("absence.end_time", fault));
         }
         units_of(work.conn(), "absence.substitute", &new.substitute).await?;
+        let (staff, substitute) = (&new.staff, &new.substitute);
+        let unseen = store::team::out_of_sight(work.conn(), staff, substitute).await?;
+        if !unseen.is_empty() {
+            let units = unseen.join(", ");
+            let description =
+                format!("is in no team at, above or below {units}, whose tickets are stood in for");
+            let chinese = format!("代理人不属于 {units} 或其上下级组织单元的任何团队");
+            let fault = Fault::new("OUT_OF_SIGHT", description, chinese);
+            return Err(Error::Invalid("absence.substitute", fault));
+        }
         if store::duty::is_absent(work.conn(), &new.staff, period).await? {
             let description = "overlaps another absence of the same person";
             let fault = Fault::new("OVERLAP", description, "与该人员的其他请假重叠");

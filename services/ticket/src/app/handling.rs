@@ -30,7 +30,7 @@ impl App {
         call: &Call,
         action: &'static str,
         (id, etag): (Uuid, Option<Etag>),
-        command: HandlingCommand,
+        mut command: HandlingCommand,
         overriding: bool,
     ) -> Result<pb::Ticket, Error> {
         let party = match &command {
@@ -44,8 +44,12 @@ impl App {
                 to.parse().map_err(|error| StoreError::corrupt("to_org_unit", error))?;
             self.org_units.require(&to, call.deadline).await?;
         }
-        if let HandlingCommand::AcceptTransfer { .. } = &command {
+        if let HandlingCommand::AcceptTransfer { message, receiving } = &mut command {
             self.make_room(&call.caller, action, id).await?;
+            if message.is_none() {
+                receiving.customer_name =
+                    Box::pin(self.name_for_transfer(call, action, id)).await?;
+            }
         }
         let command = Command::Handle(command);
         let command =

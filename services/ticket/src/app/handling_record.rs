@@ -33,6 +33,8 @@ pub(super) async fn save(
             let end = (&*by, at, message.as_str());
             store::transfer::end(conn, ticket.id, transfer, "accepted", end).await?;
             store::plan::hand_over(conn, ticket).await?;
+            store::delivery::hand_over(conn, ticket).await?;
+            store::corrective_action::hand_over(conn, ticket).await?;
         }
         HandlingChange::Returned { transfer, reason } => {
             let end = (&*by, at, reason.as_str());

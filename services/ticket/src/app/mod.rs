@@ -44,6 +44,7 @@ pub mod survey;
 pub mod team;
 pub mod ticket;
 pub mod timer;
+mod transfer;
 pub mod trigger;
 pub mod upload;
 mod upload_receive;

@@ -53,7 +53,9 @@ impl App {
         const ACTION: &str = "ticket.AssignTicket";
         let mut work = self.begin(call).await?;
         let org_unit = store::ticket::lock(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
-        self.allow_at(&call.caller, ACTION, &org_unit)?;
+        if let Err(denied) = self.allow_at(&call.caller, ACTION, &org_unit) {
+            return work.answered().await?.ok_or(denied);
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
@@ -135,7 +137,9 @@ impl App {
         Ok(Fired::Yes)
     }
 
-    /// Gives a ticket whose owner cannot go on with it to whoever stands in, or back to its team.
+    /// Gives a ticket whose owner cannot go on with it to whoever stands in, or back to its team: who is away and who stands
+    /// in is looked up once the ticket is locked, for it may be a while since the ticket was found, and whoever stands in gets
+    /// only what he sees.
     ///
     /// # Errors
     /// [`Error::Store`] when the database is away or holds what nobody understands.
@@ -145,23 +149,51 @@ impl App {
             return Ok(Fired::Busy);
         };
         let (ticket, version) = self.judged(&mut tx, ticket).await?;
-        let held = ticket
-            .burden()
-            .is_some_and(|(team, owner)| team == stranded.team && **owner == *stranded.owner);
-        if !held {
-            return Ok(Fired::Nothing);
-        }
-        let heir: Option<Subject> = stranded.heir.as_deref().map(Into::into);
+        let held = ticket.burden();
+        let held =
+            held.filter(|(team, owner)| *team == stranded.team && ***owner == *stranded.owner);
+        let now = self.now();
+        let away = match held {
+            Some(held) => store::routing::away(&mut tx, held, &ticket.org_unit, now).await?,
+            None => None,
+        };
+        let Some(away) = away else { return Ok(Fired::Nothing) };
         let assignment = Assignment {
             team: stranded.team,
-            cause: if heir.is_some() { AssignCause::Absence } else { AssignCause::Left },
-            owner: heir,
+            cause: if away.absent { AssignCause::Absence } else { AssignCause::Left },
+            owner: away.heir.map(Into::into),
             reason: String::new(),
             candidates: Vec::new(),
             routed: None,
         };
         let command = Command::Assign(assignment);
-        let changes = decide(&ticket, &version.policy, command, &Actor::System(DUTY), self.now())?;
+        let changes = decide(&ticket, &version.policy, command, &Actor::System(DUTY), now)?;
+        if changes.is_empty() {
+            return Ok(Fired::Nothing);
+        }
+        let by = Provenance::system(DUTY);
+        change::record(&mut tx, &self.ids, ticket, &changes, &by).await?;
+        tx.commit().await?;
+        self.tail.wake();
+        Ok(Fired::Yes)
+    }
+}
+
+impl App {
+    /// Gives a ticket whose receiver is absent, and which nobody owns or handles yet, to whoever stands in (T-11, T-25).
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database is away or holds what nobody understands.
+    pub(crate) async fn stand_in(&self, id: Uuid) -> Result<Fired, Error> {
+        let mut tx = kefu_postgres::begin(&self.pool).await?;
+        let Some(ticket) = lock_free(&mut tx, id).await? else { return Ok(Fired::Busy) };
+        let (ticket, version) = self.judged(&mut tx, ticket).await?;
+        let Some(receiver) = &ticket.handling.receiver else { return Ok(Fired::Nothing) };
+        let now = self.now();
+        let heir = store::routing::heir(&mut tx, receiver, &ticket.org_unit, now).await?;
+        let Some(heir) = heir else { return Ok(Fired::Nothing) };
+        let command = Command::StandIn { by: heir.into() };
+        let changes = decide(&ticket, &version.policy, command, &Actor::System(DUTY), now)?;
         if changes.is_empty() {
             return Ok(Fired::Nothing);
         }

@@ -7,6 +7,7 @@ use kefu_rpc::Etag;
 use uuid::Uuid;
 
 use super::error::check_etag;
+use super::transfer::look_up_team;
 use super::{App, Call, Error, Page, change, merge, one_more, placement, product_hold};
 use crate::domain::{
     Actor, Command, Ticket, TicketFilter, apply, decide, explain, held_product, of_level,
@@ -193,7 +194,8 @@ impl App {
         check_etag(etag, ticket.revision)?;
         let actor = Actor::staff(call.caller.subject());
         let now = work.now();
-        let command = command(&ticket);
+        let mut command = command(&ticket);
+        look_up_team(work.conn(), &ticket, &mut command, call.caller.subject(), now).await?;
         if command.overrides_phrases() {
             self.allow_at(&call.caller, "ticket.OverrideForbiddenPhrases", &org_unit)?;
         }

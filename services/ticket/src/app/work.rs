@@ -16,6 +16,18 @@ impl App {
             Tools { pool: &self.pool, clock: &self.clock, ids: &self.ids, tail: &self.tail };
         Work::begin(tools, call).await
     }
+
+    /// The first answer of a command that was done before, for what would have to be looked up before the command can begin
+    /// and may be gone since. Claims nothing.
+    pub(crate) async fn answered<A>(&self, call: &Call) -> Result<Option<A>, Error>
+    where
+        A: Message + Default,
+    {
+        if call.request.is_none() {
+            return Ok(None);
+        }
+        self.begin(call).await?.answered().await
+    }
 }
 
 pub(crate) fn decode_answer<A: Message + Default>(answer: &[u8]) -> Result<A, Error> {

@@ -245,6 +245,12 @@ impl App {
         let version = self.version_of_order(work.conn(), &order).await?;
         let actor = Actor::staff(call.caller.subject());
         let now = work.now();
+        if let (OrderCommand::Accept { stands_in, .. }, Some(assignee)) =
+            (&mut command, &order.assignee)
+        {
+            let acting = call.caller.subject();
+            *stands_in = store::duty::stands_in(work.conn(), assignee, acting, now).await?;
+        }
         let changes = decide_order(&order, &version.policy, command, &actor, now)?;
         let order = record(work.conn(), &self.ids, order, &changes, &call.by).await?;
         let answer = work.commit(encode::resource(&order)).await?;

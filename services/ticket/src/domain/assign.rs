@@ -40,8 +40,9 @@ pub(super) fn assign(
         story,
         command,
         match story.ticket.state {
-            State::Open(_) | State::Waiting { .. } => &[],
-            State::Resolved(_) | State::ResultFedBack { .. } => &[Missing::NoSolutionYet],
+            // What is resolved still waits for somebody who tells the customer.
+            State::Open(_) | State::Waiting { .. } | State::Resolved(_) => &[],
+            State::ResultFedBack { .. } => &[Missing::ResultNotFedBackYet],
             State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
                 &[Missing::NotEnded]
             }
@@ -61,27 +62,53 @@ pub(super) fn assign(
     Ok(())
 }
 
+/// Puts a ticket that was just accepted where its transfer said: with whoever accepted it, if one of that team, or else into
+/// the team's queue (T-11).
+pub(super) fn receive(story: &mut Story<'_>, team: Uuid, may_own: bool) {
+    let assignment = Assignment {
+        team,
+        owner: may_own.then(|| story.actor.subject()),
+        cause: AssignCause::Transfer,
+        reason: String::new(),
+        candidates: Vec::new(),
+        routed: None,
+    };
+    story.record(What::Assigned(assignment), Vec::new());
+}
+
+/// Whoever stands in for an absent receiver has the ticket instead.
+pub(super) fn stand_in(story: &mut Story<'_>, by: Subject) {
+    settle(story, Until::At(story.now));
+    let receiver = &story.ticket.handling.receiver;
+    if receiver.as_ref().is_some_and(|receiver| *receiver != by) {
+        story.record(What::StoodInFor { by }, Vec::new());
+    }
+}
+
 pub(super) fn apply(ticket: &mut Ticket, assignment: &Assignment) {
     ticket.team = Some(assignment.team);
     ticket.owner.clone_from(&assignment.owner);
     if let Some(routed) = &assignment.routed {
         ticket.distribution = routed.distribution;
     }
+    ticket.handling.passed_on = true;
     if assignment.owner.is_some() {
         // Whoever received it answered for it until somebody was found (T-11).
         ticket.handling.receiver = None;
     }
-    if assignment.cause == AssignCause::Left {
+    if assignment.owner.is_none() && assignment.cause != AssignCause::Manual {
         // Nobody chose that it lies there.
         ticket.distribution = ticket.distribution.or(Some(Distribution::LeastLoad));
     }
 }
 
 impl Ticket {
-    /// Whose load it is: the owner's while there is something to do.
+    /// Whose load it is: the owner's until the customer has been told the result. The indexes and loads of migration 0027 go
+    /// by the same states.
     #[must_use]
     pub fn burden(&self) -> Option<(Uuid, &Subject)> {
-        let open = matches!(self.state, State::Open(_) | State::Waiting { .. });
+        let open =
+            matches!(self.state, State::Open(_) | State::Waiting { .. } | State::Resolved(_));
         self.team.zip(self.owner.as_ref()).filter(|_| open)
     }
 }

@@ -99,6 +99,11 @@ pub enum What {
     },
     /// It was given to a team or a person.
     Assigned(Assignment),
+    /// Whoever had received it and is absent is stood in for (T-25).
+    StoodInFor {
+        /// Who has it now.
+        by: Subject,
+    },
     /// What was noted at intake was corrected.
     Updated(Details),
     /// A deadline comes near.
@@ -220,7 +225,7 @@ impl Change {
             What::Escalated(_) => "EscalateTicket",
             What::Cancelled { .. } => "CancelTicket",
             What::Noted { .. } => "AddTicketNote",
-            What::Assigned(_) => "AssignTicket",
+            What::Assigned(_) | What::StoodInFor { .. } => "AssignTicket",
             What::Updated(_) => "UpdateTicket",
             What::ClockWarned { .. } => "WarnClock",
             What::ClockBreached { .. } => "BreachClock",
@@ -394,6 +399,7 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
             };
         }
         What::Assigned(assignment) => assign::apply(ticket, assignment),
+        What::StoodInFor { by } => ticket.handling.receiver = Some(by.clone()),
         What::Updated(details) => ticket.details = details.clone(),
         What::Handling(what) => {
             handling::apply(ticket, what, &change.actor, change.effective_at);
@@ -416,4 +422,5 @@ fn handled(ticket: &mut Ticket, by: Subject) {
     }
     ticket.handler = Some(by);
     ticket.handling.receiver = None;
+    ticket.handling.passed_on = false;
 }

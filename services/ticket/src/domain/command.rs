@@ -9,7 +9,7 @@ use super::{
     recompute::Recompute,
     spoken::DeliveryNote,
     ticket::Details,
-    word::{Priority, Severity},
+    word::{Priority, Severity, Subject},
 };
 
 /// What is asked for. Texts were checked for length and characters by whoever decoded them.
@@ -105,8 +105,13 @@ pub enum Command {
         /// The note.
         note: String,
     },
-    /// Give it to a team and a person (T-03). Possible while open or waiting.
+    /// Give it to a team and a person (T-03). Possible until the customer has been told the result.
     Assign(Assignment),
+    /// Give it to whoever stands in for its receiver, who is absent (T-25). Never refused; nothing where nobody received it.
+    StandIn {
+        /// Who stands in.
+        by: Subject,
+    },
     /// Say something to the customer in spite of the policy's forbidden phrases (T-14). Whoever hands this in has made
     /// sure that the actor may.
     OverridePhrases(Box<Command>),
@@ -149,11 +154,20 @@ impl Command {
             Self::Recompute(_) => "RecomputeClocks",
             Self::AddNote { .. } => "AddTicketNote",
             Self::Handle(command) => command.name(),
-            Self::Assign(_) => "AssignTicket",
+            Self::Assign(_) | Self::StandIn { .. } => "AssignTicket",
             Self::OverridePhrases(command) | Self::Send { command, .. } => command.name(),
             Self::RaisePriority { .. } => "RaisePriority",
             Self::NoteDelivery(_) => "NoteDelivery",
             Self::FireTimers => "FireTimers",
+        }
+    }
+
+    /// What is asked of the handling, if that is what it asks.
+    pub(crate) fn handling_mut(&mut self) -> Option<&mut HandlingCommand> {
+        match self {
+            Self::Handle(command) => Some(command),
+            Self::OverridePhrases(command) | Self::Send { command, .. } => command.handling_mut(),
+            _ => None,
         }
     }
 

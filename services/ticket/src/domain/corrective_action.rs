@@ -210,23 +210,25 @@ pub fn notice_overdue(
     Some(next)
 }
 
-/// What a command makes of an action as of `now`.
+/// What a command makes of an action as of `now`. With the actor comes whether he stands in for the owner, who is absent
+/// (T-25): then he does the owner's work, and verifies it as little as the owner would.
 ///
 /// # Errors
 /// [`StepRefusal`]; then nothing has changed.
 pub fn decide_action(
     action: &CorrectiveAction,
     command: ActionCommand,
-    actor: &Subject,
+    (actor, stands_in): (&Subject, bool),
     now: Timestamp,
 ) -> Result<CorrectiveAction, StepRefusal> {
     let state = action.state();
     let step = Step { subject: "corrective_action", state: state.code(), command: command.name() };
-    let owns = *actor == action.owner;
+    let owns = *actor == action.owner || stands_in;
+    let did_it = action.round.done.as_ref().is_some_and(|(_, taken)| taken.by == *actor);
     match command {
         ActionCommand::Start | ActionCommand::Complete { .. } => step.duty(owns, OWNER)?,
         ActionCommand::Verify { .. } | ActionCommand::Cancel { .. } => {
-            step.duty(!owns, NOT_OWNER)?;
+            step.duty(!owns && !did_it, NOT_OWNER)?;
         }
     }
     if matches!(state, ActionState::Closed | ActionState::Cancelled) {

@@ -81,6 +81,7 @@ pub fn decide(
         Command::Handle(command) => handling_decide::decide(&mut story, command, overriding)?,
         Command::Assign(assignment) => assign::assign(&mut story, name, assignment)?,
         Command::NoteDelivery(note) => spoken::note(&mut story, note),
+        Command::StandIn { by } => assign::stand_in(&mut story, by),
         Command::RaisePriority { to } => raise_priority(&mut story, name, to)?,
         // Unwrapped above; and whoever only fires timers has nothing to override.
         Command::OverridePhrases(_) | Command::Send { .. } | Command::FireTimers => {}

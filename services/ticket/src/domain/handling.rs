@@ -4,6 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{
     delivery::{Dispatch, Route},
@@ -34,6 +35,9 @@ pub struct Handling {
     pub team: Option<String>,
     /// Whoever accepted it, until somebody handles it.
     pub receiver: Option<Subject>,
+    /// Whether it has changed hands since somebody last handled it: by a transfer, or by going to another owner or back to
+    /// its team.
+    pub passed_on: bool,
     /// The handling forms that are filled in, by their place from 1 (T-12).
     pub forms: BTreeSet<u32>,
     /// The present plan (T-10).
@@ -68,6 +72,17 @@ pub struct Transfer {
     pub by: Subject,
     /// When.
     pub at: Timestamp,
+}
+
+/// What whoever hands in the acceptance of a transfer has looked up for it (T-11).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receiving {
+    /// What the customer is called, where the wording asks for it.
+    pub customer_name: Option<String>,
+    /// The team that the transfer named, if there is such a team now.
+    pub team: Option<Uuid>,
+    /// Whether whoever accepts may own the tickets of that team.
+    pub may_own: bool,
 }
 
 /// A plan by what of it decides (T-10).
@@ -172,7 +187,7 @@ pub enum HandlingCommand {
     Transfer {
         /// The org unit; none means the same.
         to: Option<String>,
-        /// The team.
+        /// Code of the team. Whoever hands it in has made sure that there is one, and that it does not have the ticket.
         team: Option<String>,
         /// What the receiver has to know.
         note: String,
@@ -183,6 +198,8 @@ pub enum HandlingCommand {
         message: Option<String>,
         /// How it is sent, where this system sends it.
         route: Option<Route>,
+        /// What was looked up for it.
+        receiving: Receiving,
     },
     /// Give back what was sent.
     ReturnTransfer {
@@ -530,6 +547,7 @@ pub(super) fn apply(
             handling.transfer = None;
             handling.team.clone_from(&transfer.team);
             handling.receiver = Some(actor.subject());
+            handling.passed_on = true;
             ticket.org_unit.clone_from(&transfer.to);
             // Whoever owned it in its old team does so no more, and is free for others (T-03).
             (ticket.team, ticket.owner, ticket.distribution) = (None, None, None);

@@ -4,16 +4,17 @@
 use jiff::Timestamp;
 
 use super::{
-    authority,
+    assign, authority,
     change::What,
     content_rules,
     decide::{allow, refuse, solve, text_faults},
     delivery::Route,
     handling::{
         Agreement, Attempt, ExecutiveOutcome, HandlingChange, HandlingCommand, MOST_ATTEMPTS,
-        PlanItem, Transfer,
+        PlanItem, Receiving, Transfer,
     },
-    message_template::Filling,
+    message_template::{Filling, Variable},
+    policy::Policy,
     refusal::{Missing, Refusal},
     story::Story,
     supervision,
@@ -41,8 +42,8 @@ pub(super) fn decide(
         }
         HandlingCommand::Close { reason } => close(story, name, reason),
         HandlingCommand::Transfer { to, team, note } => send(story, name, to, team, note),
-        HandlingCommand::AcceptTransfer { message, route } => {
-            accept(story, name, message, (overriding, route))
+        HandlingCommand::AcceptTransfer { message, route, receiving } => {
+            accept(story, name, message, receiving, (overriding, route))
         }
         HandlingCommand::ReturnTransfer { reason } => {
             take_back(story, name, reason, |transfer, reason| HandlingChange::Returned {
@@ -250,7 +251,7 @@ fn send(
     let from = story.ticket.org_unit.clone();
     let to = to.unwrap_or_else(|| from.clone());
     let team = team.filter(|team| !team.is_empty());
-    if to == from && (team.is_none() || team == story.ticket.handling.team) {
+    if to == from && team.is_none() {
         let description = "must be another org unit, or to_team another team";
         faults.push(Fault::new("to_org_unit", description));
     }
@@ -285,6 +286,7 @@ fn accept(
     story: &mut Story<'_>,
     command: &'static str,
     message: Option<String>,
+    receiving: Receiving,
     (overriding, route): (bool, Option<Route>),
 ) -> Result<(), Refusal> {
     let transfer = pending(story, command)?;
@@ -294,7 +296,7 @@ fn accept(
     let mut faults = Vec::new();
     let message = match message.filter(|message| !message.trim().is_empty()) {
         Some(message) => Some(message),
-        None => match wording(story) {
+        None => match wording(story, receiving.customer_name.as_deref()) {
             Err(Refusal::Fields(found)) => {
                 faults.extend(found);
                 None
@@ -312,18 +314,28 @@ fn accept(
     refuse(faults)?;
     let message = message.unwrap_or_default();
     record(story, HandlingChange::Accepted { transfer, message, overridden, dispatch });
+    if let Some(team) = receiving.team {
+        assign::receive(story, team, receiving.may_own);
+    }
     Ok(())
 }
 
+/// Whether the policy's wording that tells the customer who has a ticket now asks for the customer's name.
+#[must_use]
+pub fn transfer_names_customer(policy: &Policy) -> bool {
+    let template = policy.message_template(TRANSFERRED);
+    template.is_some_and(|template| template.mentions(Variable::CustomerName))
+}
+
 /// The policy's wording, in Chinese where it has both.
-fn wording(story: &Story<'_>) -> Result<String, Refusal> {
+fn wording(story: &Story<'_>, customer_name: Option<&str>) -> Result<String, Refusal> {
     let needed = |why: &str| {
         let description = format!("is required: {why}");
         Refusal::Fields(vec![Fault::new("message", description)])
     };
     let template = story.policy.message_template(TRANSFERRED);
     let template = template.ok_or_else(|| needed("the policy has no wording for `transferred`"))?;
-    let filling = Filling { ticket: &story.ticket, policy: story.policy, customer_name: None };
+    let filling = Filling { ticket: &story.ticket, policy: story.policy, customer_name };
     let rendered = template.render(filling);
     let Text { en, zh } = rendered
         .map_err(|_| needed("the wording for `transferred` asks for what is not known here"))?;

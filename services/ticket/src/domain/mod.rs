@@ -179,8 +179,9 @@ pub use self::{
     explain::{DeadlineExplanation, explain},
     handling::{
         Agreement, Attempt, ExecutiveOutcome, Handling, HandlingChange, HandlingCommand, Plan,
-        PlanItem, Supervision, Transfer,
+        PlanItem, Receiving, Supervision, Transfer,
     },
+    handling_decide::transfer_names_customer,
     handling_rules::{
         AttemptDraft, HandlingDraft, HandlingRules, ReportingCriterionDraft, ReportingDraft,
     },

@@ -30,7 +30,7 @@ coded! {
         Intake = "intake",
         /// It waited, and somebody was on duty.
         Duty = "duty",
-        /// Its owner is absent, and somebody stands in.
+        /// Its owner is absent: somebody stands in, or it is back in the team's queue where whoever does may not see it.
         Absence = "absence",
         /// Its owner is no longer in the team.
         Left = "left",
@@ -42,6 +42,8 @@ coded! {
         Macro = "macro",
         /// What the rules look at was changed while nobody owned it.
         Rerouted = "rerouted",
+        /// It was sent to this team, and accepted.
+        Transfer = "transfer",
     }
 }
 

@@ -391,13 +391,14 @@ impl Ticket {
         self.owner.as_ref().unwrap_or_else(|| self.answerable())
     }
 
-    /// Whoever has received it since, or works on it, or else whoever is to, or else whoever took it.
+    /// Whoever has received it since, or works on it, or else whoever is to, or else whoever took it. Whoever worked on it
+    /// before it changed hands answers for it no more (T-11, T-19).
     #[must_use]
     pub fn answerable(&self) -> &Subject {
         self.handling
             .receiver
             .as_ref()
-            .or(self.handler.as_ref())
+            .or(self.handler.as_ref().filter(|_| !self.handling.passed_on))
             .or(self.owner.as_ref())
             .unwrap_or(&self.first_contact_owner)
     }

@@ -21,6 +21,8 @@ pub enum OrderCommand {
     Accept {
         /// When, if not now.
         at: Option<Timestamp>,
+        /// Whether whoever accepts stands in for the assignee, who is absent (T-25).
+        stands_in: bool,
     },
     /// Report before it is done.
     Report {
@@ -305,7 +307,7 @@ pub fn decide_order(
     };
     let events = match command {
         OrderCommand::FireTimer => Vec::new(),
-        OrderCommand::Accept { at } => desk.accept(at)?,
+        OrderCommand::Accept { at, stands_in } => desk.accept(at, stands_in)?,
         OrderCommand::Report { note, next } => desk.report(note, next)?,
         OrderCommand::Dispute { reason } => desk.dispute(reason)?,
         OrderCommand::DecideDispute { outcome, decision } => desk.settle(outcome, decision)?,
@@ -487,10 +489,14 @@ impl Desk<'_> {
     }
 
     /// To the minute, so both the issue and the acceptance count by their minutes.
-    fn accept(&self, at: Option<Timestamp>) -> Result<Vec<OrderEvent>, OrderRefusal> {
+    fn accept(
+        &self,
+        at: Option<Timestamp>,
+        stands_in: bool,
+    ) -> Result<Vec<OrderEvent>, OrderRefusal> {
         self.at_stage(0)?;
         let theirs = self.order.assignee.as_ref().is_none_or(|assignee| self.is(assignee));
-        self.duty(theirs, Duty::Assignee)?;
+        self.duty(theirs || stands_in, Duty::Assignee)?;
         let at = to_minute(at.unwrap_or(self.now));
         self.check_time("accept_time", at, (to_minute(self.order.issued_at), "issued"))?;
         Ok(vec![OrderEvent::Accepted(StepTaken { by: self.actor.subject(), at })])

@@ -62,6 +62,11 @@ pub(crate) fn of(
             // Whose it was is known where the change was made, see `app::change`.
             previous_owner: String::new(),
         }),
+        What::StoodInFor { .. } => PublicEvent::of(&pb::TicketAssigned {
+            ticket: summary,
+            cause: pb::RoutingCause::Absence.into(),
+            previous_owner: String::new(),
+        }),
         What::ClockWarned { rule, cycle } => {
             PublicEvent::of(&pb::TicketClockWarned { ticket: summary, clock: named(rule, *cycle) })
         }
@@ -147,6 +152,23 @@ pub(crate) fn assigned(ticket: &Ticket, cause: AssignCause, before: &Ticket) -> 
         cause: super::routing::cause(cause).into(),
         previous_owner: before.owner.as_deref().unwrap_or_default().to_owned(),
     })
+}
+
+/// Whether an event is about a transfer, which concerns two org units.
+pub(crate) fn is_transfer(event: &Recorded) -> bool {
+    event.event_type.starts_with("kefu.ticket.v1.TicketTransfer")
+}
+
+/// The org units from and to which a ticket was sent, where that is what an event is about.
+pub(crate) fn transfer_ends(event: &pb::TicketEvent) -> Option<[&str; 2]> {
+    let transfer = match event.change.as_ref()? {
+        Kind::TransferRequested(sent) => sent.transfer.as_ref(),
+        Kind::TransferAccepted(accepted) => accepted.transfer.as_ref(),
+        Kind::TransferReturned(returned) => returned.transfer.as_ref(),
+        Kind::TransferWithdrawn(withdrawn) => withdrawn.transfer.as_ref(),
+        _ => None,
+    };
+    transfer.map(|transfer| [&*transfer.from_org_unit, &*transfer.to_org_unit])
 }
 
 /// An event of the journal for the live stream; `None` for one that is no ticket's.

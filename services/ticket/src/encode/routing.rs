@@ -17,6 +17,7 @@ pub(crate) fn cause(cause: AssignCause) -> pb::RoutingCause {
         AssignCause::Trigger => pb::RoutingCause::Trigger,
         AssignCause::Macro => pb::RoutingCause::Macro,
         AssignCause::Rerouted => pb::RoutingCause::Rerouted,
+        AssignCause::Transfer => pb::RoutingCause::Transfer,
     }
 }
 

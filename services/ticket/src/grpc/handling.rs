@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::status::status;
 use super::{Grpc, Target, delivery, page_size, target, text, values};
 use crate::app::Error;
-use crate::domain::{ExecutiveOutcome, HandlingCommand, PlanItem};
+use crate::domain::{ExecutiveOutcome, HandlingCommand, PlanItem, Receiving};
 use crate::encode::handling as encode;
 use crate::store::supervision::SupervisionQuery;
 
@@ -108,7 +108,8 @@ impl HandlingService for Grpc {
             let said = text(&mut violations, "message", &message.message, MESSAGE);
             said.zip(route).map(|(message, route)| {
                 let message = Some(message).filter(|message| !message.is_empty());
-                HandlingCommand::AcceptTransfer { message, route }
+                let receiving = Receiving::default();
+                HandlingCommand::AcceptTransfer { message, route, receiving }
             })
         })
     }

@@ -5,11 +5,10 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::OrgUnit;
-use kefu_journal::{Batch, Cursor, FeedError, Follow, Pulse, Recorded, Start};
+use kefu_journal::{Batch, Cursor, FeedError, Follow, Pulse, Start};
 use kefu_rpc::{Fault, RequestContext};
 use tonic::{Request, Response, Status};
 
@@ -81,10 +80,16 @@ impl Watch {
 
     fn take(&mut self, batch: &Batch) -> Result<(), Status> {
         for recorded in &batch.events {
-            if !self.is_in_scope(recorded) {
+            let near = self.is_in_scope(&recorded.org_unit);
+            if !near && !event::is_transfer(recorded) {
                 continue;
             }
             let event = event::live(recorded).map_err(|error| kefu_rpc::internal(&error))?;
+            // A transfer concerns whoever sends and whoever receives, wherever the ticket is then.
+            let event = event.filter(|event| {
+                let ends = event::transfer_ends(event);
+                near || ends.is_some_and(|ends| ends.iter().any(|unit| self.is_in_scope(unit)))
+            });
             let cursor = Cursor { feed: batch.cursor.feed, position: recorded.position };
             self.ready.extend(event.map(|event| pb::WatchTicketsResponse {
                 event: Some(event),
@@ -94,8 +99,8 @@ impl Watch {
         Ok(())
     }
 
-    fn is_in_scope(&self, event: &Arc<Recorded>) -> bool {
-        event.org_unit.parse().is_ok_and(|at: OrgUnit| self.org_unit.contains(&at))
+    fn is_in_scope(&self, org_unit: &str) -> bool {
+        org_unit.parse().is_ok_and(|at: OrgUnit| self.org_unit.contains(&at))
     }
 }
 

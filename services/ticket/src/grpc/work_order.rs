@@ -136,7 +136,7 @@ impl WorkOrderService for Grpc {
         let now = self.app.now();
         command!(self, request, "AcceptWorkOrder", |violations, message| {
             values::past_time(&mut violations, "accept_time", message.accept_time, now)
-                .map(|at| OrderCommand::Accept { at })
+                .map(|at| OrderCommand::Accept { at, stands_in: false })
         })
     }
 

@@ -8,7 +8,7 @@ use kefu_postgres::StoreError;
 
 use super::violation::step;
 use super::{known, read};
-use crate::domain::{ActionState, CorrectiveAction, Round, Verification};
+use crate::domain::{ActionState, CorrectiveAction, Round, Ticket, Verification};
 
 /// Due, noticed, started; evidence, completed by, at.
 type RoundRecord = (
@@ -281,4 +281,17 @@ pub(crate) async fn list(
     .fetch_all(&mut *conn)
     .await?;
     by_id(conn, &ids).await
+}
+
+/// Another org unit answers for the ticket and for what is done so that it does not happen again. As with the supervision's row, the ticket's
+/// journal says so.
+pub(crate) async fn hand_over(conn: &mut PgConnection, ticket: &Ticket) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE corrective_action SET org_unit = $2 WHERE ticket_id = $1 AND org_unit <> $2",
+        ticket.id,
+        ticket.org_unit,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

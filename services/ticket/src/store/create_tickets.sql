@@ -76,10 +76,12 @@ numbered AS MATERIALIZED (
 ),
 routed AS MATERIALIZED (
     SELECT numbered.id, numbered.place, numbered.created_at, team.id AS team_id, numbered.distribution,
-           (SELECT stand_in(team_member.staff, numbered.created_at) FROM team_member
-            WHERE team_member.team_id = team.id AND team_member.staff = numbered.fixed_owner) AS fixed_owner
+           (SELECT acting.staff
+            FROM team_member CROSS JOIN LATERAL stand_in(team_member.staff, numbered.created_at) AS acting (staff)
+            WHERE team_member.team_id = team.id AND team_member.staff = numbered.fixed_owner
+              AND (acting.staff = team_member.staff OR covers(acting.staff, team.org_unit))) AS fixed_owner
     FROM numbered CROSS JOIN LATERAL (
-        SELECT team.id FROM team
+        SELECT team.id, team.org_unit FROM team
         WHERE team.code = numbered.team_code AND NOT team.retired
           AND (team.org_unit = numbered.org_unit OR starts_with(numbered.org_unit, team.org_unit || '/'))
         ORDER BY length(team.org_unit) DESC

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use kefu_postgres::StoreError;
 
 use super::read;
-use crate::domain::{AdapterKind, Delivery, DeliveryContent, DeliveryState, Patience};
+use crate::domain::{AdapterKind, Delivery, DeliveryContent, DeliveryState, Patience, Ticket};
 
 /// A delivery as it is stored.
 #[derive(Debug)]
@@ -347,4 +347,17 @@ pub(crate) async fn list(
         }
     };
     rows.into_iter().map(|row| Ok(row.into_held()?.delivery)).collect()
+}
+
+/// Another org unit answers for the ticket and for what is sent because of it. As with the supervision's row, the ticket's
+/// journal says so.
+pub(crate) async fn hand_over(conn: &mut PgConnection, ticket: &Ticket) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE delivery SET org_unit = $2 WHERE ticket_id = $1 AND org_unit <> $2",
+        ticket.id,
+        ticket.org_unit,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -344,3 +344,20 @@ pub(crate) async fn absences(
     .await?;
     Ok(rows.into_iter().map(Absence::from).collect())
 }
+
+/// Whether somebody stands in for somebody else, who is absent.
+pub(crate) async fn stands_in(
+    conn: &mut PgConnection,
+    who: &str,
+    acting: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT $1 <> $2 AND stand_in($1, $3) = $2 AS "acts!""#,
+        who,
+        acting,
+        now.to_sqlx() as _,
+    )
+    .fetch_one(conn)
+    .await?)
+}

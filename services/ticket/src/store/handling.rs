@@ -32,6 +32,8 @@ struct Stored {
     team: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     receiver: Option<String>,
+    #[serde(skip_serializing_if = "is_false")]
+    passed_on: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     forms: Vec<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,6 +91,11 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_false(is: &bool) -> bool {
+    !is
+}
+
 impl From<&Handling> for Stored {
     fn from(handling: &Handling) -> Self {
         let handling = handling.clone();
@@ -109,6 +116,7 @@ impl From<&Handling> for Stored {
             transfers: handling.transfers,
             team: handling.team,
             receiver: handling.receiver.map(|by| by.to_string()),
+            passed_on: handling.passed_on,
             forms: handling.forms.into_iter().collect(),
             plan: handling.plan.map(|plan| StoredPlan {
                 version: plan.version,
@@ -158,6 +166,7 @@ impl TryFrom<Stored> for Handling {
             transfers: stored.transfers,
             team: stored.team,
             receiver: stored.receiver.map(Into::into),
+            passed_on: stored.passed_on,
             forms: stored.forms.into_iter().collect(),
             plan: stored.plan.map(|plan| Plan {
                 version: plan.version,

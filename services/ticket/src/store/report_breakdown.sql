@@ -8,13 +8,25 @@
 -- What hangs on the tickets is looked up by their ids: OFFSET 0 keeps the planner, who takes a week for a good part of all
 -- time, from reading those tables as a whole. Every section is bounded: what free text can make many is cut to $6 rows (of
 -- the tree, 200), the most frequent, and the rest is told by the total.
-WITH scope AS (
+WITH scope AS NOT MATERIALIZED (
     SELECT DISTINCT org_unit FROM number_counter
     WHERE org_unit = $1 OR (org_unit > $1 || '/' AND org_unit < $1 || '0')
+),
+-- What was accepted by somebody else after $5 was then still where the first of those transfers took it from.
+moved AS MATERIALIZED (
+    SELECT DISTINCT ON (ticket_id) ticket_id, from_org_unit FROM transfer
+    WHERE state = 'accepted' AND ended_at > $5
+    ORDER BY ticket_id, number
 ),
 picked AS MATERIALIZED (
     SELECT ticket.id, ticket.org_unit, ticket.severity, ticket.channel, ticket.category, ticket.product, ticket.cycle
     FROM scope JOIN ticket USING (org_unit)
+    WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5
+      AND ticket.kind = ANY ($4::text[]) AND ticket.id NOT IN (
+          SELECT ticket_id FROM transfer WHERE state = 'accepted' AND ended_at > $5)
+    UNION ALL
+    SELECT ticket.id, scope.org_unit, ticket.severity, ticket.channel, ticket.category, ticket.product, ticket.cycle
+    FROM moved JOIN scope ON scope.org_unit = moved.from_org_unit JOIN ticket ON ticket.id = moved.ticket_id
     WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5
       AND ticket.kind = ANY ($4::text[])
       AND NOT EXISTS (

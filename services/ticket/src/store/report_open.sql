@@ -7,7 +7,17 @@ WITH scope AS (
     SELECT DISTINCT org_unit FROM number_counter
     WHERE org_unit = $1 OR (org_unit > $1 || '/' AND org_unit < $1 || '0')
 ),
--- What is merged is no part of the backlog, now or as of then (ticket_merged_idx holds what was merged since).
+-- What was accepted by somebody else after $5 was then still where the first of those transfers took it from.
+moved AS MATERIALIZED (
+    SELECT DISTINCT ON (ticket_id) ticket_id, from_org_unit FROM transfer
+    WHERE state = 'accepted' AND ended_at > $5
+    ORDER BY ticket_id, number
+),
+elsewhere AS MATERIALIZED (
+    SELECT ticket.id, ticket.created_at, ticket.state, ticket.state_since
+    FROM moved JOIN scope ON scope.org_unit = moved.from_org_unit JOIN ticket ON ticket.id = moved.ticket_id
+    WHERE ticket.created_at <= $5 AND ticket.kind = ANY ($4::text[])
+),
 ended AS MATERIALIZED (
     SELECT ticket.id, ticket.created_at, ticket.state, ticket.state_since
     FROM scope JOIN ticket USING (org_unit)
@@ -15,13 +25,27 @@ ended AS MATERIALIZED (
       AND ticket.kind = ANY ($4::text[])
       -- In the period, or open as of then or at the end of the period.
       AND (ticket.state_since < $3 OR ticket.state_since > $5 OR ticket.created_at < $3)
+      AND ticket.id NOT IN (
+          SELECT ticket_id FROM transfer WHERE state = 'accepted' AND ended_at > $5)
+    UNION ALL
+    SELECT id, created_at, state, state_since FROM elsewhere
+    WHERE state IN ('closed', 'cancelled') AND state_since >= least($2::timestamptz, $5::timestamptz)
+      AND (state_since < $3 OR state_since > $5 OR created_at < $3)
 ),
 standing AS (
     SELECT ticket.id, ticket.created_at FROM scope JOIN ticket USING (org_unit)
+    -- What is merged is no part of the backlog, now or as of then (ticket_merged_idx holds what was merged since).
     WHERE ticket.state NOT IN ('closed', 'cancelled', 'merged') AND ticket.created_at <= $5 AND ticket.kind = ANY ($4::text[])
+      AND ticket.id NOT IN (
+          SELECT ticket_id FROM transfer WHERE state = 'accepted' AND ended_at > $5)
     UNION ALL
     SELECT ticket.id, ticket.created_at FROM scope JOIN ticket USING (org_unit)
     WHERE ticket.state = 'merged' AND ticket.state_since > $5 AND ticket.created_at <= $5 AND ticket.kind = ANY ($4::text[])
+      AND ticket.id NOT IN (
+          SELECT ticket_id FROM transfer WHERE state = 'accepted' AND ended_at > $5)
+    UNION ALL
+    SELECT id, created_at FROM elsewhere
+    WHERE state NOT IN ('closed', 'cancelled', 'merged') OR (state = 'merged' AND state_since > $5)
     UNION ALL
     SELECT id, created_at FROM ended WHERE state_since > $5
 ),

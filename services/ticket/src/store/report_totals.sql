@@ -6,13 +6,27 @@
 --
 -- What was overdue: a promise of the cycle as of then (as many verdicts that reopened came later, as many cycles less),
 -- whose deadline had passed and which was neither fulfilled nor cancelled.
-WITH scope AS (
+WITH scope AS NOT MATERIALIZED (
     SELECT DISTINCT org_unit FROM number_counter
     WHERE org_unit = $1 OR (org_unit > $1 || '/' AND org_unit < $1 || '0')
+),
+-- What was accepted by somebody else after $5 was then still where the first of those transfers took it from.
+moved AS MATERIALIZED (
+    SELECT DISTINCT ON (ticket_id) ticket_id, from_org_unit FROM transfer
+    WHERE state = 'accepted' AND ended_at > $5
+    ORDER BY ticket_id, number
 ),
 registered AS (
     SELECT ticket.*, ticket.state IN ('closed', 'cancelled') AND ticket.state_since <= $5 AS ended, merge.source_id
     FROM scope JOIN ticket USING (org_unit)
+    LEFT JOIN ticket_merge AS merge
+        ON merge.source_id = ticket.id AND merge.merged_at <= $5 AND (merge.undone_at IS NULL OR merge.undone_at > $5)
+    WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5
+      AND ticket.kind = ANY ($4::text[]) AND ticket.id NOT IN (
+          SELECT ticket_id FROM transfer WHERE state = 'accepted' AND ended_at > $5)
+    UNION ALL
+    SELECT ticket.*, ticket.state IN ('closed', 'cancelled') AND ticket.state_since <= $5, merge.source_id
+    FROM moved JOIN scope ON scope.org_unit = moved.from_org_unit JOIN ticket ON ticket.id = moved.ticket_id
     LEFT JOIN ticket_merge AS merge
         ON merge.source_id = ticket.id AND merge.merged_at <= $5 AND (merge.undone_at IS NULL OR merge.undone_at > $5)
     WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5

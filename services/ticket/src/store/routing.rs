@@ -323,7 +323,7 @@ pub(crate) async fn waiting(
                WHERE EXISTS (
                    SELECT FROM ticket
                    WHERE ticket.team_id = team.id AND ticket.owner IS NULL AND ticket.distribution IS NOT NULL
-                     AND ticket.state IN ('registered', 'in_progress', 'waiting', 'reopened', 'executive_review'))
+                     AND ticket.state IN ('registered', 'in_progress', 'waiting', 'resolved', 'reopened', 'executive_review'))
            ),
            staffed AS MATERIALIZED (
                SELECT queued.id FROM queued WHERE EXISTS (SELECT FROM on_duty(queued.id, $1))
@@ -332,7 +332,7 @@ pub(crate) async fn waiting(
            FROM staffed CROSS JOIN LATERAL (
                SELECT ticket.id FROM ticket
                WHERE ticket.team_id = staffed.id AND ticket.owner IS NULL AND ticket.distribution IS NOT NULL
-                 AND ticket.state IN ('registered', 'in_progress', 'waiting', 'reopened', 'executive_review')
+                 AND ticket.state IN ('registered', 'in_progress', 'waiting', 'resolved', 'reopened', 'executive_review')
                  AND ticket.id <> ALL ($2)
                ORDER BY ticket.created_at, ticket.id
                LIMIT $3
@@ -355,8 +355,6 @@ pub(crate) struct Stranded {
     pub(crate) team: Uuid,
     /// Whose it is.
     pub(crate) owner: String,
-    /// Who stands in; none where the owner has nothing to do with the team any more.
-    pub(crate) heir: Option<String>,
 }
 
 /// Open tickets whose owner is absent, or neither in the team nor standing in for somebody who is. Found by the few who own
@@ -380,21 +378,16 @@ pub(crate) async fn stranded(
                FROM member_load AS load WHERE load.open_tickets > 0
            ),
            away AS (
-               SELECT team_id, staff, CASE WHEN absent THEN stand_in(staff, $1) END AS heir
-               FROM busy
+               SELECT team_id, staff FROM busy
                WHERE (absent AND member) OR (NOT member AND (absent OR NOT EXISTS (
                    SELECT FROM team_member
                    WHERE team_member.team_id = busy.team_id AND stand_in(team_member.staff, $1) = busy.staff)))
            )
-           SELECT owned.id AS ticket, away.team_id AS team, away.staff AS owner,
-                  CASE WHEN EXISTS (
-                      SELECT FROM team_member
-                      WHERE team_member.team_id = away.team_id AND stand_in(team_member.staff, $1) = away.heir
-                  ) THEN away.heir END AS heir
+           SELECT owned.id AS ticket, away.team_id AS team, away.staff AS owner
            FROM away CROSS JOIN LATERAL (
                SELECT ticket.id FROM ticket
                WHERE ticket.owner = away.staff AND ticket.team_id = away.team_id
-                 AND ticket.state IN ('registered', 'in_progress', 'waiting', 'reopened', 'executive_review')
+                 AND ticket.state IN ('registered', 'in_progress', 'waiting', 'resolved', 'reopened', 'executive_review')
                  AND ticket.id <> ALL ($2)
                ORDER BY ticket.created_at, ticket.id
                LIMIT $3
@@ -405,5 +398,95 @@ pub(crate) async fn stranded(
         limit,
     )
     .fetch_all(pool)
+    .await?)
+}
+
+/// That an owner cannot go on.
+#[derive(Debug)]
+pub(crate) struct Away {
+    /// Whether he is absent; else he has nothing to do with the team any more.
+    pub(crate) absent: bool,
+    /// Who stands in and sees the tickets of the org unit.
+    pub(crate) heir: Option<String>,
+}
+
+/// Whether the owner of a ticket of this org unit cannot go on with it, as [`stranded`] asks of all.
+pub(crate) async fn away(
+    conn: &mut PgConnection,
+    (team, owner): (Uuid, &Subject),
+    org_unit: &str,
+    now: Timestamp,
+) -> Result<Option<Away>, StoreError> {
+    Ok(sqlx::query_as!(
+        Away,
+        r#"SELECT of.absent AS "absent!",
+                  CASE WHEN covers(acting.staff, $3) AND EXISTS (
+                      SELECT FROM team_member
+                      WHERE team_member.team_id = $1 AND stand_in(team_member.staff, $4) = acting.staff
+                  ) THEN acting.staff END AS heir
+           FROM (
+               SELECT EXISTS (SELECT FROM team_member WHERE team_id = $1 AND staff = $2) AS member,
+                      EXISTS (
+                          SELECT FROM absence WHERE staff = $2 AND starts_at <= $4 AND ends_at > $4) AS absent
+           ) AS of
+           CROSS JOIN LATERAL (SELECT CASE WHEN of.absent THEN stand_in($2, $4) END AS staff) AS acting
+           WHERE of.absent OR (NOT of.member AND NOT EXISTS (
+               SELECT FROM team_member WHERE team_id = $1 AND stand_in(team_member.staff, $4) = $2))"#,
+        team,
+        &**owner,
+        org_unit,
+        now.to_sqlx() as _,
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Open tickets whose receiver is absent and stood in for by somebody who sees them. Found by the few that somebody received
+/// and nobody has handled yet.
+pub(crate) async fn received(
+    pool: &PgPool,
+    now: Timestamp,
+    skip: &[Uuid],
+    limit: i64,
+) -> Result<Vec<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"WITH received AS MATERIALIZED (
+               SELECT id, org_unit, created_at, handling ->> 'receiver' AS receiver FROM ticket
+               WHERE handling ->> 'receiver' IS NOT NULL
+                 AND state IN ('registered', 'in_progress', 'waiting', 'resolved', 'reopened', 'executive_review')
+           ),
+           gone AS MATERIALIZED (
+               SELECT receiver, stand_in(receiver, $1) AS heir FROM (SELECT DISTINCT receiver FROM received) AS of
+               WHERE EXISTS (
+                   SELECT FROM absence
+                   WHERE absence.staff = of.receiver AND absence.starts_at <= $1 AND absence.ends_at > $1)
+           )
+           SELECT received.id FROM gone JOIN received USING (receiver)
+           WHERE gone.heir <> gone.receiver AND covers(gone.heir, received.org_unit) AND received.id <> ALL ($2)
+           ORDER BY received.created_at, received.id
+           LIMIT $3"#,
+        now.to_sqlx() as _,
+        skip,
+        limit,
+    )
+    .fetch_all(pool)
+    .await?)
+}
+
+/// Who stands in for somebody who is absent and sees the tickets of an org unit.
+pub(crate) async fn heir(
+    conn: &mut PgConnection,
+    staff: &str,
+    org_unit: &str,
+    now: Timestamp,
+) -> Result<Option<String>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT acting.staff AS "staff!" FROM stand_in($1, $3) AS acting (staff)
+           WHERE acting.staff <> $1 AND covers(acting.staff, $2)"#,
+        staff,
+        org_unit,
+        now.to_sqlx() as _,
+    )
+    .fetch_optional(conn)
     .await?)
 }

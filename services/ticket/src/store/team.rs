@@ -139,7 +139,7 @@ pub(crate) async fn loads(
     let waiting = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM ticket
            WHERE team_id = $1 AND owner IS NULL
-             AND state IN ('registered', 'in_progress', 'waiting', 'reopened', 'executive_review')"#,
+             AND state IN ('registered', 'in_progress', 'waiting', 'resolved', 'reopened', 'executive_review')"#,
         team,
     )
     .fetch_one(conn)
@@ -241,6 +241,44 @@ pub(crate) async fn org_units_of(
         "SELECT DISTINCT team.org_unit FROM team_member JOIN team ON team.id = team_member.team_id
          WHERE team_member.staff = $1 ORDER BY team.org_unit",
         staff,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// The team in use with a code that serves an org unit: the nearest one, at it or above it, as the registration chooses.
+pub(crate) async fn serving(
+    conn: &mut PgConnection,
+    code: &str,
+    org_unit: &str,
+) -> Result<Option<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT id FROM team
+         WHERE code = $1 AND NOT retired AND (org_unit = $2 OR starts_with($2, org_unit || '/'))
+         ORDER BY length(org_unit) DESC LIMIT 1",
+        code,
+        org_unit,
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Of the org units of somebody's teams those at, above and below which somebody else is in no team; at most 20.
+pub(crate) async fn out_of_sight(
+    conn: &mut PgConnection,
+    staff: &str,
+    substitute: &str,
+) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT DISTINCT team.org_unit FROM team_member JOIN team ON team.id = team_member.team_id
+         WHERE team_member.staff = $1 AND NOT team.retired AND NOT EXISTS (
+             SELECT FROM team_member AS other JOIN team AS near ON near.id = other.team_id
+             WHERE other.staff = $2 AND NOT near.retired AND (
+                 near.org_unit = team.org_unit OR starts_with(team.org_unit, near.org_unit || '/')
+                 OR starts_with(near.org_unit, team.org_unit || '/')))
+         ORDER BY team.org_unit LIMIT 20",
+        staff,
+        substitute,
     )
     .fetch_all(conn)
     .await?)

@@ -36,6 +36,7 @@ pub struct DutyKeeper {
 /// What is to be done about a ticket.
 enum Task {
     HandOver(Stranded),
+    StandIn(Uuid),
     Distribute(Uuid),
 }
 
@@ -80,6 +81,7 @@ impl DutyKeeper {
                     Task::HandOver(stranded) => {
                         (stranded.ticket, self.app.hand_over(&stranded).await)
                     }
+                    Task::StandIn(ticket) => (ticket, self.app.stand_in(ticket).await),
                     Task::Distribute(ticket) => (ticket, self.app.distribute(ticket).await),
                 };
                 match outcome {
@@ -113,6 +115,10 @@ impl DutyKeeper {
         let stranded = store::routing::stranded(pool, now, skip, ROUND).await?;
         if !stranded.is_empty() {
             return Ok(stranded.into_iter().map(Task::HandOver).collect());
+        }
+        let received = store::routing::received(pool, now, skip, ROUND).await?;
+        if !received.is_empty() {
+            return Ok(received.into_iter().map(Task::StandIn).collect());
         }
         let waiting = store::routing::waiting(pool, now, skip, ROUND).await?;
         Ok(waiting.into_iter().map(Task::Distribute).collect())

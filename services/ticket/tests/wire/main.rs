@@ -19,6 +19,7 @@ mod duty;
 mod errors;
 mod filter;
 mod handling;
+mod hands;
 mod intake;
 mod journal;
 mod ledger;

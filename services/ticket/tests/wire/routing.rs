@@ -11,7 +11,7 @@ use crate::world::{Desk, World, complaint, metadata, reason, request_id, violati
 pub const RECOUNT: &str = "
     SELECT count(*) FROM (
         SELECT team_id, owner AS staff, count(*) AS open FROM ticket
-        WHERE owner IS NOT NULL AND state IN ('registered', 'in_progress', 'waiting', 'reopened', 'executive_review')
+        WHERE owner IS NOT NULL AND state IN ('registered', 'in_progress', 'waiting', 'resolved', 'reopened', 'executive_review')
         GROUP BY team_id, owner
     ) AS counted
     FULL JOIN (SELECT team_id, staff, open_tickets FROM member_load WHERE open_tickets > 0) AS load USING (team_id, staff)
@@ -106,12 +106,12 @@ pub async fn company(world: &World, distribution: pb::Distribution) -> [pb::Team
     [lifts, attitude, desk]
 }
 
-async fn explain(desk: &mut Desk, ticket: &pb::Ticket) -> Vec<pb::RoutingStep> {
+pub async fn explain(desk: &mut Desk, ticket: &pb::Ticket) -> Vec<pb::RoutingStep> {
     let request = pb::ExplainRoutingRequest { name: ticket.name.clone() };
     desk.routing.explain_routing(request).await.unwrap().into_inner().steps
 }
 
-async fn assign(
+pub async fn assign(
     desk: &mut Desk,
     ticket: &str,
     team: &pb::Team,

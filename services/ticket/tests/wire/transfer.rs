@@ -54,6 +54,7 @@ struct Units {
 /// A ticket in the north, and handlers there and in the south, where there never was one.
 async fn units() -> Units {
     let world = World::new().await;
+    crate::routing::team(&mut world.manager(), "group", "elevators", &[]).await;
     let ticket = world.clerk().create(complaint("group/north", "电梯故障")).await;
     let north = world.desk("bei", "group/north", role::HANDLER);
     let south = world.desk("nan", "group/south", role::HANDLER);

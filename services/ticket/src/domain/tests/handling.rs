@@ -25,10 +25,9 @@ pub fn send(to: &str) -> Command {
 }
 
 pub fn accept() -> Command {
-    handle(HandlingCommand::AcceptTransfer {
-        message: Some("您的投诉由南区处理".into()),
-        route: None,
-    })
+    let message = Some("您的投诉由南区处理".into());
+    let receiving = Receiving::default();
+    handle(HandlingCommand::AcceptTransfer { message, route: None, receiving })
 }
 
 pub fn give_back() -> Command {
@@ -295,7 +294,12 @@ fn t11_a_returned_or_withdrawn_transfer_changes_nothing_else() {
 fn t11_the_customer_is_told_by_the_policys_wording_or_by_words_of_ones_own() {
     let mut silent = Desk::new(Severity::Ordinary);
     silent.does(HANDLER, hours(1), send("group/south"));
-    let unsaid = || handle(HandlingCommand::AcceptTransfer { message: None, route: None });
+    let named = |customer_name: Option<&str>| {
+        let customer_name = customer_name.map(Into::into);
+        let receiving = Receiving { customer_name, ..Receiving::default() };
+        handle(HandlingCommand::AcceptTransfer { message: None, route: None, receiving })
+    };
+    let unsaid = || named(None);
     assert_eq!(wrong_fields(silent.tries(RECEIVER, hours(2), unsaid())), ["message"]);
     let mut draft = draft();
     draft.message_templates.push(MessageTemplateDraft {
@@ -310,6 +314,19 @@ fn t11_the_customer_is_told_by_the_policys_wording_or_by_words_of_ones_own() {
     let What::Handling(change) = &changes[0].what else { panic!("{changes:?}") };
     let HandlingChange::Accepted { message, .. } = &**change else { panic!("{change:?}") };
     assert_eq!(message, "您的工单 T-2019-riverside-000001 已转办");
+    // What is not known cannot be named.
+    let mut draft = super::draft();
+    draft.message_templates.push(MessageTemplateDraft {
+        situation: "transferred".into(),
+        title: Text::new("Transferred", "转办"),
+        text: Text::new("", "{customer.name}，您好"),
+    });
+    let policy = Policy::try_new(draft).expect("a sound policy");
+    assert!(transfer_names_customer(&policy));
+    let mut desk = Desk::with(policy, Severity::Ordinary);
+    desk.does(HANDLER, hours(1), send("group/south"));
+    assert_eq!(wrong_fields(desk.tries(RECEIVER, hours(2), unsaid())), ["message"]);
+    desk.does(RECEIVER, hours(2), named(Some("王女士")));
 }
 
 fn limited() -> HandlingDraft {

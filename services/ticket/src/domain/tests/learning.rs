@@ -134,7 +134,7 @@ proptest! {
                 prop_assert_eq!(notice_overdue(&noticed, now, true), None, "once");
                 action = noticed;
             }
-            let Ok(next) = decide_action(&action, command, &actor.into(), now) else { continue };
+            let Ok(next) = decide_action(&action, command, (&actor.into(), false), now) else { continue };
             prop_assert_eq!(next.revision, action.revision + 1);
             prop_assert!(next.earlier.starts_with(&action.earlier), "earlier rounds stay");
             prop_assert!(next.earlier.len() < 20);

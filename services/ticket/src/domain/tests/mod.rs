@@ -5,6 +5,7 @@ mod clocks;
 mod content;
 mod delivery;
 mod handling;
+mod hands;
 mod learning;
 mod ledger;
 mod life;

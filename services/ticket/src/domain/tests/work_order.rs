@@ -66,7 +66,8 @@ fn after(order: &WorkOrder, command: OrderCommand, staff: &str, now: Timestamp) 
 
 #[test]
 fn t16_a_reply_at_the_very_instant_is_in_time_and_later_it_is_missed_first() {
-    let order = after(&issued(2), OrderCommand::Accept { at: None }, HANDLER, hours(0));
+    let order =
+        after(&issued(2), OrderCommand::Accept { at: None, stands_in: false }, HANDLER, hours(0));
     let in_time = after(&order, complete(), HANDLER, hours(2));
     assert_eq!(in_time.missed, 0);
     let just_late = hours(2).checked_add(SignedDuration::from_micros(1)).expect("in range");
@@ -94,7 +95,7 @@ struct Turn {
 
 fn turns() -> impl Strategy<Value = Vec<Turn>> {
     let commands = prop_oneof![
-        3 => Just(OrderCommand::Accept { at: None }),
+        3 => Just(OrderCommand::Accept { at: None, stands_in: false }),
         3 => proptest::option::of(1..500_i64).prop_map(|next| OrderCommand::Report {
             note: "parts".into(),
             // Minutes from the start; in the past it is refused.
