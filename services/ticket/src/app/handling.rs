@@ -44,7 +44,7 @@ impl App {
                 to.parse().map_err(|error| StoreError::corrupt("to_org_unit", error))?;
             self.org_units.require(&to, call.deadline).await?;
         }
-        if let HandlingCommand::AcceptTransfer { message, receiving } = &mut command {
+        if let HandlingCommand::AcceptTransfer { message, receiving, .. } = &mut command {
             self.make_room(&call.caller, action, id).await?;
             if message.is_none() {
                 receiving.customer_name =

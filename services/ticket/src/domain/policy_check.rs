@@ -151,12 +151,12 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
         routes: routing.has_rules(),
     };
     let automation = automation_check::check(draft.automation, &known, &mut faults);
-    let known = process_check::Known {
+    let staged = process_check::Known {
         calendar: calendar.as_ref(),
         violations: &violations,
         levels: level_count,
     };
-    let processes = process_check::check(draft.processes, &known, &mut faults);
+    let processes = process_check::check(draft.processes, &staged, &mut faults);
     let content = content_rules::check(draft.content, routing.categories(), &mut faults);
     let links = link_rules::check(&draft.links, &mut faults);
     for (code, reminder) in reminders.check(&automation.adapters, &known, &mut faults) {

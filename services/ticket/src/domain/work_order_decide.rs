@@ -302,7 +302,7 @@ pub fn decide_order(
     let is_timer = command == OrderCommand::FireTimer;
     // What was accepted in time counts as accepted then, whenever that is put on record.
     let accepted_at = match &command {
-        OrderCommand::Accept { at: Some(at) } => to_minute(*at),
+        OrderCommand::Accept { at: Some(at), .. } => to_minute(*at),
         _ => now,
     };
     let events = match command {
