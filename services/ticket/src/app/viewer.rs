@@ -185,13 +185,12 @@ impl Viewers {
         let mut state = self.state();
         let news = std::mem::take(&mut state.news);
         let urgent = std::mem::take(&mut state.urgent);
-        let mut work = Work::default();
-        work.watched = if everything {
+        let watched = if everything {
             state.watched.keys().copied().collect()
         } else {
             urgent.into_iter().filter(|ticket| state.watched.contains_key(ticket)).collect()
         };
-        work.idle = state.looking.is_empty();
+        let mut work = Work { watched, idle: state.looking.is_empty(), ..Work::default() };
         if all {
             let looking = state.looking.iter();
             work.come = looking.map(|(place, of)| (place.clone(), of.since)).collect();

@@ -173,7 +173,7 @@ async fn x08_a_bulk_answers_in_time_and_tells_what_it_did_not_reach() {
     let names = tickets(&world, 7).await;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     // Somebody is at all of them.
-    let mut tx = world.pool.begin().await.unwrap();
+    let mut tx = kefu_postgres::begin(&world.pool).await.unwrap();
     sqlx::query("SELECT FROM ticket FOR UPDATE").execute(&mut *tx).await.unwrap();
     let mut manager = world.manager();
     let id = request_id(3);

@@ -31,13 +31,15 @@ fn people(seen: &pb::WatchViewersResponse) -> Vec<(&str, bool)> {
 async fn sees(stream: &mut Stream, expected: &[(&str, bool)]) -> pb::WatchViewersResponse {
     let mut last = None;
     for _ in 0..50 {
-        let seen = stream.message().await.unwrap().expect("the stream goes on");
+        let seen = stream.message().await.unwrap().unwrap();
         if people(&seen) == expected {
             return seen;
         }
         last = Some(seen);
     }
-    panic!("never saw {expected:?}, at last {last:?}");
+    let last = last.unwrap();
+    assert_eq!(people(&last), expected, "never seen, but this at last");
+    last
 }
 
 async fn ticket(world: &World) -> String {
