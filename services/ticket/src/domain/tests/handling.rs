@@ -324,6 +324,8 @@ fn t11_the_customer_is_told_by_the_policys_wording_or_by_words_of_ones_own() {
     let policy = Policy::try_new(draft).expect("a sound policy");
     assert!(transfer_names_customer(&policy));
     let mut desk = Desk::with(policy, Severity::Ordinary);
+    let customer = Uuid::from_u128(9);
+    desk.ticket.complainant = Complainant::Customer { customer, contact: None };
     desk.does(HANDLER, hours(1), send("group/south"));
     assert_eq!(wrong_fields(desk.tries(RECEIVER, hours(2), unsaid())), ["message"]);
     desk.does(RECEIVER, hours(2), named(Some("王女士")));
