@@ -72,7 +72,8 @@ impl App {
         let concerned = concerned(&policies, &version, &met, now)?;
         let free = store::ticket::lock_free(&mut tx, &concerned).await?;
         let busy = free.len() < concerned.len();
-        let Batch { moved, failed } = self.judge_all(&mut tx, &policies, &version, &free, now).await?;
+        let Batch { moved, failed } =
+            self.judge_all(&mut tx, &policies, &version, &free, now).await?;
         let overdue = moved.iter().filter(|moved| overdue(moved)).count();
         let next_alarm = self.record_moved(&mut tx, &moved).await?;
         let passed = if busy { 0 } else { failed.len() };

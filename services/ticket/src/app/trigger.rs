@@ -23,8 +23,8 @@ use super::placement::{self, Hold};
 use super::ticket::not_found;
 use super::{App, Error, Page, one_more};
 use crate::domain::{
-    Actor, AssignCause, Automated, DeliveryContent, Doing, Outgoing, ReceiverLevel, Refusal, Ticket, Trigger,
-    TriggerEvent, TriggerOutcome, automate,
+    Actor, AssignCause, Automated, DeliveryContent, Doing, Outgoing, ReceiverLevel, Refusal,
+    Ticket, Trigger, TriggerEvent, TriggerOutcome, automate,
 };
 use crate::encode::ticket as encode;
 use crate::store;

@@ -105,8 +105,8 @@ mod refusal;
 mod register;
 mod reminder;
 mod report;
-mod reroute;
 mod required_field;
+mod reroute;
 mod routing;
 mod routing_check;
 mod routing_draft;
@@ -146,8 +146,8 @@ pub use self::{
     addressee::{Addressee, NoticeTo},
     archive::{ArchiveFault, Directory, MAX_TAIL, directory, inspect},
     assign::Assignment,
-    authority::of_level,
     attachment::{Attachment, AttachmentState, FileFault, Withdrawn, withdraw},
+    authority::of_level,
     automate::{Automated, Doing, Outgoing, automate},
     automation::{
         AssignTo, AutoStep, Automation, TicketCondition, Tongue, Trigger, TriggerEvent,

@@ -6,9 +6,7 @@ use kefu_journal::{PublicEvent, Recorded};
 use kefu_rpc::to_proto_timestamp;
 use prost::{DecodeError, Message as _, Name as _};
 
-use super::{
-    clock, clock_ledger as ledger, handling, link, policy, ticket as encode, violation,
-};
+use super::{clock, clock_ledger as ledger, handling, link, policy, ticket as encode, violation};
 use crate::domain::{AssignCause, Change, Ticket, Violation, What};
 
 /// What others learn of a change that made `ticket` what it is; `None` where it is none of their business.

@@ -8,9 +8,9 @@ use kefu_identity::role;
 use serde_json::{Value, json};
 
 use crate::company::{RIVERSIDE, complaint, customer_of_riverside, registration};
-use crate::processes::Processes;
 use crate::files;
 use crate::links::Links;
+use crate::processes::Processes;
 use crate::world::World;
 
 /// A sensible request for every method, about things of Riverside.

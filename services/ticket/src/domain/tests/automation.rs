@@ -85,15 +85,14 @@ fn t26_a_condition_asks_for_one_entry_of_each_of_its_lists() {
 fn t26_steps_are_done_each_on_what_the_one_before_left_or_none_is() {
     let desk = Desk::new(Severity::Ordinary);
     let actor = Actor::Trigger("rule".into());
-    let doing =
-        Doing {
-            actor: &actor,
-            now: hours(1),
-            customer_name: None,
-            route: None,
-            placed: None,
-            told_level: None,
-        };
+    let doing = Doing {
+        actor: &actor,
+        now: hours(1),
+        customer_name: None,
+        route: None,
+        placed: None,
+        told_level: None,
+    };
     let steps = [
         AutoStep::AddTags(vec!["急".into()]),
         AutoStep::AddTags(vec!["急".into(), "电梯".into()]),

@@ -57,7 +57,8 @@ fn t11_whoever_accepts_for_a_team_owns_it_if_he_may_and_answers_for_it_until_som
         let team = Some(Uuid::from_u128(8));
         let receiving = Receiving { team, may_own, ..Receiving::default() };
         let message = Some("已转交".into());
-        let accepts = Command::Handle(HandlingCommand::AcceptTransfer { message, route: None, receiving });
+        let accepts =
+            Command::Handle(HandlingCommand::AcceptTransfer { message, route: None, receiving });
         desk.does(RECEIVER, hours(2), accepts);
         let ticket = &desk.ticket;
         assert_eq!((ticket.team, ticket.owner.is_some()), (team, may_own));
