@@ -166,38 +166,62 @@ impl App {
     }
 
     async fn note_attempt(&self, id: Uuid, lease: Uuid, outcome: Attempted) -> Result<(), Error> {
+        // What was taken concerns its ticket only where something was lost before: mostly nobody waits for the ticket.
+        let taken = matches!(outcome, Attempted::Taken { .. });
+        if taken && self.try_note(id, lease, outcome.clone(), false).await? {
+            return Ok(());
+        }
+        Box::pin(self.try_note(id, lease, outcome, true)).await.map(|_| ())
+    }
+
+    /// Notes what came of an attempt. False if the ticket has to be locked for that and was not; then nothing has happened.
+    async fn try_note(
+        &self,
+        id: Uuid,
+        lease: Uuid,
+        outcome: Attempted,
+        with_ticket: bool,
+    ) -> Result<bool, Error> {
         let mut tx = kefu_postgres::begin(&self.pool).await?;
         let carried = store::outbound::carried(&mut tx, id).await?;
-        if let Some(carried) = &carried {
+        if let Some(carried) = carried.as_ref().filter(|_| with_ticket) {
             store::ticket::lock(&mut tx, carried.ticket).await?;
         }
         if store::delivery::lock(&mut tx, id).await?.is_none() {
-            return Ok(());
+            return Ok(true);
         }
-        let Some(held) = store::delivery::find(&mut tx, id).await? else { return Ok(()) };
+        let Some(held) = store::delivery::find(&mut tx, id).await? else { return Ok(true) };
         // Whoever was thought dead has nothing to say any more, but that it was taken is a fact.
         let taken = matches!(outcome, Attempted::Taken { .. });
         if held.lease != Some(lease) && !taken {
-            return Ok(());
+            return Ok(true);
         }
         let before = held.delivery;
         let mut delivery = before.clone();
         let chance = u64::from_ne_bytes(kefu_clock::random_bytes());
         if !delivery.attempted(outcome, self.now(), chance) {
-            return Ok(());
+            return Ok(true);
+        }
+        // After the delivery's lock: whoever marks the ticket has looked at this delivery under its lock, see `is_overtaken`.
+        let marked = match carried.as_ref().filter(|_| !with_ticket) {
+            Some(carried) => store::outbound::is_marked(&mut tx, carried.ticket).await?,
+            None => false,
+        };
+        if marked {
+            return Ok(false);
         }
         let by = Provenance::system("outbox");
         let done = ("AttemptDelivery", None);
         outbox::save(&mut tx, &self.ids, &by, (&before, &delivery), done).await?;
         let mut ticket = None;
-        if let Some(carried) = carried.filter(|_| before.state != delivery.state) {
+        if let Some(carried) = carried.filter(|_| with_ticket && before.state != delivery.state) {
             let by = (&Actor::OUTBOX, &by);
             ticket = Box::pin(self.note_message(&mut tx, &delivery, &carried, by)).await?;
         }
         tx.commit().await?;
         self.tail.wake();
         self.timers.expect(ticket.and_then(|ticket| ticket.next_fire_at()));
-        Ok(())
+        Ok(true)
     }
 
     /// Notes at the ticket, which this transaction has locked, what became of the delivery of a message: what never left is

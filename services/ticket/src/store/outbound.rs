@@ -110,11 +110,23 @@ pub(crate) async fn is_marked(conn: &mut PgConnection, ticket: Uuid) -> Result<b
     Ok(marked.unwrap_or(false))
 }
 
-/// Whether the customer has heard a later message than this one: one that was taken, or that somebody said himself.
+/// Whether the customer has heard a later message than this one: one that was taken, or that somebody said himself. Waits for
+/// whoever is noting at this moment that a later one was taken, and lets nobody note that before this transaction is over.
 pub(crate) async fn is_overtaken(
     conn: &mut PgConnection,
     carried: &Carried,
 ) -> Result<bool, StoreError> {
+    sqlx::query!(
+        "SELECT delivery.id FROM delivery JOIN message ON message.id = delivery.message_id
+         WHERE message.ticket_id = $1 AND (message.sent_at, message.id) > ($2, $3) AND delivery.state <> 'sent'
+         ORDER BY delivery.id FOR SHARE OF delivery",
+        carried.ticket,
+        carried.sent_at.to_sqlx() as _,
+        carried.message,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    // A statement of its own, which sees what the one before it waited for.
     Ok(sqlx::query_scalar!(
         r#"SELECT EXISTS (
                SELECT FROM message LEFT JOIN delivery ON delivery.message_id = message.id
