@@ -215,7 +215,7 @@ mod tests {
         let small: Vec<_> = (0..6).map(|_| files.upload_place(Some(5_000)).unwrap()).collect();
         assert!(matches!(files.upload_place(Some(1)), Err(FilesError::Busy)));
         drop((places, small));
-        files.upload_place(Some(1 << 40)).unwrap();
+        drop(files.upload_place(Some(1 << 40)).unwrap());
     }
 
     #[test]
