@@ -96,7 +96,8 @@ pub(super) fn apply(ticket: &mut Ticket, assignment: &Assignment) {
         // Whoever received it answered for it until somebody was found (T-11).
         ticket.handling.receiver = None;
     }
-    if assignment.owner.is_none() && assignment.cause != AssignCause::Manual {
+    let chosen = assignment.routed.is_some() || assignment.cause == AssignCause::Manual;
+    if assignment.owner.is_none() && !chosen {
         // Nobody chose that it lies there.
         ticket.distribution = ticket.distribution.or(Some(Distribution::LeastLoad));
     }

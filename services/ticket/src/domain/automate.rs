@@ -18,7 +18,7 @@ use super::{
 };
 
 /// The most tags that a ticket can have.
-pub(super) const MAX_TAGS: usize = 50;
+const MAX_TAGS: usize = 50;
 
 /// Who has steps done, and what they need to know.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 
 use super::{
     announce, assess, assign, authority,
-    automate::MAX_TAGS,
     change::{Change, What},
     command::Command,
     content_rules,
@@ -324,11 +323,6 @@ fn update(story: &mut Story<'_>, command: &'static str, details: Details) -> Res
     let ended = story.ticket.state.is_final();
     allow(story, command, if ended { &[Missing::NotEnded] } else { &[] })?;
     let mut faults = text_faults("ticket.subject", &details.subject);
-    if details.tags.len() > MAX_TAGS {
-        let description = format!("the ticket would have more than {MAX_TAGS} tags");
-        let chinese = format!("工单的标签不得超过 {MAX_TAGS} 个");
-        faults.push(Fault { chinese, ..Fault::new("tags", description) });
-    }
     let changes = details.category != story.ticket.details.category;
     if changes && !story.policy.routing().categories().allows(&details.category) {
         faults.push(register::unknown_category());

@@ -305,7 +305,7 @@ async fn t23_tags_that_two_add_at_once_are_all_there() {
     assert_eq!(answer.into_inner().tags.len(), 7);
     let many: Vec<String> = (0..44).map(|number| format!("多{number}")).collect();
     let error = desk.bulk.update_ticket_tags(change(&many, &[])).await.unwrap_err();
-    assert_eq!(violations(&error), ["tags"], "7 and 44 are more than 50");
+    assert_eq!(violations(&error), ["ticket.tags"], "7 and 44 are more than 50");
     let error = desk.bulk.update_ticket_tags(change(&["甲".into()], &["甲", ""])).await;
     assert_eq!(violations(&error.unwrap_err()), ["remove_tags[1]", "remove_tags[0]"]);
     let error = desk.bulk.update_ticket_tags(change(&[], &[])).await.unwrap_err();

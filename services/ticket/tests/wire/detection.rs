@@ -90,7 +90,7 @@ async fn t19_what_a_registration_lacks_is_proposed_once_when_its_time_is_over() 
         }),
         ..Default::default()
     };
-    clerk.tickets.update_ticket(update).await.unwrap();
+    world.desk("wang", "group", role::HANDLER).tickets.update_ticket(update).await.unwrap();
     let inquiry = pb::Ticket { kind: pb::TicketKind::Inquiry.into(), ..described.clone() };
     clerk.create(inquiry).await;
     let late = pb::Ticket { complainant: "张三".into(), ..described };

@@ -138,15 +138,14 @@ fn t26_a_step_that_assigns_raises_the_priority_first_or_does_nothing() {
     let found =
         Found { team: Uuid::from_u128(1), owner: Some("an".into()), candidates: Vec::new() };
     let placed = Placed::of(routed.clone(), Some(found), AssignCause::Trigger, "");
-    let doing =
-        |placed| Doing {
-            actor: &actor,
-            now: hours(1),
-            customer_name: None,
-            route: None,
-            placed,
-            told_level: None,
-        };
+    let doing = |placed| Doing {
+        actor: &actor,
+        now: hours(1),
+        customer_name: None,
+        route: None,
+        placed,
+        told_level: None,
+    };
     let done = automate(&desk.ticket, &desk.policy, &steps, doing(Some(&placed))).expect("allowed");
     assert_eq!(actions(&done.changes), ["UpdateTicket", "RaisePriority", "AssignTicket"]);
     let nowhere = Placed::of(routed, None, AssignCause::Trigger, "");

@@ -249,7 +249,11 @@ fn t11_who_has_the_ticket_now_can_be_sent() {
     let accept = |adapter: &str, message: Option<&str>| {
         let message = message.map(ToOwned::to_owned);
         let route = Some(Route { adapter: adapter.into(), recipient: "wang@example.cn".into() });
-        Command::Handle(HandlingCommand::AcceptTransfer { message, route, receiving: Receiving::default() })
+        Command::Handle(HandlingCommand::AcceptTransfer {
+            message,
+            route,
+            receiving: Receiving::default(),
+        })
     };
     let wrong = desk.tries(QUALITY, hours(2), accept("fax", None));
     assert_eq!(wrong_fields(wrong), ["message", "delivery.adapter"], "all at once");
@@ -346,8 +350,14 @@ fn t26_a_notice_goes_to_whoever_that_is_when_the_trigger_runs() {
         let steps = &triggers.next().expect("the trigger").then;
         let actor = Actor::Trigger("warn".into());
         let told_level = told_level.and_then(ReceiverLevel::from_number);
-        let doing =
-            Doing { actor: &actor, now: hours(1), customer_name: None, route: None, placed: None, told_level };
+        let doing = Doing {
+            actor: &actor,
+            now: hours(1),
+            customer_name: None,
+            route: None,
+            placed: None,
+            told_level,
+        };
         let done = automate(&desk.ticket, &desk.policy, steps, doing).expect("allowed");
         let [Outgoing::Notice { to, .. }] = &done.outgoing[..] else {
             panic!("no notice: {:?}", done.outgoing)
