@@ -259,7 +259,6 @@ fn t11_the_customer_is_told_by_the_policys_wording_or_by_words_of_ones_own() {
     let What::Handling(change) = &changes[0].what else { panic!("{changes:?}") };
     let HandlingChange::Accepted { message, .. } = &**change else { panic!("{change:?}") };
     assert_eq!(message, "您的工单 T-2019-riverside-000001 已转办");
-    // What is not known cannot be named.
     let mut draft = super::draft();
     draft.message_templates.push(MessageTemplateDraft {
         situation: "transferred".into(),
@@ -272,8 +271,14 @@ fn t11_the_customer_is_told_by_the_policys_wording_or_by_words_of_ones_own() {
     let customer = Uuid::from_u128(9);
     desk.ticket.complainant = Complainant::Customer { customer, contact: None };
     desk.does(HANDLER, hours(1), send("group/south"));
-    assert_eq!(wrong_fields(desk.tries(RECEIVER, hours(2), unsaid())), ["message"]);
-    desk.does(RECEIVER, hours(2), named(Some("王女士")));
+    // What nobody knows is said in general.
+    for (command, told) in [(unsaid(), "客户，您好"), (named(Some("王女士")), "王女士，您好")]
+    {
+        let changes = desk.tries(RECEIVER, hours(2), command).expect("accepted");
+        let What::Handling(change) = &changes[0].what else { panic!("{changes:?}") };
+        let HandlingChange::Accepted { message, .. } = &**change else { panic!("{change:?}") };
+        assert_eq!(message, told);
+    }
 }
 
 fn limited() -> HandlingDraft {
