@@ -33,6 +33,7 @@ impl App {
         self.allow(caller, "ticket.ListLikelyDuplicates", org_unit)?;
         match asked {
             Asked::Draft(matter, words) => {
+                self.policies.refresh().await?;
                 let (_, version) = self.policy_in_force(org_unit, self.now()).await?;
                 self.candidates(org_unit, (&matter, &words), None, version.policy.links()).await
             }

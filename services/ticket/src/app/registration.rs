@@ -67,7 +67,14 @@ impl App {
         for _ in 0..ATTEMPTS {
             let now = self.now();
             let (policy_seq, version) = self.policy_in_force(&new.org_unit, now).await?;
-            let (entry, answer) = self.prepare(call, &new, policy_seq, &version, now).await?;
+            let prepared = self.prepare(call, &new, policy_seq, &version, now).await;
+            // Nobody is refused by a policy that is in force no more; what is accepted, the statement compares itself.
+            if matches!(&prepared, Err(Error::Refused(_) | Error::Invalid(..)))
+                && self.policies.refresh().await?.seq() != policy_seq
+            {
+                continue;
+            }
+            let (entry, answer) = prepared?;
             let year = entry.year;
             if let Some(given) = self.intake.register(entry).await? {
                 return Ok(with(answer, given));

@@ -33,6 +33,7 @@ impl App {
         self.allow(caller, ACTION, &new.org_unit)?;
         self.require_places(new, deadline).await?;
         let now = self.now();
+        self.policies.refresh().await?;
         let (_, version) = self.policy_in_force(&new.org_unit, now).await?;
         let (intake, _) = self.intake_of(new, &version.policy, deadline, now).await?;
         let identity =

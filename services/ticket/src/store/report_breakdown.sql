@@ -24,6 +24,9 @@ picked AS MATERIALIZED (
     WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5
       AND ticket.kind = ANY ($4::text[]) AND ticket.id NOT IN (
           SELECT ticket_id FROM transfer WHERE state = 'accepted' AND ended_at > $5)
+      AND NOT EXISTS (
+          SELECT FROM ticket_merge AS merge
+          WHERE merge.source_id = ticket.id AND merge.merged_at <= $5 AND (merge.undone_at IS NULL OR merge.undone_at > $5))
     UNION ALL
     SELECT ticket.id, scope.org_unit, ticket.severity, ticket.channel, ticket.category, ticket.product, ticket.cycle
     FROM moved JOIN scope ON scope.org_unit = moved.from_org_unit JOIN ticket ON ticket.id = moved.ticket_id

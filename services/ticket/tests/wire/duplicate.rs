@@ -88,7 +88,6 @@ async fn t04_the_policy_says_whether_the_same_customer_is_enough() {
     let links = pb::LinkRules { same_customer_is_enough: true, ..Default::default() };
     let rules = pb::TicketPolicy { links: Some(links), ..policy() };
     world.admin().apply("group", rules).await.unwrap();
-    world.settle().await;
     // Found at once, whether the search has it or not.
     let found = offered(&mut clerk, draft("group", again.clone())).await.unwrap();
     assert_eq!((found.len(), &found[0].ticket), (1, &first.name));

@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 
 use crate::delivery::{by, deliveries, messages, send};
 use crate::handling::lacking;
-use crate::pack::policy;
+use crate::pack::{policy, text};
 use crate::receiver::Endpoint;
 use crate::world::{Desk, World, clock, complaint, request_id, violations};
 
@@ -207,7 +207,8 @@ async fn t04_what_is_sent_is_sent_to_each_on_its_own_way() {
 async fn t04_a_wrong_wording_or_a_forbidden_phrase_is_caught_before_anybody_hears_it() {
     let world = World::new().await;
     let mut manager = world.manager();
-    let phrase = pb::ForbiddenPhrase { phrase: "不可能".into(), ..Default::default() };
+    let suggestion = Some(text("", "我们会尽力"));
+    let phrase = pb::ForbiddenPhrase { phrase: "不可能".into(), suggestion };
     let rules = pb::TicketPolicy { forbidden_phrases: vec![phrase], ..policy() };
     world.admin().apply("group", rules).await.unwrap();
     let (parent, children) = family(&world, 2).await;
