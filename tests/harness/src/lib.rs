@@ -322,7 +322,7 @@ impl Mesh {
     /// # Errors
     /// When it does not run.
     pub async fn kill_9(&mut self, replica: Replica) -> anyhow::Result<()> {
-        self.processes()?.0.kill_9(replica).await
+        self.as_processes()?.0.kill_9(replica).await
     }
 
     /// Starts a replica again that was killed, at the same address; its clock shows what the others show.
@@ -331,7 +331,7 @@ impl Mesh {
     /// When it runs, or does not become ready.
     pub async fn restart(&mut self, replica: Replica) -> anyhow::Result<()> {
         let now = kefu_clock::Clock::now(&self.clock);
-        let (processes, databases) = self.processes()?;
+        let (processes, databases) = self.as_processes()?;
         processes.restart(replica, now, databases).await
     }
 
@@ -349,7 +349,7 @@ impl Mesh {
         }
     }
 
-    fn processes(&mut self) -> anyhow::Result<(&mut Processes, &Databases)> {
+    fn as_processes(&mut self) -> anyhow::Result<(&mut Processes, &Databases)> {
         match &mut self.kind {
             Kind::Processes(processes) => Ok((processes, &self.databases)),
             Kind::InProcess(..) => anyhow::bail!("this mesh has no processes"),

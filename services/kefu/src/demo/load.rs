@@ -44,7 +44,7 @@ pub(super) async fn load(client: &Client, day: Date) -> anyhow::Result<Made> {
     standing(client, &ids, &restaurant, "group/south/lakeside", "key").await?;
     // The priority of a ticket comes from the standing that the ticket context knows by then.
     tokio::time::sleep(FEED).await;
-    let noise = ticket(
+    let noise = Box::pin(ticket(
         client,
         &ids,
         "noise",
@@ -62,9 +62,9 @@ pub(super) async fn load(client: &Client, day: Date) -> anyhow::Result<Made> {
             tags: vec!["lift".to_owned()],
             ..Ticket::default()
         },
-    )
+    ))
     .await?;
-    let bill = ticket(
+    let bill = Box::pin(ticket(
         client,
         &ids,
         "bill",
@@ -81,7 +81,7 @@ pub(super) async fn load(client: &Client, day: Date) -> anyhow::Result<Made> {
             tags: vec!["账单".to_owned()],
             ..Ticket::default()
         },
-    )
+    ))
     .await?;
     Ok(Made { owners, noise, bill })
 }
@@ -245,7 +245,8 @@ async fn standing(
 async fn ticket(client: &Client, ids: &Ids, what: &str, ticket: Ticket) -> anyhow::Result<String> {
     let ticket = Ticket { kind: TicketKind::Complaint.into(), ..ticket };
     let request = CreateTicketRequest { ticket: Some(ticket), request_id: ids.of(what) };
-    let made = client.tickets().create_ticket(request).await;
+    // Boxed, for the request is a large one.
+    let made = Box::pin(client.tickets().create_ticket(request)).await;
     Ok(made.map_err(failed("registering a complaint"))?.into_inner().name)
 }
 

@@ -80,7 +80,7 @@ pub async fn command(args: ReplayArgs) -> anyhow::Result<()> {
         (Some(gateway), Some(token)) => {
             let ids = IdSource::new(Arc::new(SystemClock));
             let mut client = Client::new(gateway, token)?;
-            run::replay(&input, &plan, &mut client, &ids, &progress).await?
+            Box::pin(run::replay(&input, &plan, &mut client, &ids, &progress)).await?
         }
         _ => Box::pin(alone(&input, &plan, &progress)).await?,
     };
@@ -136,7 +136,7 @@ async fn alone(input: &Input, plan: &Plan, progress: &ProgressBar) -> anyhow::Re
         ..PrivateClusterOptions::new(directory.path().join("postgres"))
     })
     .await?;
-    let outcome = on_cluster(input, plan, &cluster, &directory, progress).await;
+    let outcome = Box::pin(on_cluster(input, plan, &cluster, &directory, progress)).await;
     cluster.stop().await;
     outcome
 }
@@ -160,7 +160,7 @@ async fn on_cluster(
         mesh.ready().await?;
         let address = format!("http://{}", mesh.address());
         let mut callers = Staff::new(minter, &address, &plan.org_unit)?;
-        run::replay(input, plan, &mut callers, &IdSource::new(shared), progress).await
+        Box::pin(run::replay(input, plan, &mut callers, &IdSource::new(shared), progress)).await
     };
     let replayed = replayed.await;
     // What went wrong in the mesh is the better explanation.

@@ -101,7 +101,7 @@ pub async fn replay(
         run.until(moment.at).await?;
         let Some(case) = input.cases.get(moment.case) else { continue };
         let client = callers.client(moment.actor(case))?;
-        run.act(&client, moment, case).await?;
+        Box::pin(run.act(&client, moment, case)).await?;
         progress.inc(1);
         if progress.position().is_multiple_of(64) {
             progress.set_message(moment.at.to_zoned(plan.time_zone.clone()).date().to_string());

@@ -435,7 +435,7 @@ async fn t01_a_withdrawn_file_stays_as_evidence_for_those_who_inspect() {
     assert_eq!((stale.code(), reason(&stale).as_str()), (Code::Aborted, "ETAG_STALE"));
     let twice = handler.withdraw(&first, "").await.unwrap_err();
     assert_eq!(twice.code(), Code::FailedPrecondition);
-    assert_eq!(clerk.attachments(&ticket).await, [first.clone()]);
+    assert_eq!(clerk.attachments(&ticket).await, std::slice::from_ref(&first));
     assert_eq!(clerk.download(&made.name, 0).await.unwrap_err().code(), Code::PermissionDenied);
     let (_, bytes) =
         world.desk("auditor", "group", role::AUDITOR).download(&made.name, 0).await.unwrap();

@@ -90,7 +90,12 @@ async fn t19_what_a_registration_lacks_is_proposed_once_when_its_time_is_over() 
         }),
         ..Default::default()
     };
-    world.desk("wang", "group", role::HANDLER).tickets.update_ticket(update).await.unwrap();
+    world
+        .desk("wang", "group", kefu_identity::role::HANDLER)
+        .tickets
+        .update_ticket(update)
+        .await
+        .unwrap();
     let inquiry = pb::Ticket { kind: pb::TicketKind::Inquiry.into(), ..described.clone() };
     clerk.create(inquiry).await;
     let late = pb::Ticket { complainant: "张三".into(), ..described };
@@ -106,7 +111,7 @@ async fn t19_what_a_registration_lacks_is_proposed_once_when_its_time_is_over() 
     assert_eq!(named[0].occur_time, at("2026-03-02T04:00:00Z"));
     // Nothing comes again, however often somebody looks.
     world.pass_hours(1).await;
-    clerk.respond(&late.name).await.unwrap();
+    world.manager().respond(&late.name).await.unwrap();
     assert_eq!(proposed(&world).await.len(), 2);
     let armed = "SELECT count(*) FROM ticket WHERE attend_at IS NOT NULL";
     assert_eq!(world.count(armed).await, 0, "no timer is left");

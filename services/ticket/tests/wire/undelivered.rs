@@ -45,8 +45,11 @@ async fn t14_an_answer_that_was_given_up_is_seen_and_its_clock_stays() {
     assert_eq!(first.state(), pb::ClockState::Met, "as of when it was sent (T-07)");
     // The queues settle before the outbox.
     world.settle().await;
-    assert_eq!(queue(&mut manager, "undelivered:*").await, [ticket.name.clone()]);
-    assert_eq!(queue(&mut manager, "undelivered = PARKED").await, [ticket.name.clone()]);
+    assert_eq!(queue(&mut manager, "undelivered:*").await, std::slice::from_ref(&ticket.name));
+    assert_eq!(
+        queue(&mut manager, "undelivered = PARKED").await,
+        std::slice::from_ref(&ticket.name)
+    );
     assert!(queue(&mut manager, "undelivered = CANCELLED").await.is_empty());
     let event =
         "SELECT count(*) FROM journal WHERE action = 'MarkUndelivered' AND actor = 'system/outbox'

@@ -42,7 +42,7 @@ async fn story(way: Way) {
 
     let who = register_the_customer(&world).await;
     world.set_time(REGISTERED).await;
-    let (hours, days) = register_complaints(&world, &who).await;
+    let (hours, days) = Box::pin(register_complaints(&world, &who)).await;
 
     nobody_answers(&world, &hours, &days, &mut stream).await;
     dissatisfied(&world, &hours, &mut stream).await;
