@@ -148,10 +148,10 @@ async fn t17_dispatch_centre_wants_the_unfinished_list_ten_minutes_before_the_sh
     let mut company = Company::under(pack!("dispatch-centre")).await;
     team(&mut company.manager, "group", "dispatch", &["li"]).await;
     company.world.settle().await;
-    // The day shift from eight to eight, in Shanghai; that of the first day had begun before there was anybody.
-    company.world.set_time("2026-03-03T11:49:59Z").await;
+    // From eight to eight, in Shanghai; the day shift had begun before there was anybody, so that of the night is the first.
+    company.world.set_time("2026-03-02T23:49:59Z").await;
     assert!(company.manager.violations("group").await.is_empty());
-    company.world.set_time("2026-03-03T11:50:00Z").await;
+    company.world.set_time("2026-03-02T23:50:00Z").await;
     let found = company.manager.violations("group").await;
     assert_eq!(found.len(), 1);
     assert_eq!((&*found[0].code, &*found[0].staff), ("no-shift-list", "li"));

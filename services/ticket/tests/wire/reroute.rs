@@ -229,10 +229,11 @@ async fn t26_a_macro_passes_a_ticket_on_for_whoever_may_give_it_away() {
     assert_eq!(step.cause(), pb::RoutingCause::Macro);
     assert_eq!((&*step.actor, &*step.reason), ("dai", "pass-on"));
     assert_eq!(world.count(RECOUNT).await, 0);
-    // What is solved is given to nobody, and then the macro does nothing of it.
+    // Once the customer knows the result it is given to nobody, and then the macro does nothing of it.
     let mut bo = world.desk("bo", "group", role::HANDLER);
     bo.respond(&ticket.name).await.unwrap();
     bo.resolve(&ticket.name).await.unwrap();
+    bo.feed_back(&ticket.name).await.unwrap();
     let error = apply_macro(&mut bo, &ticket.name, false).await.unwrap_err();
     assert_eq!(error.code(), Code::FailedPrecondition);
 }
