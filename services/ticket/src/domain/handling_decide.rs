@@ -11,7 +11,7 @@ use super::{
     delivery::Route,
     handling::{
         Agreement, Attempt, ExecutiveOutcome, HandlingChange, HandlingCommand, MOST_ATTEMPTS,
-        PlanItem, Receiving, Transfer,
+        PlanItem,
     },
     message_template::{Filling, Variable},
     policy::Policy,
@@ -20,6 +20,7 @@ use super::{
     supervision,
     ticket::{Open, State, Ticket},
     timers::{Until, settle},
+    transfer::{Receiving, Transfer},
     word::{Channel, Fault, Text},
 };
 

@@ -122,6 +122,7 @@ mod supervision;
 mod terms;
 mod ticket;
 mod timers;
+mod transfer;
 mod verdict;
 mod violation;
 mod violation_decide;
@@ -179,7 +180,7 @@ pub use self::{
     explain::{DeadlineExplanation, explain},
     handling::{
         Agreement, Attempt, ExecutiveOutcome, Handling, HandlingChange, HandlingCommand, Plan,
-        PlanItem, Receiving, Supervision, Transfer,
+        PlanItem, Supervision,
     },
     handling_decide::transfer_names_customer,
     handling_rules::{
@@ -256,6 +257,7 @@ pub use self::{
     },
     terms::{Era, Issued, Terms},
     ticket::{Complainant, Details, Open, Solution, State, StateName, Ticket},
+    transfer::{Receiving, Transfer},
     verdict::{Verdict, VerdictSource},
     violation::ProposedViolation,
     violation_decide::{

@@ -149,7 +149,7 @@ coded! {
     Given {
         /// They are kept as they were given.
         Keep = "keep",
-        /// They are computed anew, see [`recompute`](super::recompute).
+        /// They are computed anew.
         Recompute = "recompute",
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::word::{Fault, ReceiverLevel, Text};
 
-/// A process in stages. Made by [`check`](super::process_check::check) alone.
+/// A process in stages, checked as its policy was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessTemplate {
     pub(super) code: String,

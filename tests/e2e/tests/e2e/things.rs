@@ -235,6 +235,9 @@ impl Things {
         let of_invitation = json!({"name": invitation});
         let person = json!({"displayName": "王芳"});
         let text = |field: &str| json!({"name": ticket, field: "好的"});
+        let recompute = json!({"name": ticket, "reason": "制度修订"});
+        let simulate = json!({"name": ticket, "orgUnit": RIVERSIDE});
+        let preview = json!({"orgUnit": "group", "policyVersion": policy});
         let of_order = json!({"name": order});
         let about_order = |field: &str| json!({"name": order, field: "好的"});
         let mut requests = BTreeMap::from([
@@ -366,18 +369,9 @@ impl Things {
             ("ticket.WorkOrderService.ArchiveWorkOrder", of_order.clone()),
             ("ticket.WorkOrderService.VoidWorkOrder", about_order("reason")),
             ("ticket.WorkOrderService.RenderWorkOrder", of_order),
-            (
-                "ticket.ClockLedgerService.RecomputeClocks",
-                json!({"name": ticket, "reason": "制度修订"}),
-            ),
-            (
-                "ticket.ClockLedgerService.SimulateTransfer",
-                json!({"name": ticket, "orgUnit": RIVERSIDE}),
-            ),
-            (
-                "ticket.ClockLedgerService.PreviewPolicyChange",
-                json!({"orgUnit": RIVERSIDE, "policyVersion": policy}),
-            ),
+            ("ticket.ClockLedgerService.RecomputeClocks", recompute),
+            ("ticket.ClockLedgerService.SimulateTransfer", simulate),
+            ("ticket.ClockLedgerService.PreviewPolicyChange", preview),
             ("ticket.ClockLedgerService.ListPolicyRollouts", unit.clone()),
             ("ticket.QueueService.ListQueue", unit.clone()),
             ("ticket.QueueService.CountQueue", unit.clone()),
