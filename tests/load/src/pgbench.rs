@@ -333,6 +333,7 @@ fn create_script() -> anyhow::Result<String> {
         "ARRAY[NULL]::text[]".to_owned(),
         // Nothing for headquarters.
         "ARRAY[NULL]::timestamptz[]".to_owned(),
+        "ARRAY[NULL]::jsonb[]".to_owned(),
     ];
     let statement = substitute(CREATE_TICKETS, &arguments)?;
     Ok(format!(
@@ -421,7 +422,7 @@ mod tests {
         let parameters = CREATE_TICKETS.split('$').skip(1).filter_map(|part| {
             part.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()
         });
-        assert_eq!(parameters.max(), Some(51));
+        assert_eq!(parameters.max(), Some(52));
     }
 
     #[test]
