@@ -303,7 +303,9 @@ impl App {
         };
         // A month ends where the policy of that time has its midnight; what comes into force later moves no past one.
         let over = bounds(&TimeZone::UTC)?.1.min(self.now());
+        // Before the first policy nothing was decided: its statements are empty, whichever midnight bounds them.
         let version = policies.effective(org_unit, over);
+        let version = version.or_else(|| policies.effective(org_unit, self.now()));
         let version = version.ok_or_else(|| Error::PolicyMissing(org_unit.clone()))?;
         let (start, end) = bounds(version.policy.calendar().time_zone())?;
         let org_unit = org_unit.to_string();
