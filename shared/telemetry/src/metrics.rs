@@ -289,42 +289,6 @@ impl OutboxBacklog {
     }
 }
 
-/// What a pool of connections looks like at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolState {
-    /// Open connections that wait for work.
-    pub idle: u64,
-    /// Open connections at work.
-    pub used: u64,
-    /// The most that may be open.
-    pub max: u64,
-}
-
-/// Watches a pool for the life of the process; `read` is called whenever metrics are sent, and must not block.
-pub fn observe_pool(pool: &'static str, read: impl Fn() -> PoolState + Send + Sync + 'static) {
-    if !enabled() {
-        return;
-    }
-    // The SDK keeps the callback; the instrument itself need not be kept.
-    let _ = meter()
-        .u64_observable_gauge("db.client.connection.count")
-        .with_unit("{connection}")
-        .with_description("Connections of the pool by state")
-        .with_callback(move |observer| {
-            let state = read();
-            for (name, value) in [("idle", state.idle), ("used", state.used), ("max", state.max)] {
-                observer.observe(
-                    value,
-                    &[
-                        KeyValue::new("db.client.connection.pool.name", pool),
-                        KeyValue::new("db.client.connection.state", name),
-                    ],
-                );
-            }
-        })
-        .build();
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

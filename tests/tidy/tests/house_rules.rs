@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use kefu_tidy::rules::{architecture, manifests, prose, testing};
+use kefu_tidy::rules::{architecture, manifests, operation, prose, testing};
 use kefu_tidy::{Finding, Tree};
 
 /// An error that the test harness prints as it is, without a backtrace.
@@ -73,6 +73,16 @@ fn lints_are_inherited() -> Result<(), Broken> {
 #[test]
 fn crates_say_what_they_promise() -> Result<(), Broken> {
     holds(manifests::crates_say_what_they_promise)
+}
+
+#[test]
+fn settings_are_documented() -> Result<(), Broken> {
+    holds(operation::settings_are_documented)
+}
+
+#[test]
+fn alerts_name_what_is_sent() -> Result<(), Broken> {
+    holds(operation::alerts_name_what_is_sent)
 }
 
 #[test]

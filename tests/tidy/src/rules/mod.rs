@@ -2,6 +2,7 @@
 
 pub mod architecture;
 pub mod manifests;
+pub mod operation;
 pub mod prose;
 pub mod testing;
 
