@@ -18,7 +18,7 @@ use crate::store;
 /// Whether others are kept from distributing in the team until the end of the transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hold {
-    /// They are: somebody is about to get a ticket.
+    /// They are: somebody is about to get the ticket, and whose load it is to lose it.
     Team,
     /// They are not: it is only to be shown.
     Nothing,
@@ -28,13 +28,14 @@ pub(crate) enum Hold {
 /// whoever stands in; else whoever is on duty and comes first.
 pub(crate) async fn find(
     conn: &mut PgConnection,
-    org_unit: &str,
+    ticket: &Ticket,
     routed: &Routed,
     now: Timestamp,
     hold: Hold,
 ) -> Result<Option<Found>, StoreError> {
     let Some(code) = &routed.team else { return Ok(None) };
-    let Some(team) = store::placement::team(conn, code, org_unit).await? else { return Ok(None) };
+    let team = store::placement::team(conn, code, &ticket.org_unit).await?;
+    let Some(team) = team else { return Ok(None) };
     if hold == Hold::Team && (routed.owner.is_some() || routed.distribution.is_some()) {
         store::team::lock(conn, team).await?;
     }
@@ -47,7 +48,7 @@ pub(crate) async fn find(
         return Ok(Some(Found { team, owner: None, candidates: Vec::new() }));
     };
     let mut candidates = match hold {
-        Hold::Team => store::routing::candidates(conn, team, now).await?,
+        Hold::Team => store::routing::candidates(conn, team, ticket.burden(), now).await?,
         Hold::Nothing => store::placement::candidates(conn, team, now).await?,
     };
     rank(&mut candidates, by);
@@ -65,7 +66,7 @@ pub(crate) async fn place(
 ) -> Result<Option<Placed>, StoreError> {
     let Some(to) = steps.iter().find_map(AutoStep::assigns) else { return Ok(None) };
     let routed = to.routed(ticket, policy);
-    let found = find(conn, &ticket.org_unit, &routed, now, hold).await?;
+    let found = find(conn, ticket, &routed, now, hold).await?;
     Ok(Some(Placed::of(routed, found, cause, reason)))
 }
 
@@ -99,7 +100,7 @@ pub(crate) async fn reroute(
         return Ok(Vec::new());
     }
     let routed = policy.routing().again(&after);
-    let found = find(conn, &after.org_unit, &routed, now, Hold::Team).await?;
+    let found = find(conn, &after, &routed, now, Hold::Team).await?;
     let placed = Placed::of(routed, found, AssignCause::Rerouted, "");
     let raise = placed.priority.map(|to| Command::RaisePriority { to });
     let mut following = Vec::new();

@@ -85,7 +85,7 @@ impl App {
         };
         let Some(routed) = routed else { return Ok(answer) };
         let mut conn = self.read().await?;
-        let found = find(&mut conn, &of.org_unit, &routed, now, Hold::Nothing).await?;
+        let found = find(&mut conn, of, &routed, now, Hold::Nothing).await?;
         if let Some(Found { team, owner, candidates }) = found {
             answer.team = team::name(team);
             answer.owner = owner.as_deref().unwrap_or_default().to_owned();

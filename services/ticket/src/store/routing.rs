@@ -262,10 +262,13 @@ pub(crate) async fn shift_load(
     }
 }
 
-/// Locks a team for a distribution, and then the loads of those who could get a ticket of it now; tells them.
+/// Locks a team for a distribution, and then the loads of those who could get a ticket of it now; tells them. The load of whom
+/// the ticket is taken from is locked with them, in the order in which all loads are: after them would be too late where
+/// somebody else moves a ticket the other way.
 pub(crate) async fn candidates(
     conn: &mut PgConnection,
     team: Uuid,
+    from: Option<(Uuid, &Subject)>,
     now: Timestamp,
 ) -> Result<Vec<Candidate>, StoreError> {
     sqlx::query!("SELECT turn FROM team WHERE id = $1 FOR NO KEY UPDATE", team)
@@ -273,20 +276,31 @@ pub(crate) async fn candidates(
         .await?;
     // A statement of its own: it sees what the distribution before this one left.
     let rows = sqlx::query!(
-        r#"SELECT load.staff, duty.stands_for AS "stands_for!", load.open_tickets, load.turn
-           FROM on_duty($1, $2) AS duty JOIN member_load AS load ON load.team_id = $1 AND load.staff = duty.staff
-           ORDER BY load.staff
+        r#"WITH duty AS MATERIALIZED (SELECT staff, stands_for FROM on_duty($1, $2)),
+           concerned AS MATERIALIZED (
+               SELECT $1::uuid AS team_id, staff, stands_for FROM duty
+               UNION ALL
+               SELECT $3::uuid, $4::text, NULL
+               WHERE $3 <> $1 OR $4 NOT IN (SELECT staff FROM duty))
+           SELECT load.staff, concerned.stands_for, load.open_tickets, load.turn
+           FROM concerned JOIN member_load AS load ON load.team_id = concerned.team_id AND load.staff = concerned.staff
+           ORDER BY load.team_id, load.staff
            FOR NO KEY UPDATE OF load"#,
         team,
         now.to_sqlx() as _,
+        from.map(|(team, _)| team) as _,
+        from.map(|(_, staff)| &**staff) as _,
     )
     .fetch_all(conn)
     .await?;
-    let candidates = rows.into_iter().map(|row| Candidate {
-        staff: row.staff.into(),
-        stands_for: Some(row.stands_for).filter(|staff| !staff.is_empty()).map(Into::into),
-        open: row.open_tickets,
-        turn: row.turn,
+    let candidates = rows.into_iter().filter_map(|row| {
+        let stands_for = row.stands_for?;
+        Some(Candidate {
+            staff: row.staff.into(),
+            stands_for: Some(stands_for).filter(|staff| !staff.is_empty()).map(Into::into),
+            open: row.open_tickets,
+            turn: row.turn,
+        })
     });
     Ok(candidates.collect())
 }

@@ -405,6 +405,49 @@ async fn t03_many_that_are_routed_again_at_once_are_shared_out_fairly() {
     assert_eq!(world.count(RECOUNT).await, 0);
 }
 
+#[tokio::test]
+async fn t03_tickets_that_cross_between_two_teams_do_not_lock_each_other_out() {
+    let mut world = World::new().await;
+    world.start_replica().await;
+    company(&world, pb::Distribution::LeastLoad).await;
+    let least = pb::Distribution::LeastLoad;
+    let over_to = |code: &str, team: &str| pb::Macro {
+        code: code.into(),
+        title: Some(text("", "转交")),
+        steps: vec![to_team(team, "", least)],
+    };
+    let policy = pb::TicketPolicy {
+        macros: vec![over_to("to-lifts", "lifts"), over_to("to-desk", "desk")],
+        ..routed(least)
+    };
+    apply(&world, policy).await;
+    let (mut clerk, mut manager) = (world.clerk(), world.manager());
+    let mut names = Vec::new();
+    for _ in 0..24 {
+        names.push(clerk.create(complaint("group", "漏水")).await.name);
+    }
+    let to = |number: usize, name: &str, turn: usize| pb::ApplyMacroRequest {
+        name: name.into(),
+        r#macro: if number % 2 == turn { "to-lifts" } else { "to-desk" }.into(),
+        ..Default::default()
+    };
+    for (number, name) in names.iter().enumerate() {
+        manager.automation.apply_macro(to(number, name, 0)).await.unwrap();
+    }
+    // Now each half goes where the other one is.
+    let calls = names.iter().enumerate().map(|(number, name)| {
+        let mut desk = world.desk_at(number % 2, "manager", "group", role::MANAGER);
+        let request = to(number, name, 1);
+        async move { desk.automation.apply_macro(request).await.map(drop) }
+    });
+    for moved in futures::future::join_all(calls).await {
+        moved.unwrap();
+    }
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(world.count(deadlocks).await, 0);
+    assert_eq!(world.count(RECOUNT).await, 0);
+}
+
 async fn simulate(
     desk: &mut Desk,
     request: pb::SimulateRoutingRequest,
