@@ -15,6 +15,13 @@ const BLOCKS: [(u32, i64); 3] = [(11, -1), (14, -(1 << 28)), (17, -(1 << 29))];
 /// page begins.
 const BLOCKS_OF_ONE_SIZE: usize = 2;
 
+/// The newest documents by which it is judged how many have a token.
+const SAMPLE: i64 = 64;
+
+/// So many tokens at most are looked for by the index in large blocks; the others are compared in what those find. Each token
+/// that most documents have costs a walk through most of the index and leaves out nothing.
+const MOST_SELECTIVE: usize = 3;
+
 /// The text of a ticket that was changed since it was made into a document.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -73,7 +80,8 @@ pub(crate) async fn save(
 /// The newest documents before a place that have all of the query's words and belong to an org unit, with their places.
 ///
 /// Looked for in blocks of places, ever larger ones and at last in everything: a word that many tickets have is found among
-/// the newest at once, and one that few have costs little wherever it is. So the effort does not grow with the table.
+/// the newest at once, and one that few have costs little wherever it is. So the effort does not grow with the table. Where the
+/// newest do not have enough, the index is asked for the rarest of the tokens only.
 pub(crate) async fn find(
     conn: &mut PgConnection,
     query: &SearchQuery,
@@ -85,12 +93,16 @@ pub(crate) async fn find(
         None => next_place(conn).await?,
     };
     let mut found = Vec::new();
+    let mut selective = query.tokens.clone();
     let sizes = BLOCKS.iter().flat_map(|size| [size; BLOCKS_OF_ONE_SIZE]);
-    for block in sizes.map(Some).chain([None]) {
+    for (number, block) in sizes.map(Some).chain([None]).enumerate() {
         if before <= 0 || found.len() >= limit {
             break;
         }
-        let mut tokens = query.tokens.clone();
+        if number == BLOCKS_OF_ONE_SIZE && selective.len() > 1 {
+            selective = rarest(conn, selective, before).await?;
+        }
+        let mut tokens = selective.clone();
         let mut start = 0;
         if let Some((bits, first)) = block {
             let number = (before - 1) >> bits;
@@ -100,17 +112,19 @@ pub(crate) async fn find(
                 .push(token.map_err(|error| StoreError::corrupt("search_document.place", error))?);
         }
         let rest = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
-        // A place is not looked for by its index: nothing is gained by going through all documents from the newest on.
+        // A place is not looked for by its index: nothing is gained by going through all documents from the newest on. Nor are
+        // all the tokens.
         let rows = sqlx::query!(
             r#"WITH hit AS MATERIALIZED (
                    SELECT place, ticket_id FROM search_document
-                   WHERE tokens @> $1 AND place + 0 < $2
+                   WHERE tokens @> $1 AND place + 0 < $2 AND (tokens || '{}') @> $5
                      AND NOT EXISTS (SELECT FROM unnest($3::text[]) AS word WHERE strpos(body, word) = 0))
                SELECT place AS "place!", ticket_id AS "ticket_id!" FROM hit ORDER BY place DESC LIMIT $4"#,
             &tokens,
             before,
             &query.words,
             rest,
+            &query.tokens,
         )
         .fetch_all(&mut *conn)
         .await?;
@@ -118,6 +132,31 @@ pub(crate) async fn find(
         before = start;
     }
     Ok(found)
+}
+
+/// Those of the tokens that leave out the most, by what the documents just before a place have: one at least.
+async fn rarest(
+    conn: &mut PgConnection,
+    tokens: Vec<i32>,
+    before: i64,
+) -> Result<Vec<i32>, StoreError> {
+    let counted = sqlx::query!(
+        r#"WITH sample AS MATERIALIZED (
+               SELECT tokens FROM search_document WHERE place >= $2 AND place < $3)
+           SELECT token AS "token!",
+                  (SELECT count(*) FROM sample WHERE token = ANY (sample.tokens)) AS "having!"
+           FROM unnest($1::integer[]) AS token
+           ORDER BY 2, 1 LIMIT $4"#,
+        &tokens,
+        before - SAMPLE,
+        before,
+        i64::try_from(MOST_SELECTIVE).unwrap_or(i64::MAX),
+    )
+    .fetch_all(conn)
+    .await?;
+    let selective =
+        counted.iter().enumerate().filter(|(rank, row)| *rank == 0 || row.having < SAMPLE / 2);
+    Ok(selective.map(|(_, row)| row.token).collect())
 }
 
 /// The place that the next new document will get.
