@@ -7,8 +7,8 @@ use kefu_filter::{Comparator, Compiled, Field, Filter, Kind, Moment, Schema, Val
 
 use super::word::UnknownCode;
 
-/// What a filter of tickets can name; the function `ticket_fields` of migration 0023 has the same names. What is closed or
-/// cancelled is in no queue, but lists have it.
+/// What a filter of tickets can name; the function `ticket_fields` of migration 0029 has the same names. What is closed,
+/// cancelled or merged is in no queue, but lists have it.
 pub static TICKET_FIELDS: Schema = Schema(&[
     Field::new(
         "state",
@@ -22,6 +22,7 @@ pub static TICKET_FIELDS: Schema = Schema(&[
             "executive_review",
             "closed",
             "cancelled",
+            "merged",
         ]),
     ),
     Field::new("kind", Kind::Code(&["complaint", "inquiry", "request", "suggestion"])),

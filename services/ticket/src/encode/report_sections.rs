@@ -155,11 +155,14 @@ impl<'a> Page<'a> {
     fn backlog(&self) -> Section {
         let backlog = |report: &pb::ComplaintReport| report.backlog.unwrap_or_default();
         type Figure = fn(&pb::Backlog) -> i64;
-        let of: [(Words, Figure); 5] = [
+        let of: [(Words, Figure); 6] = [
             (("Open at the start", "期初未结"), |b| b.open_at_start),
             (("Received", "受理"), |b| b.received),
             (("Closed", "关闭"), |b| b.closed),
             (("Cancelled", "取消"), |b| b.cancelled),
+            (("Moved here, less moved away and merged", "移入减移出及合并"), |b| {
+                b.other_changes
+            }),
             (("Open at the end", "期末未结"), |b| b.open_at_end),
         ];
         let rows = of.map(|(words, of)| {

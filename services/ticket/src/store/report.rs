@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use jiff_sqlx::{Timestamp, ToSqlx as _};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -69,7 +70,7 @@ pub(crate) struct CountRow {
 /// One count of what is open.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenRow {
-    /// `age` with a bucket, `open` at the end of the period, or `closed` or `cancelled` in it.
+    /// `age` with a bucket, or `closed` or `cancelled` in the period.
     pub(crate) section: String,
     /// Counts the ages from 0, as [`AGE_BOUNDS_DAYS`] divides them.
     pub(crate) bucket: i32,
@@ -109,6 +110,8 @@ pub(crate) struct Counted {
     pub(crate) totals: Totals,
     pub(crate) rows: Vec<CountRow>,
     pub(crate) open: Vec<OpenRow>,
+    /// Open when the period began and when it ended.
+    pub(crate) stock: [i64; 2],
     pub(crate) repeats: Vec<RepeatRow>,
     pub(crate) suggestions: SuggestionCounts,
     pub(crate) tickets: HashMap<Uuid, TicketLine>,
@@ -137,6 +140,10 @@ pub(crate) async fn count(
         totals: totals(conn, query).await?,
         rows: breakdown(conn, query).await?,
         open: open(conn, query).await?,
+        stock: [
+            stock(conn, query, query.window.start).await?,
+            stock(conn, query, query.window.end).await?,
+        ],
         repeats: repeats(conn, query).await?,
         suggestions: report_suggestion::count(conn, &query.org_unit, query.window).await?,
         tickets: HashMap::new(),
@@ -221,6 +228,24 @@ async fn open(conn: &mut PgConnection, query: &ReportQuery) -> Result<Vec<OpenRo
         &bounds[..],
     )
     .fetch_all(conn)
+    .await?)
+}
+
+/// How many were open just before `at`, or by the moment as of which everything is told if that is earlier.
+async fn stock(
+    conn: &mut PgConnection,
+    query: &ReportQuery,
+    at: jiff::Timestamp,
+) -> Result<i64, StoreError> {
+    let told = query.window.as_of.checked_add(SignedDuration::from_micros(1));
+    let before = told.map_or(at, |told| told.min(at));
+    Ok(sqlx::query_file_scalar!(
+        "src/store/report_stock.sql",
+        query.org_unit,
+        &kinds(query) as _,
+        before.to_sqlx() as _,
+    )
+    .fetch_one(conn)
     .await?)
 }
 

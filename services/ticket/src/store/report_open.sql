@@ -1,5 +1,5 @@
--- What was open as of $5, by age, with how much of it was overdue; the tickets that had waited longest; and how the backlog
--- moved: what was open at the end of the period $2 to $3 or as of $5, whichever came first, and what ended in the period.
+-- What was open as of $5, by age, with how much of it was overdue; the tickets that had waited longest; and what ended in
+-- the period $2 to $3.
 --
 -- Open then is what is open now (ticket_open_idx) and what ended since (ticket_ended_idx, which holds all that is asked of
 -- it), so the cost is that of the backlog and of the time since then.
@@ -23,14 +23,14 @@ ended AS MATERIALIZED (
     FROM scope JOIN ticket USING (org_unit)
     WHERE ticket.state IN ('closed', 'cancelled') AND ticket.state_since >= least($2::timestamptz, $5::timestamptz) AND ticket.created_at <= $5
       AND ticket.kind = ANY ($4::text[])
-      -- In the period, or open as of then or at the end of the period.
-      AND (ticket.state_since < $3 OR ticket.state_since > $5 OR ticket.created_at < $3)
+      -- In the period, or open as of then.
+      AND (ticket.state_since < $3 OR ticket.state_since > $5)
       AND ticket.id NOT IN (
           SELECT ticket_id FROM transfer WHERE state = 'accepted' AND ended_at > $5)
     UNION ALL
     SELECT id, created_at, state, state_since FROM elsewhere
     WHERE state IN ('closed', 'cancelled') AND state_since >= least($2::timestamptz, $5::timestamptz)
-      AND (state_since < $3 OR state_since > $5 OR created_at < $3)
+      AND (state_since < $3 OR state_since > $5)
 ),
 standing AS (
     SELECT ticket.id, ticket.created_at FROM scope JOIN ticket USING (org_unit)
@@ -74,11 +74,6 @@ aged AS (
 SELECT 'age' AS "section!", bucket AS "bucket!", count(*) AS "count!", count(*) FILTER (WHERE overdue) AS "overdue!",
        (array_agg(id ORDER BY created_at, id))[:10] AS oldest
 FROM aged GROUP BY bucket
-UNION ALL
-SELECT 'open', 0, count(*), 0, NULL FROM (
-    SELECT FROM stock WHERE created_at < $3
-    UNION ALL
-    SELECT FROM ended WHERE created_at < $3 AND state_since >= $3 AND state_since <= $5) AS open_at_end
 UNION ALL
 SELECT state, 0, count(*), 0, NULL FROM ended WHERE state_since >= $2 AND state_since < $3 AND state_since <= $5 GROUP BY state
 ORDER BY 1, 2

@@ -501,3 +501,40 @@ async fn t20_a_report_of_the_past_stays_as_it_was_when_a_ticket_goes_elsewhere()
     let report = clerk.reports.get_complaint_report(now).await.unwrap().into_inner();
     assert_eq!((report.received, open(&report)), (2, 1));
 }
+
+#[tokio::test]
+async fn t20_one_weeks_end_is_the_nexts_start_and_what_moved_in_between_is_told() {
+    let world = World::new().await;
+    let mut clerk = world.clerk();
+    let away = clerk.create(complaint("group/north", "漏水")).await;
+    let twin = clerk.create(complaint("group/north", "电梯停了")).await;
+    let lift = clerk.create(complaint("group/north", "电梯又停了")).await;
+    let comes = clerk.create(complaint("group/south", "停电")).await;
+    world.set_time("2026-03-09T02:00:00Z").await;
+    moved(&world, &away, "").await;
+    let (mut manager, mut bei) = (world.manager(), world.desk("bei", "group/north", role::HANDLER));
+    pass_on(&mut manager, transfer(&comes.name, "group/north", "")).await.unwrap();
+    receive(&mut bei, &comes.name, "已转交").await.unwrap();
+    crate::merge::merge(&mut manager, &twin.name, &lift.name).await.unwrap();
+    // Open at the start, received, moved and merged, open at the end.
+    for (unit, week, expected) in [
+        ("group/north", "2026-W10", [0, 3, 0, 3]),
+        ("group/north", "2026-W11", [3, 0, -1, 2]),
+        ("group/south", "2026-W10", [0, 1, 0, 1]),
+        ("group/south", "2026-W11", [1, 0, 0, 1]),
+        ("group", "2026-W11", [4, 0, -1, 3]),
+    ] {
+        let question = pb::GetComplaintReportRequest {
+            org_unit: unit.into(),
+            week: week.into(),
+            as_of_time: (week == "2026-W10").then(|| at("2026-03-08T16:00:00Z")).flatten(),
+            ..Default::default()
+        };
+        let report = clerk.reports.get_complaint_report(question).await.unwrap().into_inner();
+        let backlog = report.backlog.unwrap();
+        let told =
+            [backlog.open_at_start, backlog.received, backlog.other_changes, backlog.open_at_end];
+        assert_eq!(told, expected, "{unit} {week}");
+        assert_eq!((backlog.closed, backlog.cancelled), (0, 0));
+    }
+}
