@@ -31,7 +31,7 @@ type Times = (
 );
 type Fulfilment = (Option<Timestamp>, Option<String>, Option<Timestamp>);
 type Json = Option<serde_json::Value>;
-type Notes = (i16, Json, Json, Json);
+type Notes = (i16, Json, Json, Json, Option<Uuid>, Json);
 type ClockRecord = (String, String, i32, Times, Fulfilment, Json, Notes);
 
 /// Serves until the process ends.
@@ -88,54 +88,57 @@ impl tonic::server::UnaryService<pb::GetTicketRequest> for Bare {
     }
 }
 
-/// The columns by their place, for the statement names them for the compiler's check.
+/// The columns by their names, which say what the compiler checks of some.
 fn ticket(row: &PgRow) -> Result<pb::Ticket, sqlx::Error> {
-    let text = |column: usize| row.try_get::<String, _>(column);
-    let optional = |column: usize| {
+    let text = |column: &str| row.try_get::<String, _>(column);
+    let optional = |column: &str| {
         Ok::<_, sqlx::Error>(row.try_get::<Option<String>, _>(column)?.unwrap_or_default())
     };
-    let at = |column: usize| Ok::<_, sqlx::Error>(time(row.try_get(column)?));
-    let id = |column: usize, collection: &str| {
+    let at = |column: &str| Ok::<_, sqlx::Error>(time(row.try_get(column)?));
+    let id = |column: &str, collection: &str| {
         let id: Option<Uuid> = row.try_get(column)?;
         Ok::<_, sqlx::Error>(id.map(|id| format!("{collection}/{id}")).unwrap_or_default())
     };
-    let customer = id(7, "customers")?;
-    let contact = id(8, "contacts")?;
-    let state = number(&STATES, &text(25)?);
-    let since: Option<Timestamp> = row.try_get(26)?;
-    let clocks: Vec<ClockRecord> = row.try_get(39)?;
-    let verdicts: Vec<(i16, i32, String, String, String, Timestamp)> = row.try_get(40)?;
-    let escalations: Vec<(String, i16, i16, i32, String, Timestamp)> = row.try_get(41)?;
+    let policy_version = id("policy_version_id", "ticketPolicyVersions")?;
+    let customer = id("customer_id", "customers")?;
+    let contact = id("contact_id", "contacts")?;
+    let state = number(&STATES, &text("state")?);
+    let since: Option<Timestamp> = row.try_get("state_since: Timestamp")?;
+    let clocks: Vec<ClockRecord> = row.try_get("clocks!: Vec<ClockRecord>")?;
+    let verdicts: Vec<(i16, i32, String, String, String, Timestamp)> =
+        row.try_get("verdicts!: Vec<VerdictRecord>")?;
+    let escalations: Vec<(String, i16, i16, i32, String, Timestamp)> =
+        row.try_get("escalations!: Vec<EscalationRecord>")?;
     Ok(pb::Ticket {
-        name: id(0, "tickets")?,
-        number: text(1)?,
-        org_unit: text(4)?,
-        kind: number(&KINDS, &text(5)?),
-        channel: number(&CHANNELS, &text(6)?),
+        name: id("id", "tickets")?,
+        number: text("number")?,
+        org_unit: text("org_unit")?,
+        kind: number(&KINDS, &text("kind")?),
+        channel: number(&CHANNELS, &text("channel")?),
         contact: if contact.is_empty() { contact } else { format!("{customer}/{contact}") },
         customer,
-        complainant: optional(9)?,
-        severity: row.try_get::<i16, _>(10)?.into(),
-        occur_time: at(11)?,
-        subject: text(12)?,
-        description: text(13)?,
-        category: text(14)?,
-        product: text(15)?,
-        tags: row.try_get(16)?,
-        customer_grade: optional(17)?,
-        priority: number(&PRIORITIES, &text(18)?),
-        first_contact_owner: text(19)?,
-        handler: optional(20)?,
-        receiver_level: row.try_get::<i16, _>(22)?.into(),
-        cycle: row.try_get(23)?,
+        complainant: optional("complainant")?,
+        severity: row.try_get::<i16, _>("severity")?.into(),
+        occur_time: at("occurred_at: Timestamp")?,
+        subject: text("subject")?,
+        description: text("description")?,
+        category: text("category")?,
+        product: text("product")?,
+        tags: row.try_get("tags")?,
+        customer_grade: optional("customer_grade")?,
+        priority: number(&PRIORITIES, &text("priority")?),
+        first_contact_owner: text("first_contact_owner")?,
+        handler: optional("handler")?,
+        receiver_level: row.try_get::<i16, _>("receiver_level")?.into(),
+        cycle: row.try_get("cycle")?,
         state,
-        solution: optional(32)?,
-        resolve_time: at(34)?,
-        first_response_time: at(35)?,
+        solution: optional("solution")?,
+        resolve_time: at("solved_at: Timestamp")?,
+        first_response_time: at("first_responded_at: Timestamp")?,
         close_time: if state == pb::TicketState::Closed as i32 { time(since) } else { None },
-        create_time: at(37)?,
-        update_time: at(38)?,
-        clocks: clocks.into_iter().map(clock).collect(),
+        create_time: at("created_at: Timestamp")?,
+        update_time: at("updated_at: Timestamp")?,
+        clocks: clocks.into_iter().map(|record| clock(record, &policy_version)).collect(),
         verdicts: verdicts
             .into_iter()
             .map(|(value, cycle, source, recorded_by, comment, recorded_at)| pb::Verdict {
@@ -158,14 +161,16 @@ fn ticket(row: &PgRow) -> Result<pb::Ticket, sqlx::Error> {
                 escalate_time: time(Some(escalated_at)),
             })
             .collect(),
-        policy_version: id(3, "ticketPolicyVersions")?,
-        etag: kefu_rpc::Etag::of_revision(row.try_get(2)?).to_string(),
+        promise_version: policy_version.clone(),
+        policy_version,
+        etag: kefu_rpc::Etag::of_revision(row.try_get("revision")?).to_string(),
         ..pb::Ticket::default()
     })
 }
 
-fn clock(record: ClockRecord) -> pb::Clock {
-    let (rule, kind, cycle, times, (fulfilled_at, ..), pauses, (round, ..)) = record;
+fn clock(record: ClockRecord, policy_version: &str) -> pb::Clock {
+    let (rule, kind, cycle, times, fulfilment, pauses, (round, ..)) = record;
+    let (fulfilled_at, fulfiller, recorded_at) = fulfilment;
     let (started, due, _, _, breached_at, cancelled_at) = times;
     let state = if cancelled_at.is_some() {
         pb::ClockState::Cancelled
@@ -187,6 +192,9 @@ fn clock(record: ClockRecord) -> pb::Clock {
         due_time: time(due),
         fulfill_time: time(fulfilled_at),
         breach_time: time(breached_at),
+        fulfiller: fulfiller.unwrap_or_default(),
+        fulfill_record_time: time(recorded_at),
+        policy_version: policy_version.to_owned(),
         round: round.into(),
         // What the product knows of pauses that were none.
         paused_duration: Some(prost_types::Duration::default()),
