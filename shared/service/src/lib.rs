@@ -21,6 +21,7 @@ mod command;
 mod config;
 mod context;
 mod dependencies;
+mod described;
 mod gate;
 mod page;
 mod peers;

@@ -19,7 +19,7 @@ use crate::clock_service::ClockServer;
 use crate::gate::Gate;
 use crate::settle::Settlement;
 use crate::worker::Workers;
-use crate::{Assembled, Context, Dependencies, Worker, schema};
+use crate::{Assembled, Context, Dependencies, Worker, described, schema};
 
 /// How long a service waits at its start for the other contexts' feeds before it serves with the copies that it has.
 /// Without an end to this two contexts that read each other, and are not found before they are ready, would wait for
@@ -76,7 +76,7 @@ pub async fn start_in_process<C: Context>(
         .readiness
         .clone()
         .unwrap_or_else(|| Readiness::new(own_services(C::NAME, &assembled, &deps)));
-    let descriptors = descriptors_of(readiness.services())?;
+    let descriptors = described::descriptors_of(readiness.services())?;
     let settlement = Settlement::new(assembled.settle, assembled.journal.clone());
     let mut routes = assembled.routes.add_service(readiness.service());
     let mut workers = assembled.workers;
@@ -167,17 +167,6 @@ fn own_services(name: &str, assembled: &Assembled, deps: &Dependencies) -> Vec<S
         })
         .map(|service| service.full_name().to_owned())
         .collect()
-}
-
-/// The descriptors of all files, with only those services that are served here.
-fn descriptors_of(services: &[String]) -> anyhow::Result<Vec<u8>> {
-    use prost::Message as _;
-    let mut set = prost_types::FileDescriptorSet::decode(kefu_api::FILE_DESCRIPTOR_SET)?;
-    for file in &mut set.file {
-        let package = file.package().to_owned();
-        file.service.retain(|service| services.contains(&format!("{package}.{}", service.name())));
-    }
-    Ok(set.encode_to_vec())
 }
 
 impl Running {
