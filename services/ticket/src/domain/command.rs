@@ -78,6 +78,13 @@ pub enum Command {
         /// All of it, as it should be.
         details: Details,
     },
+    /// Add tags and take others away, whatever else it is tagged with (T-01). Without a difference nothing changes.
+    Tag {
+        /// What it is to have.
+        add: Vec<String>,
+        /// What it is not to have any more; none of those to add.
+        remove: Vec<String>,
+    },
     /// Say before the deadline of a running clock that it will not be met (T-08).
     AnnounceDelay {
         /// The promise, in the present cycle.
@@ -149,6 +156,7 @@ impl Command {
             Self::Escalate { .. } => "EscalateTicket",
             Self::Cancel { .. } => "CancelTicket",
             Self::UpdateDetails { .. } => "UpdateTicket",
+            Self::Tag { .. } => "TagTicket",
             Self::AnnounceDelay { .. } => "AnnounceDelay",
             Self::Assess { .. } => "AssessTicket",
             Self::Recompute(_) => "RecomputeClocks",

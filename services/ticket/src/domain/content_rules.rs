@@ -17,8 +17,8 @@ const MAX_TYPES: usize = 100;
 const MIB: i64 = 1024 * 1024;
 const GIB: i64 = 1024 * MIB;
 const MAX_ALLOWED_TAGS: usize = 500;
-/// The most tags that a ticket can have.
-pub(super) const MAX_TAGS: u32 = 50;
+/// The most tags that a ticket can have, whatever its policy says.
+pub(crate) const MAX_TAGS: usize = 50;
 
 /// A policy's rules for the content of tickets.
 #[derive(Clone, Debug)]
@@ -211,13 +211,14 @@ fn tags(allowed: Vec<String>, max: i32, faults: &mut Faults) -> TagRules {
             faults.add(format_args!("tags.allowed[{index}]"), "is given twice");
         }
     }
-    let max = match u32::try_from(max) {
+    let max = match usize::try_from(max) {
         Ok(0) => MAX_TAGS,
         Ok(max) if max <= MAX_TAGS => max,
         _ => {
-            faults.add("tags.max_tags", "must be 0 (meaning 50) to 50");
+            let description = format!("must be 0 (meaning {MAX_TAGS}) to {MAX_TAGS}");
+            faults.add("tags.max_tags", description);
             MAX_TAGS
         }
     };
-    TagRules { allowed: known, max: usize::try_from(max).unwrap_or(usize::MAX) }
+    TagRules { allowed: known, max }
 }

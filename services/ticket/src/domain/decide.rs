@@ -68,6 +68,10 @@ pub fn decide(
         Command::Escalate { reason } => escalate(&mut story, name, reason)?,
         Command::Cancel { reason } => cancel(&mut story, name, reason)?,
         Command::UpdateDetails { details } => update(&mut story, name, details)?,
+        Command::Tag { add, remove } => {
+            let details = story.ticket.details.tagged(&add, &remove);
+            update(&mut story, name, details)?;
+        }
         Command::AnnounceDelay { rule, new_due, reason, message } => {
             let delay = announce::Delay { rule, new_due, reason, message };
             announce::announce(&mut story, name, delay, (overriding, route))?;

@@ -136,6 +136,7 @@ mod tests;
 
 pub(crate) use self::{
     category::MAX_CATEGORIES,
+    content_rules::MAX_TAGS,
     delivery::MAX_RECIPIENT,
     message_template::MAX_TEMPLATES,
     phrase::MAX_PHRASES,

@@ -138,6 +138,19 @@ pub struct Details {
 }
 
 impl Details {
+    /// The same with other tags: what was there keeps its place, what is new comes last, each once.
+    #[must_use]
+    pub(super) fn tagged(&self, add: &[String], remove: &[String]) -> Self {
+        let mut details = self.clone();
+        details.tags.retain(|tag| !remove.contains(tag));
+        for tag in add {
+            if !details.tags.contains(tag) {
+                details.tags.push(tag.clone());
+            }
+        }
+        details
+    }
+
     /// The fields in which `other` differs, by their names in the API.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::content;
 use crate::domain::{
-    Amount, Channel, Complainant, Details, Severity, StateName, TicketKind, is_currency,
+    Amount, Channel, Complainant, Details, MAX_TAGS, Severity, StateName, TicketKind, is_currency,
 };
 
 const SUBJECT: TextRule = TextRule::line(500).required();
@@ -16,7 +16,6 @@ const DESCRIPTION: TextRule = TextRule::paragraphs(20_000);
 const LINE: TextRule = TextRule::line(200);
 const COMPLAINANT: TextRule = TextRule::line(100);
 const TAG: TextRule = TextRule::line(50).required();
-const MAX_TAGS: usize = 50;
 
 /// A code of the policy, or free where the policy has none.
 pub(super) const CODE: TextRule = TextRule::line(63);

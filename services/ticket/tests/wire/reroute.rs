@@ -39,12 +39,12 @@ async fn update(desk: &mut Desk, ticket: pb::Ticket) -> Result<pb::Ticket, Statu
 }
 
 async fn tag(desk: &mut Desk, name: &str, tag: &str) {
-    let request = pb::UpdateTicketTagsRequest {
+    let request = pb::TagTicketRequest {
         name: name.into(),
-        add_tags: vec![tag.into()],
+        add: vec![tag.into()],
         ..Default::default()
     };
-    desk.bulk.update_ticket_tags(request).await.unwrap();
+    desk.tickets.tag_ticket(request).await.unwrap();
 }
 
 async fn last_step(desk: &mut Desk, name: &str) -> pb::RoutingStep {

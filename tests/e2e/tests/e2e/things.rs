@@ -395,9 +395,8 @@ impl Things {
             ("ticket.RoutingService.SimulateRouting", json!({"name": ticket})),
             (
                 "ticket.BulkService.RunBulk",
-                json!({"orgUnit": RIVERSIDE, "items": [{"ticket": ticket}], "updateTags": {"addTags": ["急"]}}),
+                json!({"orgUnit": RIVERSIDE, "items": [{"ticket": ticket}], "tag": {"add": ["急"]}}),
             ),
-            ("ticket.BulkService.UpdateTicketTags", json!({"name": ticket, "addTags": ["急"]})),
             ("ticket.ViewerService.WatchViewers", json!({"ticket": ticket})),
             ("ticket.ViewerService.AnnounceComposing", json!({"ticket": ticket})),
             (
