@@ -251,6 +251,17 @@ pub(super) async fn named(conn: &mut PgConnection, refusal: Refusal) -> Result<E
     }))
 }
 
+/// Passes unless a ticket is merged: what belongs to it is put on the ticket that is handled instead, which the refusal names.
+/// Holds until the end of the transaction that has locked the ticket, against whoever merges it.
+pub(super) async fn refuse_merged(
+    conn: &mut PgConnection,
+    ticket: Uuid,
+    command: &'static str,
+) -> Result<(), Error> {
+    let into = store::merge::survivor(conn, ticket).await?;
+    if into == ticket { Ok(()) } else { Err(Refusal::Merged { command, into }.into()) }
+}
+
 /// The same of what others made of it.
 pub(super) async fn refused(conn: &mut PgConnection, refusal: Refusal) -> Error {
     named(conn, refusal).await.unwrap_or_else(|error| error)

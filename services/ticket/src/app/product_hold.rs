@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::change::customer_of;
 use super::error::check_etag;
-use super::{App, Call, Error, Page, one_more, resource_audit};
+use super::{App, Call, Error, Page, merge, one_more, resource_audit};
 use crate::domain::{Policy, ProductHold, StepTaken, Subject, Ticket, held_product, lift_hold};
 use crate::encode::corrective_action as encode;
 use crate::store;
@@ -38,7 +38,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::OrgUnitUnknown`], [`Error::Invalid`] for a ticket that the caller does not see,
-    /// [`Error::AlreadyExists`] where a hold is in force, [`Error::RequestIdReused`].
+    /// [`Error::Refused`] for one that is merged, [`Error::AlreadyExists`] where a hold is in force,
+    /// [`Error::RequestIdReused`].
     pub async fn place_product_hold(
         &self,
         call: &Call,
@@ -47,6 +48,10 @@ impl App {
         self.allow(&call.caller, "ticket.PlaceProductHold", &new.org_unit)?;
         self.org_units.require(&new.org_unit, call.deadline).await?;
         let mut work = self.begin(call).await?;
+        if let Some(id) = new.ticket {
+            // Locked, so that it is not merged meanwhile.
+            store::ticket::lock(work.conn(), id).await?;
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
@@ -61,6 +66,7 @@ impl App {
                 let fault = Fault::new("NOT_FOUND", fault, "工单不存在或无权查看");
                 Error::Invalid("product_hold.ticket", fault)
             })?;
+            merge::refuse_merged(work.conn(), id, "PlaceProductHold").await?;
             customer = seen.customer;
         }
         let hold = ProductHold {

@@ -18,7 +18,7 @@ use crate::domain::{
 };
 use crate::encode::suggestion as encode;
 use crate::store;
-use crate::store::suggestion::SuggestionQuery;
+use crate::store::suggestion::{DrawnFrom, SuggestionQuery};
 
 /// Who may decide in the place of a decision maker.
 const OVERRULE: &str = "ticket.OverruleSuggestion";
@@ -44,8 +44,8 @@ impl App {
     /// Submits a suggestion.
     ///
     /// # Errors
-    /// [`Error::Denied`], [`Error::OrgUnitUnknown`], [`Error::Invalid`] for a ticket that the caller does not see,
-    /// [`Error::StepRefused`] for one that its proposer would decide, [`Error::RequestIdReused`].
+    /// [`Error::Denied`], [`Error::OrgUnitUnknown`], [`Error::StepRefused`] for tickets that the caller does not see or that
+    /// are merged, and for one that its proposer would decide, [`Error::RequestIdReused`].
     pub async fn submit_suggestion(
         &self,
         call: &Call,
@@ -54,10 +54,12 @@ impl App {
         self.allow(&call.caller, "ticket.SubmitSuggestion", &new.org_unit)?;
         self.org_units.require(&new.org_unit, call.deadline).await?;
         let mut work = self.begin(call).await?;
+        let tickets = store::suggestion::tickets(work.conn(), &new.tickets).await?;
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
-        self.check_tickets(work.conn(), &call.caller, &new.tickets).await?;
+        self.check_tickets(&call.caller, &new.tickets, &tickets)?;
+        unmerged(work.conn(), &new.tickets, &tickets).await?;
         let now = work.now();
         let policies = self.policies.current(work.conn()).await?;
         let due = match policies.effective(&new.org_unit, now) {
@@ -95,19 +97,19 @@ impl App {
     }
 
     /// All wrong ones are named. Whether there is one that he may not see is not told.
-    async fn check_tickets(
+    fn check_tickets(
         &self,
-        conn: &mut PgConnection,
         caller: &Caller,
-        tickets: &[Uuid],
+        asked: &[Uuid],
+        found: &[DrawnFrom],
     ) -> Result<(), Error> {
-        let found: BTreeMap<Uuid, String> =
-            store::suggestion::tickets(conn, tickets).await?.into_iter().collect();
+        let units: BTreeMap<Uuid, &str> =
+            found.iter().map(|ticket| (ticket.id, &*ticket.org_unit)).collect();
         let seen = |id: &Uuid| {
-            let unit = found.get(id);
+            let unit = units.get(id);
             unit.is_some_and(|unit| self.allow_at(caller, "ticket.GetTicket", unit).is_ok())
         };
-        let unseen = tickets.iter().enumerate().filter(|(_, id)| !seen(id));
+        let unseen = asked.iter().enumerate().filter(|(_, id)| !seen(id));
         let faults: Vec<_> = unseen
             .map(|(index, _)| {
                 let path = format!("suggestion.tickets[{index}]");
@@ -272,6 +274,22 @@ impl App {
         kefu_journal::append(conn, &[entry]).await?;
         Ok(told)
     }
+}
+
+/// Passes if none of the tickets, which this transaction has locked, is merged; else all that are, with where to go instead.
+async fn unmerged(
+    conn: &mut PgConnection,
+    asked: &[Uuid],
+    found: &[DrawnFrom],
+) -> Result<(), Error> {
+    let mut merged = Vec::new();
+    for id in asked {
+        if found.iter().any(|ticket| ticket.id == *id && ticket.merged) {
+            merged.push((*id, store::merge::survivor(conn, *id).await?));
+        }
+    }
+    let command = "SubmitSuggestion";
+    if merged.is_empty() { Ok(()) } else { Err(StepRefusal::Merged { command, merged }.into()) }
 }
 
 /// What others learn of a change.

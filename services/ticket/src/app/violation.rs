@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::error::check_etag;
 use super::work::Work;
-use super::{App, Call, Error, Page, one_more, resource_audit};
+use super::{App, Call, Error, Page, merge, one_more, resource_audit};
 use crate::domain::{
     Policy, Subject, Violation, ViolationCommand, ViolationState, decide_violation,
 };
@@ -111,8 +111,8 @@ impl App {
     /// Puts on record what the system cannot see.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Invalid`] for a code that is not in the policy's table,
-    /// [`Error::AlreadyExists`], [`Error::RequestIdReused`].
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Refused`] about a ticket that is merged, [`Error::Invalid`] for a code
+    /// that is not in the policy's table, [`Error::AlreadyExists`], [`Error::RequestIdReused`].
     pub async fn report_violation(
         &self,
         call: &Call,
@@ -123,6 +123,10 @@ impl App {
             self.org_units.require(unit, call.deadline).await?;
         }
         let mut work = self.begin(call).await?;
+        if let About::Ticket(id) = report.about {
+            // Locked, so that it is not merged meanwhile.
+            store::ticket::lock(work.conn(), id).await?;
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
@@ -182,6 +186,9 @@ impl App {
             }
         };
         self.allow_at(caller, "ticket.ReportViolation", &found.org_unit)?;
+        if let About::Ticket(id) = about {
+            merge::refuse_merged(conn, *id, "ReportViolation").await?;
+        }
         let version = self.version(conn, found.policy_version).await?;
         let version = version.ok_or_else(|| {
             Error::Defect("the policy version that judges a violation does not exist".to_owned())

@@ -1,6 +1,7 @@
 //! Why a step of one of the smaller nouns is refused: violations, corrective actions, product holds, suggestions, shifts.
 
 use thiserror::Error;
+use uuid::Uuid;
 
 use super::word::Fault;
 
@@ -49,6 +50,14 @@ pub enum StepRefusal {
         command: &'static str,
         /// Whose it is.
         duty: Need,
+    },
+    /// Tickets are merged: others are handled instead (T-04).
+    #[error("{command} is not possible: {} of its tickets are merged", merged.len())]
+    Merged {
+        /// What was asked for.
+        command: &'static str,
+        /// Each with the one where its chain of merges ends, never empty.
+        merged: Vec<(Uuid, Uuid)>,
     },
     /// Fields are wrong in a way that only what is on record can tell.
     #[error("fields are wrong")]

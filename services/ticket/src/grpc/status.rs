@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use kefu_rpc::{Etag, Failure, Fault, Precondition, Reason, RequestContext};
 use tonic::{Code, Status};
+use uuid::Uuid;
 
 use crate::app::Error;
 use crate::domain::{Missing, Refusal, StepRefusal};
+use crate::encode::ticket;
 
 /// When to try again while the customer context is away.
 const CONTEXT_RETRY: Duration = Duration::from_millis(500);
@@ -146,14 +148,12 @@ fn refused(context: &RequestContext, refusal: Refusal) -> Status {
         }))
         .into_status(),
         Refusal::Merged { command, into } => {
-            let survivor = crate::encode::ticket::name(into);
             let message = Refusal::Merged { command, into }.to_string();
-            let lack = format!("the ticket was merged: {survivor} is handled instead");
             Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
                 .metadata("state", "MERGED")
                 .metadata("command", command)
-                .metadata("survivor", survivor)
-                .preconditions([Precondition::new("NOT_MERGED", "ticket", lack)])
+                .metadata("survivor", ticket::name(into))
+                .preconditions([not_merged("ticket", into)])
                 .into_status()
         }
         Refusal::NoDeadline { rule, error } => Failure::new(
@@ -193,6 +193,16 @@ fn step_refused(context: &RequestContext, refusal: StepRefusal) -> Status {
                 .preconditions(lacking)
                 .into_status()
         }
+        StepRefusal::Merged { command, merged } => {
+            let mut failure = Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
+                .metadata("state", "MERGED")
+                .metadata("command", command);
+            if let [(_, survivor)] = &*merged {
+                failure = failure.metadata("survivor", ticket::name(*survivor));
+            }
+            let lacking = merged.into_iter().map(|(id, into)| not_merged(&ticket::name(id), into));
+            failure.preconditions(lacking).into_status()
+        }
         StepRefusal::NotYours { state, command, duty } => {
             Failure::new(Code::PermissionDenied, Reason::SeparationOfDuties, message)
                 .metadata("state", state.to_uppercase())
@@ -209,6 +219,12 @@ fn step_refused(context: &RequestContext, refusal: StepRefusal) -> Status {
             named(violations)
         }
     }
+}
+
+fn not_merged(subject: &str, survivor: Uuid) -> Precondition {
+    let survivor = ticket::name(survivor);
+    let lack = format!("the ticket was merged: {survivor} is handled instead");
+    Precondition::new("NOT_MERGED", subject, lack)
 }
 
 fn precondition(missing: Missing) -> Precondition {

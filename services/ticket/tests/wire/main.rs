@@ -27,6 +27,7 @@ mod life;
 mod lists;
 mod mass_answer;
 mod merge;
+mod merged;
 mod message;
 mod neighbour;
 mod pack;
