@@ -190,13 +190,17 @@ pub fn request_id_reused(request_id: &str) -> Status {
 
 /// `ABORTED`: the etag is stale; carries the current one.
 pub fn aborted_stale_etag(current: &str) -> Status {
-    Failure::new(
-        Code::Aborted,
-        Reason::EtagStale,
-        "the resource has changed since its etag was read; read it again",
-    )
-    .metadata("current_etag", current)
-    .into_status()
+    stale_etag("the resource", current).into_status()
+}
+
+/// The same where a call can carry etags of several resources: says which one has changed.
+pub fn aborted_stale_etag_of(resource_name: &str, current: &str) -> Status {
+    stale_etag(resource_name, current).metadata("resource_name", resource_name).into_status()
+}
+
+fn stale_etag(what: &str, current: &str) -> Failure {
+    let message = format!("{what} has changed since its etag was read; read it again");
+    Failure::new(Code::Aborted, Reason::EtagStale, message).metadata("current_etag", current)
 }
 
 /// `ABORTED`: a concurrent change won; the same call may succeed now.

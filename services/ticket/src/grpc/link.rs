@@ -189,6 +189,7 @@ impl TicketLinkService for Grpc {
         let common = (&*message.name, &*message.etag, &*request_id);
         let target = named(&context, &mut violations, METHOD, common, &message);
         let parent = other(&mut violations, "parent", &message.parent, &message.name);
+        let parent = parent.zip(violations.etag("parent_etag", &message.parent_etag));
         let route = delivery::route(&mut violations, message.delivery.as_ref());
         let decoded = target.zip(parent).zip(route);
         let ((Target { call, id, etag }, parent), route) = violations.finish(decoded)?;
@@ -208,8 +209,10 @@ impl TicketLinkService for Grpc {
         let common = (&*message.name, &*message.etag, &*request_id);
         let target = named(&context, &mut violations, METHOD, common, &message);
         let reason = text(&mut violations, "reason", &message.reason, values::REASON);
-        let (Target { call, id, etag }, reason) = violations.finish(target.zip(reason))?;
-        let answer = Box::pin(self.app.unlink_ticket(&call, (id, etag), reason)).await;
+        let of_parent = violations.etag("parent_etag", &message.parent_etag);
+        let decoded = target.zip(of_parent).zip(reason);
+        let ((Target { call, id, etag }, of_parent), reason) = violations.finish(decoded)?;
+        let answer = Box::pin(self.app.unlink_ticket(&call, (id, etag), of_parent, reason)).await;
         answer.map(Response::new).map_err(|error| status(&context, error))
     }
 

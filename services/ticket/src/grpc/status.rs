@@ -38,6 +38,9 @@ pub(super) fn status(context: &RequestContext, error: Error) -> Status {
         Error::EtagStale { current } => {
             kefu_rpc::aborted_stale_etag(&Etag::of_revision(current).to_string())
         }
+        Error::OtherEtagStale { name, current } => {
+            kefu_rpc::aborted_stale_etag_of(&name, &Etag::of_revision(current).to_string())
+        }
         Error::RequestIdReused { request_id } => kefu_rpc::request_id_reused(&request_id),
         Error::OrgUnitUnknown(org_unit) => Failure::new(
             Code::FailedPrecondition,

@@ -119,7 +119,15 @@ pub(crate) async fn children(
     .await?)
 }
 
-/// Under which parent a ticket is, and so many answers there it missed.
+/// Under which parent a ticket is.
+pub(crate) async fn parent(
+    conn: &mut PgConnection,
+    child: Uuid,
+) -> Result<Option<Uuid>, StoreError> {
+    Ok(missed(conn, child).await?.map(|(parent, _)| parent))
+}
+
+/// The same, and so many answers there it missed.
 pub(crate) async fn missed(
     conn: &mut PgConnection,
     child: Uuid,

@@ -24,6 +24,7 @@ mod intake;
 mod journal;
 mod ledger;
 mod life;
+mod linking;
 mod lists;
 mod mass_answer;
 mod merge;
