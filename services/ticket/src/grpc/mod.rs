@@ -1,5 +1,8 @@
 //! The wire: decode with all violations at once, one call of the app, encode.
 
+#[macro_use]
+mod decode;
+
 mod attachment;
 mod attachment_stream;
 mod automation;
