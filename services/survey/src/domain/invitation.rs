@@ -86,6 +86,8 @@ pub enum Revocation {
     Staff,
     /// The verdict came in another way, by telephone (T-13).
     VerdictGiven,
+    /// The ticket was closed without one: the customer could not be reached (T-09).
+    ClosedWithoutVerdict,
     /// The ticket was cancelled.
     TicketCancelled,
     /// The contact does not want to be contacted any more (S-03).
@@ -93,11 +95,21 @@ pub enum Revocation {
 }
 
 impl Revocation {
+    /// Every one.
+    pub const ALL: [Self; 5] = [
+        Self::Staff,
+        Self::VerdictGiven,
+        Self::ClosedWithoutVerdict,
+        Self::TicketCancelled,
+        Self::DoNotContact,
+    ];
+
     /// Its word, in the database and in the audit trail.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Staff => "staff",
             Self::VerdictGiven => "verdict_given",
+            Self::ClosedWithoutVerdict => "closed_without_verdict",
             Self::TicketCancelled => "ticket_cancelled",
             Self::DoNotContact => "do_not_contact",
         }
@@ -105,9 +117,7 @@ impl Revocation {
 
     /// The value with this word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Staff, Self::VerdictGiven, Self::TicketCancelled, Self::DoNotContact]
-            .into_iter()
-            .find(|why| why.as_str() == word)
+        Self::ALL.into_iter().find(|why| why.as_str() == word)
     }
 }
 

@@ -19,7 +19,8 @@ const CLOSED: &str = "kefu.ticket.v1.TicketClosed";
 const REOPENED: &str = "kefu.ticket.v1.TicketReopened";
 const CANCELLED: &str = "kefu.ticket.v1.TicketCancelled";
 
-/// Invites when a result was fed back; takes back when the verdict has come in another way or the ticket is cancelled.
+/// Invites when a result was fed back; takes back when the verdict has come in another way, or the ticket is closed without one
+/// or cancelled.
 #[derive(Clone, Debug)]
 pub struct TicketFeed {
     app: Arc<App>,
@@ -39,7 +40,7 @@ impl TicketFeed {
         why: Revocation,
     ) -> Result<(), ApplyError> {
         let ticket = id(&ticket.ticket, "tickets/")?;
-        // One that was answered here is not open any more, so only a verdict from elsewhere takes anything back.
+        // One that was answered here is not open any more, so only what happened elsewhere takes anything back.
         Ok(self.app.take_back(tx, &by(), ticket, cycle, why).await?)
     }
 }
@@ -67,8 +68,14 @@ impl Consumer for TicketFeed {
                 Ok(self.app.invite(tx, &by(), org_unit, matter(&ticket)?, at).await?)
             }
             CLOSED => {
-                let ticket = summary(payload, |event: pb::TicketClosed| event.ticket)?;
-                self.take_back(tx, &ticket, ticket.cycle, Revocation::VerdictGiven).await
+                let mut why = Revocation::ClosedWithoutVerdict;
+                let ticket = summary(payload, |event: pb::TicketClosed| {
+                    if event.verdict.is_some() {
+                        why = Revocation::VerdictGiven;
+                    }
+                    event.ticket
+                })?;
+                self.take_back(tx, &ticket, ticket.cycle, why).await
             }
             REOPENED => {
                 let ticket = summary(payload, |event: pb::TicketReopened| event.ticket)?;

@@ -268,6 +268,16 @@ impl World {
         self.tell_of(ticket, PublicEvent::of(&event)).await;
     }
 
+    /// Tells that a ticket was closed because the customer could not be reached.
+    pub async fn close_unasked(&self, ticket: &mut Ticket) {
+        let event = TicketClosed {
+            ticket: Some(ticket.summary.clone()),
+            verdict: None,
+            reason: "三次回访均未接通".into(),
+        };
+        self.tell_of(ticket, PublicEvent::of(&event)).await;
+    }
+
     /// Tells that a ticket is open again: its next cycle begins.
     pub async fn reopen(&self, ticket: &mut Ticket) {
         let verdict = Some(Verdict { value: 4, cycle: ticket.summary.cycle, ..Verdict::default() });
