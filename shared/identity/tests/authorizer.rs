@@ -19,11 +19,7 @@ fn allows(authorizer: &Authorizer, caller: &Caller, action: &str, place: &str) -
 /// Holds the default permissions against a table: for each role a cell for each list of methods of the ticket context, `.`
 /// where it may do none of them in its org unit and below, else all. Aside it may nothing; only other contexts are
 /// everywhere. `besides` tells what a role may by another permission.
-fn holds(
-    methods: &[&[&str]],
-    table: &[(&str, &str)],
-    besides: impl Fn(&str, &str) -> bool,
-) {
+fn holds(methods: &[&[&str]], table: &[(&str, &str)], besides: impl Fn(&str, &str) -> bool) {
     let authorizer = Authorizer::with_defaults().unwrap();
     for (role, row) in table {
         assert_eq!(row.len(), methods.len(), "{role} has a cell for each list");

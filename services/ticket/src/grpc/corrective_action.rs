@@ -96,8 +96,7 @@ impl CorrectiveActionService for Grpc {
             .field(&message.ticket)
             .field(&message.owner)
             .field([u8::from(message.overdue)]);
-        let (query, states) =
-            decode::states(&mut violations, query, &message.states, action_state);
+        let (query, states) = decode::states(&mut violations, query, &message.states, action_state);
         let after = decode::after(&mut violations, &message.page_token, &query);
         let (org_unit, ticket) = violations.finish(org_unit.zip(ticket))?;
         let now = self.app.now();

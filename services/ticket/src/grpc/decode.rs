@@ -44,8 +44,7 @@ macro_rules! creation {
         let request_id = std::mem::take(&mut message.request_id);
         let mut violations = context.violations();
         let method = concat!("kefu.ticket.v1.", $service, "/", $method);
-        let $call =
-            $crate::app::Call::of(&context, &mut violations, method, &request_id, &message);
+        let $call = $crate::app::Call::of(&context, &mut violations, method, &request_id, &message);
         let resource = message.$field.unwrap_or_default();
         let decoded =
             violations.within(stringify!($field), |violations| $decode(violations, &resource));

@@ -91,8 +91,7 @@ impl ShiftService for Grpc {
         let centre = values::org_unit(&mut violations, "dispatch_centre", &message.dispatch_centre);
         let size = page_size(&mut violations, message.page_size);
         let query = PageQuery::new("ticket.ListShifts").field(&message.dispatch_centre);
-        let (query, states) =
-            decode::states(&mut violations, query, &message.states, shift_state);
+        let (query, states) = decode::states(&mut violations, query, &message.states, shift_state);
         let after = decode::after(&mut violations, &message.page_token, &query);
         let centre = violations.finish(centre)?;
         let asked = ShiftQuery { centre: centre.to_string(), states, after, limit: 0 };

@@ -34,8 +34,7 @@ pub(super) async fn list(
         .field(&message.org_unit)
         .field(&message.ticket)
         .field(&message.staff);
-    let (query, states) =
-        decode::states(&mut violations, query, &message.states, violation_state);
+    let (query, states) = decode::states(&mut violations, query, &message.states, violation_state);
     let after = decode::after(&mut violations, &message.page_token, &query);
     let (org_unit, ticket) = violations.finish(org_unit.zip(ticket))?;
     let asked = ViolationQuery {

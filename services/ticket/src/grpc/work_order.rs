@@ -81,8 +81,7 @@ impl WorkOrderService for Grpc {
             .field(&message.dispatch_centre)
             .field(&message.ticket)
             .field([u8::from(message.overdue)]);
-        let (query, states) =
-            decode::states(&mut violations, query, &message.states, order_state);
+        let (query, states) = decode::states(&mut violations, query, &message.states, order_state);
         let after = decode::after(&mut violations, &message.page_token, &query);
         let (centre, ticket) = violations.finish(centre.zip(ticket))?;
         let asked = OrderQuery {

@@ -293,7 +293,9 @@ async fn t23_tags_that_many_add_at_once_are_all_there_one_ticket_or_many_at_a_ti
         let (first, both) = (&names[0], &both);
         async move {
             if number % 2 == 0 {
-                desk.tickets.tag_ticket(pb::TagTicketRequest { name: first.clone(), ..tag }).await?;
+                desk.tickets
+                    .tag_ticket(pb::TagTicketRequest { name: first.clone(), ..tag })
+                    .await?;
             } else {
                 let command = Some(Command::Tag(tag));
                 let done = run(desk, pb::RunBulkRequest { command, ..note(both, "", "") }).await;

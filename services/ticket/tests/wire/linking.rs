@@ -43,7 +43,10 @@ async fn t04_unlinking_needs_both_org_units_and_sees_the_etags_of_both_as_linkin
     assert_eq!(manager.get(&child.name).await.parent, parent.name);
     let stale = pb::UnlinkTicketRequest { parent_etag: parent.etag.clone(), ..take.clone() };
     let error = manager.links.unlink_ticket(stale).await.unwrap_err();
-    assert_eq!((error.code(), metadata(&error, "resource_name")), (Code::Aborted, parent.name.clone()));
+    assert_eq!(
+        (error.code(), metadata(&error, "resource_name")),
+        (Code::Aborted, parent.name.clone())
+    );
     let stale = pb::UnlinkTicketRequest { etag: child.etag.clone(), ..take.clone() };
     let error = manager.links.unlink_ticket(stale).await.unwrap_err();
     assert_eq!((error.code(), &*metadata(&error, "resource_name")), (Code::Aborted, ""));

@@ -142,7 +142,10 @@ async fn t04_nothing_new_is_put_on_a_merged_ticket_and_the_refusal_says_where_it
     merge(&mut manager, &b, &c).await.unwrap();
     for (command, put) in puts(&world, 0, &a) {
         let error = put.await.unwrap_err();
-        assert_eq!((error.code(), lacking(&error)), (Code::FailedPrecondition, vec!["NOT_MERGED".into()]));
+        assert_eq!(
+            (error.code(), lacking(&error)),
+            (Code::FailedPrecondition, vec!["NOT_MERGED".into()])
+        );
         let told = ["state", "command", "survivor"].map(|key| metadata(&error, key));
         assert_eq!(told, ["MERGED", command, &c], "the end of the chain");
     }
@@ -169,8 +172,11 @@ async fn t04_nothing_new_is_put_on_a_merged_ticket_and_the_refusal_says_where_it
     for (command, put) in puts(&world, 0, &c) {
         put.await.unwrap_or_else(|status| panic!("{command}: {status:?}"));
     }
-    let undo =
-        pb::UnmergeTicketRequest { name: a.clone(), reason: "两部电梯".into(), ..Default::default() };
+    let undo = pb::UnmergeTicketRequest {
+        name: a.clone(),
+        reason: "两部电梯".into(),
+        ..Default::default()
+    };
     manager.links.unmerge_ticket(undo).await.unwrap();
     let (_, report) = puts(&world, 0, &a).remove(0);
     report.await.unwrap();
@@ -195,7 +201,11 @@ async fn t04_whoever_waits_for_a_merge_that_is_under_way_is_refused_by_it() {
     merging.await.unwrap().unwrap();
     for (command, put) in putting {
         let error = put.await.unwrap().unwrap_err();
-        assert_eq!((error.code(), &metadata(&error, "survivor")), (Code::FailedPrecondition, &b), "{command}");
+        assert_eq!(
+            (error.code(), &metadata(&error, "survivor")),
+            (Code::FailedPrecondition, &b),
+            "{command}"
+        );
     }
     assert_eq!(on_record(&world).await, 0);
 }

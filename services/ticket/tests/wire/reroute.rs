@@ -39,11 +39,8 @@ async fn update(desk: &mut Desk, ticket: pb::Ticket) -> Result<pb::Ticket, Statu
 }
 
 async fn tag(desk: &mut Desk, name: &str, tag: &str) {
-    let request = pb::TagTicketRequest {
-        name: name.into(),
-        add: vec![tag.into()],
-        ..Default::default()
-    };
+    let request =
+        pb::TagTicketRequest { name: name.into(), add: vec![tag.into()], ..Default::default() };
     desk.tickets.tag_ticket(request).await.unwrap();
 }
 
