@@ -22,8 +22,9 @@ use crate::encode::link as encode;
 use crate::store;
 use crate::store::mass_answer::{MassAnswerRow, NewMassAnswer, ResultRow};
 
-const CHILDREN: Need = Need { code: "children", en: "the ticket has no children" };
-const SOLUTION: Need = Need { code: "solution", en: "a solution must be on record first" };
+const CHILDREN: Need = Need::new("children", "the ticket has no children", "该工单没有下级工单");
+const SOLUTION: Need =
+    Need::new("solution", "a solution must be on record first", "须先登记处理方案");
 
 /// What is said on a parent and to its children.
 #[derive(Clone, Debug)]

@@ -96,10 +96,11 @@ impl App {
             .filter(|(_, code)| unknown.iter().any(|unknown| unknown == code))
             .map(|(path, _)| {
                 let path = format!("policy.{path}");
-                let description =
-                    format!("is the code of no team in use above, at or below {org_unit}");
-                let chinese = format!("{org_unit} 及其上下级没有此代码的团队");
-                Fault { chinese, reason: "UNKNOWN_TEAM", ..Fault::new(path, description) }
+                let words = (
+                    format!("is the code of no team in use above, at or below {org_unit}"),
+                    format!("{org_unit} 及其上下级没有此代码的团队"),
+                );
+                Fault { reason: "UNKNOWN_TEAM", ..Fault::new(path, words) }
             })
             .collect();
         if faults.is_empty() { Ok(()) } else { Err(Refusal::Fields(faults).into()) }

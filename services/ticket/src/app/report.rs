@@ -171,7 +171,10 @@ impl App {
             ReportPeriod::Between(start, end) => Some((start, end)),
         };
         let Some((start, end)) = period else {
-            return Err(Error::Invalid("week", Fault::malformed("a week that there is")));
+            return Err(Error::Invalid(
+                "week",
+                Fault::malformed("a week that there is", "存在的周"),
+            ));
         };
         Ok(Framed { zone, window: ReportWindow { start, end, as_of }, now, version })
     }

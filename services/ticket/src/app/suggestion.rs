@@ -113,11 +113,10 @@ impl App {
         let faults: Vec<_> = unseen
             .map(|(index, _)| {
                 let path = format!("suggestion.tickets[{index}]");
-                let fault = "names no ticket that the caller may see";
+                let words = ("names no ticket that the caller may see", "工单不存在或无权查看");
                 crate::domain::Fault {
                     reason: "NOT_FOUND",
-                    chinese: "工单不存在或无权查看".to_owned(),
-                    ..crate::domain::Fault::new(path, fault)
+                    ..crate::domain::Fault::new(path, words)
                 }
             })
             .collect();

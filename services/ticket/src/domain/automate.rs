@@ -157,12 +157,9 @@ pub(super) fn words(
 }
 
 fn no_team() -> Refusal {
-    let description =
-        "neither the step nor a rule of the policy gives it to a team that serves its org unit";
-    let chinese = "制度未将该工单分派给服务于其组织单元的团队".to_owned();
-    Refusal::Fields(vec![Fault {
-        chinese,
-        reason: "UNKNOWN_TEAM",
-        ..Fault::new("assign", description)
-    }])
+    let words = (
+        "neither the step nor a rule of the policy gives it to a team that serves its org unit",
+        "制度未将该工单分派给服务于其组织单元的团队",
+    );
+    Refusal::Fields(vec![Fault { reason: "UNKNOWN_TEAM", ..Fault::new("assign", words) }])
 }

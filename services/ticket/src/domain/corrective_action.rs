@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     step::{Need, Step, StepRefusal, wrong_field},
-    word::{Subject, coded},
+    word::{Subject, Words, coded},
     work_order::StepTaken,
 };
 
@@ -147,15 +147,21 @@ impl ActionCommand {
     }
 }
 
-const START: Need = Need { code: "start", en: "the owner must have begun this round" };
-const NOT_STARTED: Need = Need { code: "not_started_yet", en: "this round was begun already" };
-const EVIDENCE: Need = Need { code: "evidence", en: "the action must be done first" };
-const NOT_COMPLETED: Need =
-    Need { code: "not_completed_yet", en: "the action is done and waits to be verified" };
-const OPEN: Need = Need { code: "open_action", en: "the action is closed or was called off" };
-const ROUNDS: Need = Need { code: "rounds", en: "the action has had its 20 rounds" };
-const OWNER: Need = Need { code: "owner", en: "only the owner may do this" };
-const NOT_OWNER: Need = Need { code: "not_owner", en: "the owner may not do this" };
+const START: Need =
+    Need::new("start", "the owner must have begun this round", "负责人须先开始本轮措施");
+const NOT_STARTED: Need =
+    Need::new("not_started_yet", "this round was begun already", "本轮措施已开始");
+const EVIDENCE: Need = Need::new("evidence", "the action must be done first", "须先完成措施");
+const NOT_COMPLETED: Need = Need::new(
+    "not_completed_yet",
+    "the action is done and waits to be verified",
+    "措施已完成，待验证",
+);
+const OPEN: Need =
+    Need::new("open_action", "the action is closed or was called off", "措施已关闭或取消");
+const ROUNDS: Need = Need::new("rounds", "the action has had its 20 rounds", "措施已满二十轮");
+const OWNER: Need = Need::new("owner", "only the owner may do this", "只有负责人可以执行此操作");
+const NOT_OWNER: Need = Need::new("not_owner", "the owner may not do this", "负责人不得执行此操作");
 
 impl CorrectiveAction {
     /// Where it stands.
@@ -260,7 +266,10 @@ pub fn decide_action(
             match (verdict, next_due) {
                 (ActionVerdict::Effective, None) => {}
                 (ActionVerdict::Effective, Some(_)) => {
-                    return wrong_field("next_due_time", "must be empty for what worked");
+                    return wrong_field(
+                        "next_due_time",
+                        ("must be empty for what worked", "措施有效时不得填写"),
+                    );
                 }
                 (ActionVerdict::NotEffective, Some(due)) if due > now => {
                     if next.earlier.len() + 1 >= MAX_ROUNDS {
@@ -269,10 +278,7 @@ pub fn decide_action(
                     next.earlier.push(std::mem::replace(&mut next.round, Round::until(due)));
                 }
                 (ActionVerdict::NotEffective, _) => {
-                    return wrong_field(
-                        "next_due_time",
-                        format!("must be after {now}, which is now"),
-                    );
+                    return wrong_field("next_due_time", Words::not_ahead(now));
                 }
             }
         }

@@ -21,7 +21,7 @@ use super::{
     timers::{Until, settle},
     verdict,
     waiting::FollowUp,
-    word::{Actor, ClockKind, Fault, Priority},
+    word::{Actor, ClockKind, Fault, Priority, Words},
 };
 
 /// Decides on a command as of `now`: the changes that it makes, in order, or why it is refused.
@@ -141,7 +141,10 @@ fn respond(
     )?;
     let mut faults = Vec::new();
     if sent_at.is_some() && said.route.is_some() {
-        faults.push(Fault::new("send_time", "must not be set with a delivery: it is sent now"));
+        faults.push(Fault::new(
+            "send_time",
+            ("must not be set with a delivery: it is sent now", "由系统发送时不得填写：立即发送"),
+        ));
     }
     let sent_at = sent_at.unwrap_or(story.now);
     let overridden = said.judge(story, &mut faults);
@@ -149,14 +152,20 @@ fn respond(
     let began = story.ticket.cycle_started_at;
     if sent_at > story.now {
         let now = story.now;
-        faults.push(Fault::new("send_time", format!("must not be after {now}, which is now")));
+        faults.push(Fault::new("send_time", Words::ahead(now)));
     }
     if sent_at < began {
-        let description = match story.ticket.cycle {
-            1 => format!("must not be before {began}, when the ticket was registered"),
-            _ => format!("must not be before {began}, when the ticket was reopened"),
+        let words = match story.ticket.cycle {
+            1 => (
+                format!("must not be before {began}, when the ticket was registered"),
+                format!("不得早于工单登记时间 {began}"),
+            ),
+            _ => (
+                format!("must not be before {began}, when the ticket was reopened"),
+                format!("不得早于工单重开时间 {began}"),
+            ),
         };
-        faults.push(Fault::new("send_time", description));
+        faults.push(Fault::new("send_time", words));
     }
     refuse(faults)?;
     settle(story, Until::Before(sent_at));
@@ -384,7 +393,7 @@ pub(super) fn allow(
 
 pub(super) fn text_faults(field: &str, text: &str) -> Vec<Fault> {
     let empty = text.trim().is_empty();
-    empty.then(|| Fault::new(field, "must not be empty")).into_iter().collect()
+    empty.then(|| Fault::new(field, ("must not be empty", "不得为空"))).into_iter().collect()
 }
 
 pub(super) fn refuse(faults: Vec<Fault>) -> Result<(), Refusal> {

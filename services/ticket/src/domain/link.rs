@@ -160,20 +160,29 @@ pub enum Blocker {
     Children,
 }
 
-const OPEN_CHILD: Need = Need { code: "open_child", en: "the child must not have ended" };
-const OPEN_PARENT: Need =
-    Need { code: "open_parent", en: "the parent must not be closed, cancelled or merged" };
-const UNLINKED: Need =
-    Need { code: "unlinked", en: "the ticket is under a parent already: unlink it first" };
-const PARENT_IS_NO_CHILD: Need = Need {
-    code: "parent_is_no_child",
-    en: "the parent is under a parent itself: link to that one, there is one level only",
-};
-const CHILD_IS_NO_PARENT: Need = Need {
-    code: "child_is_no_parent",
-    en: "the ticket has children of its own, and there is one level only",
-};
-const LINKED: Need = Need { code: "linked", en: "the ticket is under no parent" };
+const OPEN_CHILD: Need =
+    Need::new("open_child", "the child must not have ended", "下级工单须尚未结束");
+const OPEN_PARENT: Need = Need::new(
+    "open_parent",
+    "the parent must not be closed, cancelled or merged",
+    "上级工单不得已关闭、取消或合并",
+);
+const UNLINKED: Need = Need::new(
+    "unlinked",
+    "the ticket is under a parent already: unlink it first",
+    "工单已有上级工单，须先解除关联",
+);
+const PARENT_IS_NO_CHILD: Need = Need::new(
+    "parent_is_no_child",
+    "the parent is under a parent itself: link to that one, there is one level only",
+    "上级工单本身已有上级：请关联到其上级，只允许一级",
+);
+const CHILD_IS_NO_PARENT: Need = Need::new(
+    "child_is_no_parent",
+    "the ticket has children of its own, and there is one level only",
+    "该工单自身有下级工单，只允许一级",
+);
+const LINKED: Need = Need::new("linked", "the ticket is under no parent", "工单没有上级工单");
 
 /// Puts a ticket under a parent, after so many answers there: the changes of the child, and those of the parent.
 ///

@@ -32,51 +32,71 @@ use super::{
 const MERGE: &str = "MergeTicket";
 const UNMERGE: &str = "UnmergeTicket";
 
-const NOT_MERGED: Need = Need { code: "not_merged", en: "the ticket is merged already" };
-const NOT_ENDED: Need = Need { code: "not_ended", en: "the ticket is closed or cancelled" };
-const VERDICT: Need = Need {
-    code: "verdict",
-    en: "the customer has seen a solution and is owed a verdict: merge the other ticket into this one",
-};
-const TRANSFER_ENDED: Need = Need {
-    code: "transfer_ended",
-    en: "the transfer must be accepted, returned or withdrawn first",
-};
-const NO_SUPERVISION: Need = Need {
-    code: "no_supervision",
-    en: "headquarters watches the ticket: end the supervision first",
-};
-const NO_OPEN_PLAN: Need =
-    Need { code: "no_open_plan", en: "items of the handling plan are not done" };
-const NO_WORK_ORDERS: Need = Need {
-    code: "no_open_work_order",
-    en: "work orders for the ticket run: complete or void them first",
-};
-const NO_CHILDREN: Need =
-    Need { code: "no_children", en: "the ticket has children: unlink them first" };
-const OPEN_SURVIVOR: Need = Need {
-    code: "open_survivor",
-    en: "the other ticket must be open: neither waiting, solved, closed, cancelled nor merged",
-};
-const COMPLAINT: Need = Need {
-    code: "complaint",
-    en: "a complaint stays a complaint: merge the other ticket into this one",
-};
-const SAME_CUSTOMER: Need = Need {
-    code: "same_customer",
-    en: "the tickets are of different customers: put them under a common parent, which answers both",
-};
-const EARLIER_PROMISE: Need = Need {
-    code: "earlier_promise",
-    en: "promises that the survivor would keep later, and that its policy does not know",
-};
-const SHORT_CHAIN: Need =
-    Need { code: "short_chain", en: "the chain of merges is too long: merge the other way round" };
-const MERGED: Need = Need { code: "merged", en: "the ticket is not merged" };
-const IN_TIME: Need = Need {
-    code: "unmerge_limit",
-    en: "the time in which the policy lets a merge be undone is over",
-};
+const NOT_MERGED: Need =
+    Need::new("not_merged", "the ticket is merged already", "工单已并入其他工单");
+const NOT_ENDED: Need =
+    Need::new("not_ended", "the ticket is closed or cancelled", "工单已关闭或取消");
+const VERDICT: Need = Need::new(
+    "verdict",
+    "the customer has seen a solution and is owed a verdict: merge the other ticket into this one",
+    "客户已收到处理方案，须由其评价：请将另一张工单并入本工单",
+);
+const TRANSFER_ENDED: Need = Need::new(
+    "transfer_ended",
+    "the transfer must be accepted, returned or withdrawn first",
+    "须先接收、退回或撤回转办",
+);
+const NO_SUPERVISION: Need = Need::new(
+    "no_supervision",
+    "headquarters watches the ticket: end the supervision first",
+    "工单由总部督办，须先结束督办",
+);
+const NO_OPEN_PLAN: Need = Need::new(
+    "no_open_plan",
+    "items of the handling plan are not done",
+    "处理计划尚有未完成的事项",
+);
+const NO_WORK_ORDERS: Need = Need::new(
+    "no_open_work_order",
+    "work orders for the ticket run: complete or void them first",
+    "该工单有未完成的派工单，须先完成或作废",
+);
+const NO_CHILDREN: Need = Need::new(
+    "no_children",
+    "the ticket has children: unlink them first",
+    "工单有下级工单，须先解除关联",
+);
+const OPEN_SURVIVOR: Need = Need::new(
+    "open_survivor",
+    "the other ticket must be open: neither waiting, solved, closed, cancelled nor merged",
+    "另一张工单须处于处理中：未在等待、未处理完成、未关闭、取消或合并",
+);
+const COMPLAINT: Need = Need::new(
+    "complaint",
+    "a complaint stays a complaint: merge the other ticket into this one",
+    "投诉不得并入其他类型：请将另一张工单并入本工单",
+);
+const SAME_CUSTOMER: Need = Need::new(
+    "same_customer",
+    "the tickets are of different customers: put them under a common parent, which answers both",
+    "两张工单属于不同客户：请将其关联到同一上级工单，由其一并答复",
+);
+const EARLIER_PROMISE: Need = Need::new(
+    "earlier_promise",
+    "promises that the survivor would keep later, and that its policy does not know",
+    "保留的工单将晚于这些承诺，且其制度中没有相应时限",
+);
+const SHORT_CHAIN: Need = Need::new(
+    "short_chain",
+    "the chain of merges is too long: merge the other way round",
+    "合并链过长，请反向合并",
+);
+const MERGED: Need = Need::new("merged", "the ticket is not merged", "工单未被合并");
+const IN_TIME: Need = Need::new(
+    "unmerge_limit",
+    "the time in which the policy lets a merge be undone is over",
+    "已超过制度允许撤销合并的期限",
+);
 
 /// Why a ticket into whose chain so many were merged one after the other is not merged itself.
 #[must_use]

@@ -142,15 +142,21 @@ coded! {
 }
 
 impl ProcessDuty {
-    const fn words(self) -> &'static str {
-        match self {
-            Self::Role => "the template gives it to another role",
-            Self::NotSubmitter => {
-                "whoever submitted it or put any of it on record may not judge it"
+    /// In words, for whoever was refused.
+    #[must_use]
+    pub fn words(self) -> Text {
+        let (en, zh) = match self {
+            Self::Role => ("the template gives it to another role", "流程模板将此步骤交由其他角色"),
+            Self::NotSubmitter => (
+                "whoever submitted it or put any of it on record may not judge it",
+                "提交人或参与登记的人不得评判",
+            ),
+            Self::NotApprover => ("it has approved already", "本人已审批"),
+            Self::NotRequester => {
+                ("whoever requested a change may not decide on it", "变更申请人不得自行决定")
             }
-            Self::NotApprover => "it has approved already",
-            Self::NotRequester => "whoever requested a change may not decide on it",
-        }
+        };
+        Text::new(en, zh)
     }
 }
 
@@ -166,7 +172,7 @@ pub enum ProcessRefusal {
         missing: Vec<ProcessNeed>,
     },
     /// Somebody else has to do that.
-    #[error("{command} is not for this caller: {}", duty.words())]
+    #[error("{command} is not for this caller: {}", duty.words().en)]
     NotYours {
         /// What was asked for.
         command: &'static str,

@@ -430,5 +430,5 @@ impl AttributeKind {
 
 /// A fault in both languages.
 pub(super) fn fault(path: &str, en: &str, zh: &str) -> Fault {
-    Fault { chinese: zh.to_owned(), ..Fault::new(path, en) }
+    Fault::new(path, (en, zh))
 }

@@ -85,8 +85,10 @@ fn on_scale(story: &Story<'_>, value: i32) -> Result<(u8, VerdictOption), Refusa
         return Ok((value, option.clone()));
     }
     let values: Vec<String> = story.policy.verdict_values().map(|v| v.to_string()).collect();
-    let description = format!("is not on the scale of the policy: {}", values.join(", "));
-    Err(Refusal::Fields(vec![Fault::new("value", description)]))
+    let values = values.join(", ");
+    let english = format!("is not on the scale of the policy: {values}");
+    let words = (english, format!("不在制度规定的评价范围内：{values}"));
+    Err(Refusal::Fields(vec![Fault::new("value", words)]))
 }
 
 fn judge(

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     policy::Policy,
     violation::ProposedViolation,
-    word::{Actor, Fault, Subject, Text, coded},
+    word::{Actor, Fault, Subject, Text, Words, coded},
     work_order::{
         Brief, Decision, DisputeOutcome, OrderChange, OrderEvent, OrderState, OrderStateName,
         Progress, Signature, StepTaken, Unsigned, WorkOrder, apply_order,
@@ -244,8 +244,7 @@ pub fn issue_order(
     now: Timestamp,
 ) -> Result<WorkOrder, OrderRefusal> {
     if brief.reply_by <= now {
-        let description = format!("must be after {now}, which is now");
-        let fault = Fault::new("work_order.reply_by_time", description);
+        let fault = Fault::new("work_order.reply_by_time", Words::not_ahead(now));
         return Err(OrderRefusal::Fields(vec![fault]));
     }
     let OrderIdentity { id, number, year, sequence, policy_version } = identity;
@@ -478,14 +477,15 @@ impl Desk<'_> {
         (earliest, what): (Timestamp, &str),
     ) -> Result<(), OrderRefusal> {
         let now = self.now;
-        let description = if at > now {
-            format!("must not be after {now}, which is now")
+        let words = if at > now {
+            Words::ahead(now)
         } else if at < earliest {
-            format!("must not be before {earliest}, when the order was {what}")
+            let english = format!("must not be before {earliest}, when the order was {what}");
+            (english, format!("不得早于上一步骤的时间 {earliest}")).into()
         } else {
             return Ok(());
         };
-        Err(OrderRefusal::Fields(vec![Fault::new(field, description)]))
+        Err(OrderRefusal::Fields(vec![Fault::new(field, words)]))
     }
 
     /// To the minute, so both the issue and the acceptance count by their minutes.
@@ -509,8 +509,7 @@ impl Desk<'_> {
     ) -> Result<Vec<OrderEvent>, OrderRefusal> {
         self.at_stage(1)?;
         if next.is_some_and(|next| next <= self.now) {
-            let description = format!("must be after {}, which is now", self.now);
-            let fault = Fault::new("next_reply_time", description);
+            let fault = Fault::new("next_reply_time", Words::not_ahead(self.now));
             return Err(OrderRefusal::Fields(vec![fault]));
         }
         Ok(vec![OrderEvent::Reported(Progress { note, next, reported: self.step() })])

@@ -369,7 +369,7 @@ fn step(found: &mut Violations, step: &pb::EscalationStep) -> StepDraft {
     let mut time = |field: &str, time: prost_types::Duration| {
         let time = Duration::try_from(time);
         if time.is_err() {
-            found.add(field, Fault::malformed("a duration of more than nothing"));
+            found.add(field, Fault::malformed("a duration of more than nothing", "大于零的时长"));
         }
         time.ok()
     };

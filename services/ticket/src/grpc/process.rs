@@ -276,7 +276,8 @@ impl ProcessService for Grpc {
 fn said(violations: &mut Violations, name: &str) -> Option<(Uuid, Uuid)> {
     let Some((ticket, _)) = name.split_once("/messages/") else {
         let form = "a name of the form tickets/UUID/messages/UUID";
-        violations.add("message", Fault::malformed(form));
+        let fault = Fault::malformed(form, "形如 tickets/UUID/messages/UUID 的名称");
+        violations.add("message", fault);
         return None;
     };
     let message = violations.resource_id("message", name, &format!("{ticket}/messages"))?;
@@ -308,7 +309,8 @@ fn agreed(
                     Some(Told::Number(number)) => {
                         let number = Number::new(*number);
                         if number.is_none() {
-                            violations.add("number", Fault::malformed("a finite number"));
+                            violations
+                                .add("number", Fault::malformed("a finite number", "有限的数"));
                         }
                         number.map(Value::Number)
                     }
@@ -353,17 +355,19 @@ pub(super) fn refused(context: &RequestContext, refusal: ProcessRefusal) -> Stat
         ProcessRefusal::Lacking { command, missing } => {
             let missing = missing.into_iter().map(|need| {
                 let code = need.kind.code().to_uppercase();
-                Precondition::new(code, need.subject.clone(), need.words().en)
+                let words = need.words();
+                Precondition::new(code, need.subject.clone(), words.en, words.zh)
             });
             Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
                 .metadata("command", command)
-                .preconditions(missing)
+                .preconditions(context.language(), missing)
                 .into_status()
         }
         ProcessRefusal::NotYours { command, duty } => {
             Failure::new(Code::PermissionDenied, Reason::SeparationOfDuties, message)
                 .metadata("command", command)
                 .metadata("duty", duty.code().to_uppercase())
+                .localized(context.language(), duty.words().zh)
                 .into_status()
         }
         ProcessRefusal::Fields(faults) => {
@@ -376,11 +380,15 @@ pub(super) fn refused(context: &RequestContext, refusal: ProcessRefusal) -> Stat
         }
         ProcessRefusal::NoDeadline => {
             Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
-                .preconditions([Precondition::new(
-                    "COMPUTABLE_DEADLINE",
-                    "process",
-                    "the policy's calendar must reach the deadline",
-                )])
+                .preconditions(
+                    context.language(),
+                    [Precondition::new(
+                        "COMPUTABLE_DEADLINE",
+                        "process",
+                        "the policy's calendar must reach the deadline",
+                        "制度的日历须覆盖该时限",
+                    )],
+                )
                 .into_status()
         }
     }

@@ -108,7 +108,13 @@ fn period(
     if named {
         let week = iso_week(&message.week);
         if week.is_none() {
-            violations.add("week", Fault::malformed("a week that there is, e.g. `2026-W10`"));
+            violations.add(
+                "week",
+                Fault::malformed(
+                    "a week that there is, e.g. `2026-W10`",
+                    "存在的周，例如 `2026-W10`",
+                ),
+            );
         }
         return week.map(ReportPeriod::Week);
     }

@@ -202,8 +202,13 @@ fn contact(violations: &mut Violations, contact: &str, customer: &str) -> Option
         return Some(None);
     }
     let Some((owner, _)) = contact.split_once("/contacts/") else {
-        violations
-            .add("contact", Fault::malformed("a name of the form customers/UUID/contacts/UUID"));
+        violations.add(
+            "contact",
+            Fault::malformed(
+                "a name of the form customers/UUID/contacts/UUID",
+                "形如 customers/UUID/contacts/UUID 的名称",
+            ),
+        );
         return None;
     };
     if owner != customer {

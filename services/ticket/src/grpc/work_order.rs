@@ -13,6 +13,7 @@ use super::{Grpc, Target, decode, page_size, text, values};
 use crate::app::work_order::NewOrder;
 use crate::domain::{
     Brief, DisputeOutcome, OrderCommand, OrderMissing, OrderRefusal, OrderStateName, Signature,
+    Text,
 };
 use crate::encode::work_order as encode;
 use crate::store::work_order::OrderQuery;
@@ -270,7 +271,7 @@ pub(super) fn language(
         tag if tag.eq_ignore_ascii_case("en") => Some(Language::English),
         tag if tag.eq_ignore_ascii_case("zh") => Some(Language::Chinese),
         _ => {
-            violations.add("language_code", Fault::malformed("`en` or `zh`"));
+            violations.add("language_code", Fault::malformed("`en` or `zh`", "`en` 或 `zh`"));
             None
         }
     }
@@ -305,7 +306,7 @@ pub(super) fn refused(context: &RequestContext, refusal: OrderRefusal) -> Status
             Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
                 .metadata("state", state.code().to_uppercase())
                 .metadata("command", command)
-                .preconditions(missing.into_iter().map(precondition))
+                .preconditions(context.language(), missing.into_iter().map(precondition))
                 .into_status()
         }
         OrderRefusal::NotYours { state, command, duty } => {
@@ -313,12 +314,14 @@ pub(super) fn refused(context: &RequestContext, refusal: OrderRefusal) -> Status
                 .metadata("state", state.code().to_uppercase())
                 .metadata("command", command)
                 .metadata("duty", duty.code().to_uppercase())
+                .localized(context.language(), duty.words().zh)
                 .into_status()
         }
         OrderRefusal::Fields(faults) => {
             let mut violations = context.violations();
             for fault in faults {
-                violations.add(&fault.path, Fault::from(fault.description));
+                let told = Fault::new(fault.reason, fault.description, fault.chinese);
+                violations.add(&fault.path, told);
             }
             named(violations)
         }
@@ -326,5 +329,6 @@ pub(super) fn refused(context: &RequestContext, refusal: OrderRefusal) -> Status
 }
 
 fn precondition(missing: OrderMissing) -> Precondition {
-    Precondition::new(missing.code().to_uppercase(), "work_order", missing.words().en)
+    let Text { en, zh } = missing.words();
+    Precondition::new(missing.code().to_uppercase(), "work_order", en, zh)
 }

@@ -1,5 +1,6 @@
 //! T-04: tickets on one cause, and one answer that reaches all.
 
+use futures::StreamExt as _;
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::role;
 use tonic::{Code, Status};
@@ -358,7 +359,7 @@ async fn t04_one_answer_to_hundreds_of_children_has_a_result_for_each_in_bounded
         let org_unit = if number % 4 == 0 { "group/south" } else { "group/north" };
         async move { clerk.create(complaint(org_unit, "家里停水")).await.name }
     });
-    let mut children = futures::future::join_all(born).await;
+    let mut children: Vec<String> = futures::stream::iter(born).buffered(32).collect().await;
     for child in &children {
         link(&mut manager, child, &parent).await.unwrap();
     }

@@ -20,6 +20,7 @@ mod process_policy;
 mod process_properties;
 mod properties;
 mod recompute;
+mod refusal;
 mod report;
 mod reroute;
 mod routing;
