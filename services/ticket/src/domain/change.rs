@@ -207,6 +207,8 @@ pub enum What {
     Delivered {
         /// The message that was taken.
         message: Uuid,
+        /// The merged ticket on which it was said; none for this one (T-04).
+        said_on: Option<Uuid>,
     },
 }
 
@@ -384,6 +386,7 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
             ticket.cycle += 1;
             ticket.cycle_started_at = since;
             ticket.cycle_handlers.clear();
+            ticket.links.handlers.clear();
             ticket.handling.next_verdict();
             ticket.state = State::Open(if *executive_review {
                 Open::ExecutiveReview { since }

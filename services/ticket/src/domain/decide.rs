@@ -46,6 +46,10 @@ pub fn decide(
     let mut story = Story::new(ticket, policy, actor, now);
     let name = command.name();
     if let State::Merged(merged) = &ticket.state {
+        if let Command::NoteDelivery(note) = command {
+            spoken::note(&mut story, note);
+            return Ok(story.changes);
+        }
         return link::at_survivor(merged, &command);
     }
     let (command, overriding, route) = command.unwrapped();

@@ -27,6 +27,9 @@ pub struct Links {
     pub parent: Option<Uuid>,
     /// It is or was a parent.
     pub leads: bool,
+    /// Those in whose hands the tickets were that were merged into it in this cycle, each once: they judge it no more than
+    /// whoever handled it itself (T-13). They stay when a merge is undone: what they did of the matter they did.
+    pub handlers: Vec<Subject>,
 }
 
 /// That it is merged. Both keep their histories.
@@ -73,6 +76,8 @@ pub enum LinkChange {
         from: Uuid,
         /// Why.
         reason: String,
+        /// When it has to be looked at what the registration lacks (T-19).
+        fields_due: Option<Timestamp>,
     },
     /// Another one was merged into it.
     Taken {
@@ -82,11 +87,15 @@ pub enum LinkChange {
         number: String,
         /// What of its promises binds this one now.
         promises: Vec<TakenPromise>,
+        /// In whose hands it was.
+        handlers: Vec<Subject>,
     },
     /// That was undone.
     Returned {
         /// Which.
         source: Uuid,
+        /// The message that never left and is shown there again (T-14).
+        message: Option<Uuid>,
     },
     /// It was put under a parent.
     Linked {
@@ -129,13 +138,27 @@ pub(super) fn apply(ticket: &mut Ticket, change: &LinkChange, actor: &Actor, at:
             let was = ticket.state.clone();
             let (into, reason, by) = (*into, reason.clone(), actor.subject());
             ticket.state = State::Merged(Box::new(Merged { into, reason, by, at, was }));
+            ticket.handling.fields_due = None;
         }
-        LinkChange::Unmerged { .. } => {
+        LinkChange::Unmerged { fields_due, .. } => {
             if let State::Merged(merged) = &ticket.state {
                 ticket.state = merged.was.clone();
+                ticket.handling.fields_due = *fields_due;
             }
         }
-        LinkChange::Taken { .. } | LinkChange::Returned { .. } => {}
+        LinkChange::Taken { handlers, .. } => {
+            for staff in handlers {
+                if !ticket.links.handlers.contains(staff) {
+                    ticket.links.handlers.push(staff.clone());
+                }
+            }
+        }
+        LinkChange::Returned { message, .. } => {
+            let shown = ticket.outbound.undelivered.as_ref().map(|lost| lost.message);
+            if message.is_some() && *message == shown {
+                ticket.outbound.undelivered = None;
+            }
+        }
         LinkChange::Linked { parent, .. } => ticket.links.parent = Some(*parent),
         LinkChange::Unlinked { .. } => ticket.links.parent = None,
         LinkChange::Leads => ticket.links.leads = true,
@@ -143,7 +166,7 @@ pub(super) fn apply(ticket: &mut Ticket, change: &LinkChange, actor: &Actor, at:
 }
 
 /// What becomes of a command to a merged ticket: refused, unless nobody asked for it. Its clocks rest, and a survey about it
-/// comes too late.
+/// comes too late. What becomes of a message on its way moves no clock and is noted before, see [`spoken`](super::spoken).
 pub(super) fn at_survivor(merged: &Merged, command: &Command) -> Result<Vec<Change>, Refusal> {
     match command {
         Command::FireTimers | Command::TakeSurveyVerdict { .. } => Ok(Vec::new()),

@@ -193,7 +193,7 @@ pub use self::{
     },
     link_rules::{LinkDraft, LinkRules},
     media_type::{Content, HEAD, TextWatch, canonical, is_archive, is_media_type, judge},
-    merge::{Merging, merge, merge_chain_full, unmerge},
+    merge::{Merging, merge, merge_chain_full, same_customer, unmerge},
     message_template::{Filling, MessageTemplate, Variable},
     phrase::{ForbiddenPhrase, ForbiddenPhrases},
     policy::{
@@ -249,7 +249,7 @@ pub use self::{
         plan_from_pattern, plan_shift,
     },
     shift_pattern::{Occurrence, Rostered, ShiftPattern, ShiftPatternDraft, crew, occurrences},
-    spoken::{DeliveryNote, Outbound, Spoken, Undelivered},
+    spoken::{DeliveryNote, Outbound, Spoken, Undelivered, bring_mark, follow_mark},
     step::{Need, StepRefusal},
     suggestion::{
         Suggestion, SuggestionDecision, SuggestionState, decide_suggestion, remind,

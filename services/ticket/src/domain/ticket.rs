@@ -376,11 +376,17 @@ impl Ticket {
         self.clocks.iter().rfind(|clock| &*clock.rule == rule && clock.cycle == cycle)
     }
 
-    /// Whether somebody handles it in this cycle: has done so, owns it, or has received it. Whoever does judges nothing about it
-    /// (T-13).
+    /// Everybody who handled it in this cycle, or what was merged into it.
+    pub fn handlers(&self) -> impl Iterator<Item = &Subject> {
+        let own = &self.cycle_handlers;
+        self.links.handlers.iter().filter(|staff| !own.contains(staff)).chain(own)
+    }
+
+    /// Whether somebody handles it in this cycle: has done so, also as what was merged into it, owns it, or has received it.
+    /// Whoever does judges nothing about it (T-13).
     #[must_use]
     pub fn is_in_hands_of(&self, staff: &Subject) -> bool {
-        self.cycle_handlers.contains(staff)
+        self.handlers().any(|handler| handler == staff)
             || self.owner.as_ref() == Some(staff)
             || self.handling.receiver.as_ref() == Some(staff)
     }

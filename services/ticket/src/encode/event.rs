@@ -111,9 +111,9 @@ pub(crate) fn of(
             ticket: summary,
             undelivered: Some(encode::undelivered(ticket.id, lost)),
         }),
-        What::Delivered { message } => PublicEvent::of(&pb::TicketAnswerDelivered {
+        What::Delivered { message, said_on } => PublicEvent::of(&pb::TicketAnswerDelivered {
             ticket: summary,
-            message: super::message::name(ticket.id, *message),
+            message: super::message::name(said_on.unwrap_or(ticket.id), *message),
         }),
         What::CloseProposed { reason } => PublicEvent::of(&pb::TicketCloseProposed {
             ticket: summary,

@@ -109,7 +109,7 @@ pub fn resource(ticket: &Ticket) -> pb::Ticket {
 /// A message that never left.
 pub(crate) fn undelivered(ticket: Uuid, lost: &Undelivered) -> pb::UndeliveredMessage {
     pb::UndeliveredMessage {
-        message: super::message::name(ticket, lost.message),
+        message: super::message::name(lost.said_on.unwrap_or(ticket), lost.message),
         delivery: super::delivery::name(lost.delivery),
         send_time: time(lost.sent_at),
         fail_time: time(lost.failed_at),
@@ -145,7 +145,7 @@ pub fn summary(ticket: &Ticket) -> pb::TicketSummary {
         cycle: number(ticket.cycle),
         handler: ticket.handler.as_deref().unwrap_or_default().to_owned(),
         first_contact_owner: ticket.first_contact_owner.to_string(),
-        cycle_handlers: ticket.cycle_handlers.iter().map(ToString::to_string).collect(),
+        cycle_handlers: ticket.handlers().map(ToString::to_string).collect(),
         team: ticket.team.map(team::name).unwrap_or_default(),
         owner: ticket.owner.as_deref().unwrap_or_default().to_owned(),
     }

@@ -50,7 +50,10 @@ fn named(
 /// Another ticket than the one that is named.
 fn other(violations: &mut Violations, field: &str, value: &str, name: &str) -> Option<Uuid> {
     let id = violations.resource_id(field, value, COLLECTION);
-    if id.is_some() && value == name {
+    // By what is named: there are several ways to write the same UUID.
+    let named = name.strip_prefix(COLLECTION).and_then(|rest| rest.strip_prefix('/'));
+    let named = named.and_then(|named| Uuid::try_parse(named).ok());
+    if id.is_some() && id == named {
         let fault = Fault::new("SAME_TICKET", "must be another ticket", "必须是另一张工单");
         violations.add(field, fault);
         return None;

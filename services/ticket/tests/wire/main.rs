@@ -56,6 +56,7 @@ mod shift_plan;
 mod suggestion;
 mod supervision;
 mod survey;
+mod survivor;
 mod told;
 mod transfer;
 mod undelivered;

@@ -291,7 +291,7 @@ async fn t26_steps_that_assign_are_checked_when_the_policy_is_applied() {
     assert_eq!(violations(&error), expected);
 }
 
-fn rerouting(category: bool, severity: bool) -> pb::TicketPolicy {
+pub fn rerouting(category: bool, severity: bool) -> pb::TicketPolicy {
     let rule = pb::ReroutingRule { on_category_change: category, on_severity_change: severity };
     let mut policy = routed(pb::Distribution::Unspecified);
     policy.routing_rules.insert(

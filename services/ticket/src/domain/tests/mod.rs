@@ -25,6 +25,7 @@ mod reroute;
 mod routing;
 mod search;
 mod simulation;
+mod survivor;
 mod told;
 mod wall;
 mod work_order;
