@@ -130,6 +130,8 @@ impl App {
         let org_unit = org_unit(&place.org_unit)?;
         let change = change("WithdrawAttachment", &org_unit, Some(&before), &after)?;
         work.record(vec![change]).await?;
+        let (at, of) = (work.now(), (name.ticket, name.id));
+        self.file_withdrawn(work.conn(), of, &call.by, at).await?;
         work.commit(encode::resource(&after)).await
     }
 }

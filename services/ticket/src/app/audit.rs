@@ -249,8 +249,8 @@ fn clocks(ticket: &Ticket) -> Map<String, Value> {
         add("fulfilled_at", time(clock.fulfilled.as_ref().map(|fulfilled| fulfilled.at)));
         add("fulfilled_by", clock.fulfilled.as_ref().map(|fulfilled| &*fulfilled.by).into());
         add("cancelled_at", time(clock.cancelled_at));
-        add("pauses", pauses_json(clock).unwrap_or_default());
-        add("steps", steps_json(clock).unwrap_or_default());
+        add("pauses", pauses_json(clock.timeline.pauses()).unwrap_or_default());
+        add("steps", steps_json(&clock.steps).unwrap_or_default());
         add("announcements", announcements_json(clock).unwrap_or_default());
         add("revisions", revisions_json(clock).unwrap_or_default());
         add("policy_version", clock.terms.version().map(|version| version.to_string()).into());

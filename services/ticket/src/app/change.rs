@@ -5,9 +5,9 @@ use kefu_journal::{Entry, Provenance};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Error, audit, handling_record, mass_answer, outbox};
+use super::{Error, audit, handling_record, mass_answer, outbox, process_follow};
 use crate::domain::{
-    Actor, Change, Complainant, Details, StateName, Ticket, Violation, ViolationState, What, apply,
+    Actor, Change, Complainant, Details, Ticket, Violation, ViolationState, What, apply,
 };
 use crate::encode::event;
 use crate::store;
@@ -50,14 +50,15 @@ pub(crate) async fn record_all(
     store::clock::upsert(conn, &clocks).await?;
     let forms: Vec<_> = recorded.iter().flat_map(Recorded::forms).collect();
     store::escalation::insert(conn, &forms).await?;
+    let provenance = |change: &Change| match &change.actor {
+        actor if *actor == Actor::TIMERS => &timers,
+        actor if *actor == Actor::ROUTING => &routing,
+        _ => by,
+    };
     let mut entries = Vec::new();
     for Recorded { steps, customer, .. } in &recorded {
         for step in steps {
-            let by = match &step.change.actor {
-                actor if *actor == Actor::TIMERS => &timers,
-                actor if *actor == Actor::ROUTING => &routing,
-                _ => by,
-            };
+            let by = provenance(step.change);
             save_step(conn, ids, step, *customer, by).await?;
             entries.push(step.entry(ids, by, *customer));
         }
@@ -66,6 +67,13 @@ pub(crate) async fn record_all(
     let violations: Vec<_> = violations.filter_map(|step| step.violation.as_ref()).collect();
     store::violation::insert_all(conn, &violations).await?;
     kefu_journal::append(conn, &entries).await?;
+    for step in recorded.iter().flat_map(|recorded| &recorded.steps) {
+        if step.earlier.process.is_some() {
+            let by = provenance(step.change);
+            let both = (&step.earlier, &step.later);
+            Box::pin(process_follow::follow(conn, ids, both, step.change, by)).await?;
+        }
+    }
     // Last of all, so that others who have to do with the same people wait as short as can be.
     for Recorded { before, now, .. } in &recorded {
         if before.burden() != now.burden() {
@@ -188,9 +196,6 @@ async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Res
         }
         if before.org_unit != now.org_unit {
             store::process::move_with_ticket(conn, now.id, &now.org_unit).await?;
-        }
-        if now.state.name() == StateName::Cancelled && before.state.name() != StateName::Cancelled {
-            store::process::attend(conn, now.id, now.updated_at).await?;
         }
         if now.state.is_final() && !before.state.is_final() && now.handling.plan.is_some() {
             store::plan::supersede(conn, now.id).await?;

@@ -27,6 +27,8 @@ mod placement;
 pub mod policy;
 pub mod policy_rollout;
 pub mod process;
+mod process_follow;
+mod process_timer;
 pub mod product_hold;
 pub mod projection;
 pub mod queue;
@@ -71,7 +73,7 @@ use sqlx::{PgConnection, PgPool, Postgres};
 use uuid::Uuid;
 
 use crate::channel::Channels;
-use crate::domain::{Issued, Policy, Ticket};
+use crate::domain::{Issued, Policy, RunningProcess, Ticket};
 use crate::files::Files;
 use crate::store::ticket::TicketRow;
 
@@ -182,6 +184,7 @@ impl App {
         let version = version.ok_or_else(|| {
             StoreError::corrupt("ticket.policy_version_id", "there is no such policy version")
         })?;
+        let running = row.process.clone();
         let mut others = Vec::new();
         for id in row.other_versions()? {
             let other = self.version(conn, id).await?.ok_or_else(|| {
@@ -189,6 +192,11 @@ impl App {
             })?;
             others.push(other as Arc<dyn Issued>);
         }
-        Ok((row.into_ticket(&version.policy, &others)?, version))
+        let mut ticket = row.into_ticket(&version.policy, &others)?;
+        ticket.process = running.map(|(id, stages)| {
+            let rules = Arc::clone(&version) as Arc<dyn Issued>;
+            RunningProcess { id, stages, rules }
+        });
+        Ok((ticket, version))
     }
 }

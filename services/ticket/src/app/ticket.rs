@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::error::check_etag;
 use super::transfer::look_up_team;
-use super::{App, Call, Error, Page, change, merge, one_more, placement, product_hold};
+use super::{App, Call, Error, Page, change, one_more, placement, product_hold};
 use crate::domain::{
     Actor, Command, Ticket, TicketFilter, apply, decide, explain, held_product, of_level,
 };
@@ -202,7 +202,7 @@ impl App {
         of_level(&ticket, &version.policy, &command, call.caller.roles())?;
         let mut changes = match decide(&ticket, &version.policy, command, &actor, now) {
             Ok(changes) => changes,
-            Err(refusal) => return Err(merge::refused(work.conn(), refusal).await),
+            Err(refusal) => return Err(self.refused(work.conn(), refusal).await),
         };
         if party == Party::Receiver {
             let conn = work.conn();
@@ -242,7 +242,7 @@ impl App {
         let actor = Actor::staff(caller.subject());
         let changes = match decide(&ticket, &version.policy, command, &actor, self.now()) {
             Ok(changes) => changes,
-            Err(refusal) => return Err(merge::refused(&mut conn, refusal).await),
+            Err(refusal) => return Err(self.refused(&mut conn, refusal).await),
         };
         let (revision, updated_at) = (ticket.revision, ticket.updated_at);
         changes.iter().for_each(|change| apply(&mut ticket, change));

@@ -13,6 +13,7 @@ use super::{
     escalation::{self, EscalationCause},
     handling_decide, link,
     policy::Policy,
+    process_follow,
     recompute::recompute,
     refusal::{Missing, Refusal},
     register, required_field, spoken,
@@ -235,6 +236,7 @@ fn resolve(story: &mut Story<'_>, command: &'static str, solution: String) -> Re
     settle(story, Until::Before(story.now));
     handling_decide::may_resolve(story, command)?;
     content_rules::may_resolve(story, command)?;
+    process_follow::none_runs(story, command)?;
     solve(story, solution)
 }
 

@@ -15,6 +15,7 @@ use super::{
     },
     message_template::{Filling, Variable},
     policy::Policy,
+    process_follow,
     refusal::{Missing, Refusal},
     story::Story,
     supervision,
@@ -219,6 +220,7 @@ fn close(story: &mut Story<'_>, command: &'static str, reason: String) -> Result
         let more = needed - made;
         return Err(Refusal::Attempts { state, command, more, next_from });
     }
+    process_follow::none_runs(story, command)?;
     settle(story, Until::Before(story.now));
     let mut clocks = Vec::new();
     story.cancel_rest(&mut clocks);
@@ -398,6 +400,7 @@ fn decide_review(
     refuse(text_faults("decision.decision", &decision))?;
     if outcome == ExecutiveOutcome::Solution {
         content_rules::may_resolve(story, command)?;
+        process_follow::none_runs(story, command)?;
     }
     settle(story, Until::Before(story.now));
     let solution = decision.clone();

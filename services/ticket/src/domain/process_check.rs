@@ -1,13 +1,15 @@
 //! From drafts of staged processes to what can be followed: every fault at once, each with its path (T-22, X-06).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use kefu_calendar::Calendar;
 use kefu_identity::role;
 
 use super::{
     policy::ViolationRule,
-    policy_check::{self, Faults},
+    policy_check::{self, DAY, Faults},
+    policy_check_clock,
     process_draft::{
         ApprovalDraft, AttributeDraft, InspectionsDraft, LengthDraft, ProcessTemplateDraft,
         StageClockDraft, StageDraft, ValueKind,
@@ -35,6 +37,8 @@ const MAX_REQUIREMENTS: usize = 50;
 const MAX_APPROVALS: usize = 20;
 const MAX_INSPECTIONS: i32 = 20;
 const MAX_MONTHS: u32 = 12;
+/// No month is shorter.
+const SHORTEST_MONTH: Duration = DAY.saturating_mul(28);
 const GREATEST: f64 = 1e12;
 const NO_TEXT: &str = "must have a text in English or Chinese";
 
@@ -99,6 +103,7 @@ fn template(
         title: draft.title,
         attributes,
         documents,
+        attached: draft.attached.into_iter().collect(),
         routes,
         stages,
         change_deciders: draft.change_deciders,
@@ -310,9 +315,18 @@ impl Place<'_> {
                 let path = format_args!("{path}.breach_violation");
                 faults.add(path, "is not in the table `violations`");
             }
-            if let Some(length) = self.length(draft.length, &path, faults) {
-                let warn_percent = warn.filter(|percent| *percent > 0);
-                let asked = StageClock { length, warn_percent, violation };
+            let length = self.length(draft.length, &path, faults);
+            let at_least = length.and_then(|length| self.at_least(length));
+            let levels = self.known.levels;
+            let steps = policy_check_clock::steps(draft.steps, at_least, levels, &path, faults);
+            if let Some(length) = length {
+                let asked = StageClock {
+                    length,
+                    warn_percent: warn.filter(|percent| *percent > 0),
+                    violation,
+                    breach_raises_level: draft.breach_raises_level,
+                    steps,
+                };
                 clocks.push(OnRoutes { routes: draft.routes, asked });
             }
         }
@@ -343,6 +357,14 @@ impl Place<'_> {
                 }
                 months.map(Length::Months)
             }
+        }
+    }
+
+    /// How long that is whenever it begins.
+    fn at_least(&self, length: Length) -> Option<Duration> {
+        match length {
+            Length::Target(target) => self.known.calendar.map(|calendar| target.amount(calendar)),
+            Length::Months(months) => Some(SHORTEST_MONTH.saturating_mul(months)),
         }
     }
 

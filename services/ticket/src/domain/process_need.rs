@@ -27,6 +27,10 @@ coded! {
         RunningProcess = "running_process",
         /// The ticket is closed or cancelled.
         OpenTicket = "open_ticket",
+        /// There is a solution already.
+        UnsolvedTicket = "unsolved_ticket",
+        /// The ticket is merged.
+        UnmergedTicket = "unmerged_ticket",
         /// The ticket is no request.
         Request = "request",
         /// It waits for approval or has it.
@@ -99,6 +103,14 @@ impl ProcessNeed {
             NeedKind::OpenTicket => {
                 ("the ticket is closed or cancelled".to_owned(), "工单已关闭或取消".to_owned())
             }
+            NeedKind::UnsolvedTicket => (
+                "a solution is on record: a process begins while the ticket is open".to_owned(),
+                "已登记处理方案，流程须在处理之前启动".to_owned(),
+            ),
+            NeedKind::UnmergedTicket => (
+                "the ticket is merged: undo that first, or call the process off".to_owned(),
+                "工单已并入其他工单，须先撤销合并或取消流程".to_owned(),
+            ),
             NeedKind::Request => {
                 ("only a request follows a process".to_owned(), "只有报事工单可走流程".to_owned())
             }

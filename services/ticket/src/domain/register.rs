@@ -143,6 +143,7 @@ pub fn register(
         handling: Handling::default(),
         links: Links::default(),
         outbound: Outbound::default(),
+        process: None,
         revision: 1,
         created_at: now,
         updated_at: now,

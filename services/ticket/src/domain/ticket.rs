@@ -10,6 +10,7 @@ use super::{
     handling::Handling,
     link::{Links, Merged},
     policy::Policy,
+    process_follow::RunningProcess,
     required_field,
     routing::{Amount, Distribution},
     spoken::Outbound,
@@ -93,6 +94,8 @@ pub struct Ticket {
     pub links: Links,
     /// What became of what was said to the customer (T-14).
     pub outbound: Outbound,
+    /// The process that it follows while that is under way (T-22). Changes with the process and not with the ticket.
+    pub process: Option<RunningProcess>,
     /// Counts the changes, 1 at registration.
     pub revision: i64,
     /// When it was registered.

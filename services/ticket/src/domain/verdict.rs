@@ -7,6 +7,7 @@ use super::{
     clock::ClockChange,
     escalation::{self, EscalationCause},
     policy::{VerdictOption, VerdictOutcome},
+    process_follow,
     refusal::{Missing, Refusal},
     story::Story,
     ticket::State,
@@ -61,6 +62,9 @@ pub(super) fn record(story: &mut Story<'_>, value: i32, comment: String) -> Resu
         return Err(Refusal::SeparationOfDuties { state, command: COMMAND, staff });
     }
     let (value, outcome) = on_scale(story, value)?;
+    if outcome.outcome == VerdictOutcome::Close {
+        process_follow::none_runs(story, COMMAND)?;
+    }
     judge(story, value, outcome, VerdictSource::Call, comment)
 }
 

@@ -234,6 +234,7 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         ProcessChanged => ProcessChanged,
         ProcessStageWarned => ProcessStageWarned,
         ProcessStageBreached => ProcessStageBreached,
+        ProcessStageEscalated => ProcessStageEscalated,
         AttachmentChanged => AttachmentChanged,
     };
     // A delivery, a process and an attachment are aggregates of their own, and leave their ticket as it is.
@@ -244,6 +245,7 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         Kind::ProcessChanged(changed) => of(changed.process.as_ref()),
         Kind::ProcessStageWarned(warned) => of(warned.process.as_ref()),
         Kind::ProcessStageBreached(breached) => of(breached.process.as_ref()),
+        Kind::ProcessStageEscalated(escalated) => of(escalated.process.as_ref()),
         Kind::DeliveryChanged(delivery) => (delivery.ticket.clone(), 0),
         Kind::AttachmentChanged(changed) => (changed.ticket.clone(), 0),
         _ => (encode::name(event.aggregate_id), event.revision),

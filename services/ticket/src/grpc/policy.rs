@@ -364,7 +364,7 @@ fn reopen_mode(mode: pb::ReopenMode) -> Option<ReopenMode> {
     })
 }
 
-fn step(found: &mut Violations, step: &pb::EscalationStep) -> StepDraft {
+pub(super) fn step(found: &mut Violations, step: &pb::EscalationStep) -> StepDraft {
     use pb::escalation_step::When;
     let mut time = |field: &str, time: prost_types::Duration| {
         let time = Duration::try_from(time);

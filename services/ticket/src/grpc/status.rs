@@ -125,6 +125,7 @@ fn refused(context: &RequestContext, refusal: Refusal) -> Status {
                 }))
                 .into_status()
         }
+        refusal @ Refusal::ProcessRuns { .. } => super::process::runs(refusal),
         Refusal::Fields(faults) => {
             let mut violations = context.violations();
             for fault in faults {

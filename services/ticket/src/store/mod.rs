@@ -31,6 +31,7 @@ pub(crate) mod placement;
 pub(crate) mod plan;
 pub(crate) mod policy_rollout;
 pub(crate) mod process;
+pub(crate) mod process_list;
 pub(crate) mod product_hold;
 pub(crate) mod projection;
 pub(crate) mod queue;

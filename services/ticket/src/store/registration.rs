@@ -127,7 +127,7 @@ pub(crate) async fn create(
         &column!(clocks, |(.., clock)| clock.warn_at.map(|at| at.to_sqlx())) as _,
         &column!(clocks, |(.., clock)| clock.next_fire_at().map(|at| at.to_sqlx())) as _,
         event_type,
-        &column!(clocks, |(.., clock)| super::clock_note::steps_json(clock)) as _,
+        &column!(clocks, |(.., clock)| super::clock_note::steps_json(&clock.steps)) as _,
         &routed(|routed| routed.team.as_deref().map(ToOwned::to_owned)) as _,
         &routed(|routed| routed.owner.as_deref().map(ToOwned::to_owned)) as _,
         &routed(|routed| routed.distribution.map(|by| by.code().to_owned())) as _,

@@ -75,7 +75,11 @@ pub(crate) struct TicketRow {
     pub(crate) clocks: Vec<ClockRecord>,
     pub(crate) verdicts: Vec<VerdictRecord>,
     pub(crate) escalations: Vec<EscalationRecord>,
+    pub(crate) process: Option<ProcessRecord>,
 }
+
+/// The process that is under way for a ticket, and the stages that are.
+pub(crate) type ProcessRecord = (Uuid, Vec<String>);
 
 impl TicketRow {
     /// The org unit to which it is on its way (T-11).
@@ -201,6 +205,8 @@ impl TicketRow {
             handling: handling::handling(self.handling)?,
             links: links::links(self.links.as_ref())?,
             outbound: outbound::outbound(self.outbound)?,
+            // Whoever knows by which version it is judged says so.
+            process: None,
             revision: self.revision,
             created_at: self.created_at.to_jiff(),
             updated_at: self.updated_at.to_jiff(),

@@ -18,10 +18,10 @@ use crate::world::{Desk, World, at, complaint, reason, request_id, violations};
 
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
-type Answer = Result<pb::Attachment, Status>;
+pub type Answer = Result<pb::Attachment, Status>;
 
 /// The smallest file that is a picture by its content.
-fn picture(length: usize) -> Vec<u8> {
+pub fn picture(length: usize) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
     bytes.extend((0..length).map(|at| u8::try_from(at % 251).unwrap()));
     bytes
@@ -52,7 +52,7 @@ impl Desk {
         self.attachments.upload_attachment(messages).await.map(Response::into_inner)
     }
 
-    async fn attach(
+    pub async fn attach(
         &mut self,
         ticket: &str,
         file_name: &str,
@@ -87,7 +87,7 @@ impl Desk {
         self.attachments.list_attachments(request).await.unwrap().into_inner().attachments
     }
 
-    async fn withdraw(&mut self, attachment: &pb::Attachment, id: &str) -> Answer {
+    pub async fn withdraw(&mut self, attachment: &pb::Attachment, id: &str) -> Answer {
         let request = pb::WithdrawAttachmentRequest {
             name: attachment.name.clone(),
             reason: "传错了文件".into(),

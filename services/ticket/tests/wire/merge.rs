@@ -21,7 +21,7 @@ pub async fn merge(desk: &mut Desk, name: &str, survivor: &str) -> Result<pb::Ti
     desk.links.merge_ticket(into(name, survivor)).await.map(tonic::Response::into_inner)
 }
 
-async fn unmerge(desk: &mut Desk, name: &str) -> Result<pb::Ticket, Status> {
+pub async fn unmerge(desk: &mut Desk, name: &str) -> Result<pb::Ticket, Status> {
     let request = pb::UnmergeTicketRequest {
         name: name.into(),
         reason: "其实是两部电梯".into(),

@@ -15,6 +15,7 @@ mod message_template;
 mod phrase;
 mod policy;
 mod process;
+mod process_clocks;
 mod process_example;
 mod process_policy;
 mod process_properties;
