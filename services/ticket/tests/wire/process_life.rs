@@ -157,6 +157,7 @@ async fn t22_retries_are_safe_and_stale_etags_refused() {
         reference: "身份证".into(),
         etag: first.etag.clone(),
         request_id: request_id(2),
+        ..Default::default()
     };
     let recorded = fitter.processes.record_process_document(document.clone()).await.unwrap();
     let retried = fitter.processes.record_process_document(document.clone()).await.unwrap();
