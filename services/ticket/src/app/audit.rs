@@ -30,6 +30,10 @@ struct Registered<'a> {
     description: &'a str,
     category: &'a str,
     product: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    order_reference: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    shop: &'a str,
     tags: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     custom_fields: Option<Value>,
@@ -71,6 +75,8 @@ pub(crate) fn registered(ticket: &Ticket) -> Result<String, serde_json::Error> {
         description: &ticket.details.description,
         category: &ticket.details.category,
         product: &ticket.details.product,
+        order_reference: &ticket.details.order_reference,
+        shop: &ticket.details.shop,
         tags: &ticket.details.tags,
         custom_fields: fields_json(&ticket.details.fields),
         severity: ticket.severity.number(),
@@ -204,6 +210,8 @@ fn fields(ticket: &Ticket) -> Map<String, Value> {
         ("description", details.description.as_str().into()),
         ("category", details.category.as_str().into()),
         ("product", details.product.as_str().into()),
+        ("order_reference", details.order_reference.as_str().into()),
+        ("shop", details.shop.as_str().into()),
         ("tags", details.tags.as_slice().into()),
         ("custom_fields", fields_json(&details.fields).into()),
         ("org_unit", ticket.org_unit.as_str().into()),

@@ -295,6 +295,8 @@ fn different(before: &Details, after: &Details) -> Vec<String> {
         ("description", before.description != after.description),
         ("category", before.category != after.category),
         ("product", before.product != after.product),
+        ("order_reference", before.order_reference != after.order_reference),
+        ("shop", before.shop != after.shop),
         ("tags", before.tags != after.tags),
         ("custom_fields", before.fields != after.fields),
     ];

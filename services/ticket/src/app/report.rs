@@ -69,7 +69,7 @@ pub struct ReportOrder {
     pub as_of: Option<Timestamp>,
     /// Of these kinds.
     pub kinds: Vec<TicketKind>,
-    /// How many categories and products are told apart.
+    /// How many categories, products and shops are told apart.
     pub top: u32,
     /// With the week before and the year before.
     pub compare: bool,

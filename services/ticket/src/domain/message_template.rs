@@ -33,8 +33,12 @@ coded! {
         TicketKind = "ticket.kind",
         /// Its category.
         TicketCategory = "ticket.category",
-        /// The product, order or shop concerned.
+        /// The product concerned.
         TicketProduct = "ticket.product",
+        /// The customer's order or contract concerned.
+        TicketOrderReference = "ticket.order_reference",
+        /// The shop concerned.
+        TicketShop = "ticket.shop",
         /// What was done.
         TicketSolution = "ticket.solution",
         /// When it was registered.
@@ -272,6 +276,8 @@ impl Filling<'_> {
             Variable::TicketKind => Some(in_language(kind(ticket.kind), language)),
             Variable::TicketCategory => text(&ticket.details.category),
             Variable::TicketProduct => text(&ticket.details.product),
+            Variable::TicketOrderReference => text(&ticket.details.order_reference),
+            Variable::TicketShop => text(&ticket.details.shop),
             Variable::TicketSolution => text(&ticket.solution()?.text),
             Variable::TicketCreateTime => Some(self.time(ticket.created_at, language)),
             Variable::CustomerName => Some(self.name(language)),

@@ -46,6 +46,8 @@ pub static TICKET_FIELDS: Schema = Schema(&[
     Field::new("cycle", Kind::Number),
     Field::new("number", Kind::Text),
     Field::new("product", Kind::Text),
+    Field::new("order_reference", Kind::Text),
+    Field::new("shop", Kind::Text),
     Field::new("category", Kind::Path),
     Field::new("org_unit", Kind::Path),
     Field::new("tag", Kind::Tags),

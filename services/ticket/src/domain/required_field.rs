@@ -184,7 +184,9 @@ impl RequiredField {
             }
             Self::ComplainantType => ticket.complainant_type.is_none(),
             Self::Category => details.category.trim().is_empty(),
-            Self::Product => details.product.trim().is_empty(),
+            Self::Product => [&details.product, &details.order_reference, &details.shop]
+                .iter()
+                .all(|named| named.trim().is_empty()),
             Self::Description => details.description.trim().is_empty(),
             Self::OccurTime => ticket.occurred_at.is_none(),
             Self::Amount => ticket.amount.is_none(),

@@ -129,8 +129,12 @@ pub struct Details {
     pub description: String,
     /// Category from the company's tree.
     pub category: String,
-    /// The product, order or shop concerned.
+    /// The product concerned.
     pub product: String,
+    /// The customer's order or contract concerned; no work order.
+    pub order_reference: String,
+    /// The shop concerned.
+    pub shop: String,
     /// Free tags.
     pub tags: Vec<String>,
     /// The company's own fields.
@@ -146,6 +150,8 @@ impl Details {
             ("description", self.description == other.description),
             ("category", self.category == other.category),
             ("product", self.product == other.product),
+            ("order_reference", self.order_reference == other.order_reference),
+            ("shop", self.shop == other.shop),
             ("tags", self.tags == other.tags),
             ("custom_fields", self.fields == other.fields),
         ];

@@ -58,6 +58,8 @@ pub fn resource(ticket: &Ticket) -> pb::Ticket {
             .map(|(field, values)| pb::CustomFieldValue { field, values })
             .collect(),
         product: details.product,
+        order_reference: details.order_reference,
+        shop: details.shop,
         state: state(ticket.state.name()).into(),
         priority: priority(ticket.priority).into(),
         customer_grade: ticket.customer_grade.clone().unwrap_or_default(),

@@ -13,7 +13,7 @@ use crate::domain::{TicketKind, iso_week};
 
 /// The most kinds that can be asked for.
 const MAX_KINDS: usize = 10;
-/// How many categories and products are told apart if the caller does not say.
+/// How many categories, products and shops are told apart if the caller does not say.
 const TOP: u32 = 20;
 /// At most.
 const MAX_TOP: u32 = 200;

@@ -98,14 +98,24 @@ pub(super) struct DetailChanges {
     description: Option<String>,
     category: Option<String>,
     product: Option<String>,
+    order_reference: Option<String>,
+    shop: Option<String>,
     tags: Option<Vec<String>>,
     fields: Option<content::AskedFields>,
 }
 
 impl DetailChanges {
     /// The fields' names in the message.
-    pub(super) const CHANGEABLE: [&str; 6] =
-        ["subject", "description", "category", "product", "tags", "custom_fields"];
+    pub(super) const CHANGEABLE: [&str; 8] = [
+        "subject",
+        "description",
+        "category",
+        "product",
+        "order_reference",
+        "shop",
+        "tags",
+        "custom_fields",
+    ];
 
     /// The fields that `mask` wants; those that are wrong are empty, and named.
     pub(super) fn decode(violations: &mut Violations, ticket: &pb::Ticket, mask: &Mask) -> Self {
@@ -117,6 +127,8 @@ impl DetailChanges {
             description: text("description", &ticket.description, DESCRIPTION),
             category: text("category", &ticket.category, LINE),
             product: text("product", &ticket.product, LINE),
+            order_reference: text("order_reference", &ticket.order_reference, LINE),
+            shop: text("shop", &ticket.shop, LINE),
             tags: mask.take("tags", !ticket.tags.is_empty(), || {
                 Some(tags(violations, "tags", &ticket.tags))
             }),
@@ -134,6 +146,8 @@ impl DetailChanges {
             description: self.description.unwrap_or(present.description),
             category: self.category.unwrap_or(present.category),
             product: self.product.unwrap_or(present.product),
+            order_reference: self.order_reference.unwrap_or(present.order_reference),
+            shop: self.shop.unwrap_or(present.shop),
             tags: self.tags.unwrap_or(present.tags),
             fields: content::with(present.fields, self.fields),
         }

@@ -138,6 +138,8 @@ pub(crate) async fn create(
         &routed(|routed| Some(super::routing::looks_json(&routed.looks).to_string())) as _,
         &column!(entries, |e| e.ticket.handling.next_alarm().map(|at| at.to_sqlx())) as _,
         &column!(entries, |e| super::custom_field::fields_json(&e.ticket.details.fields)) as _,
+        &column!(entries, |e| e.ticket.details.order_reference.as_str()) as _,
+        &column!(entries, |e| e.ticket.details.shop.as_str()) as _,
     )
     .fetch_all(executor)
     .await?;

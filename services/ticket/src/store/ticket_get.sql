@@ -22,6 +22,6 @@ SELECT id, number, revision, policy_version_id, org_unit, kind, channel, custome
            FROM escalation WHERE escalation.ticket_id = ticket.id ORDER BY position
        ) AS "escalations!: Vec<EscalationRecord>",
        handling, team_id, owner, distribution, amount_cents, currency, complainant_type, links, promise_version_id,
-       outbound
+       outbound, order_reference, shop
 FROM ticket
 WHERE id = $1

@@ -41,6 +41,6 @@ SELECT id, number, revision, policy_version_id, org_unit, kind, channel, custome
            FROM escalation WHERE escalation.ticket_id = ticket.id ORDER BY position
        ) AS "escalations!: Vec<EscalationRecord>",
        handling, team_id, owner, distribution, amount_cents, currency, complainant_type, links, promise_version_id,
-       outbound
+       outbound, order_reference, shop
 FROM page JOIN ticket USING (id, created_at)
 ORDER BY created_at DESC, id DESC

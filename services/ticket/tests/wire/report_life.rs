@@ -22,6 +22,7 @@ const CATEGORIES: [&str; 7] = [
     "sales",
 ];
 const PRODUCTS: [&str; 5] = ["", "三号楼电梯", "boiler-7", "R&D <b>", "=1+1"];
+const SHOPS: [&str; 4] = ["", "解放路店", "S-017", "+cmd|' /C calc'!A0"];
 
 /// The same numbers in every run (splitmix64).
 struct Dice(u64);
@@ -92,6 +93,7 @@ impl Company {
             severity: i32::try_from(1 + dice.roll(3)).unwrap(),
             category: dice.pick(&CATEGORIES).into(),
             product: dice.pick(&PRODUCTS).into(),
+            shop: dice.pick(&SHOPS).into(),
             ..complaint(dice.pick(&UNITS), "电梯又坏了")
         };
         let known = dice.roll(4) > 0;
