@@ -1,4 +1,5 @@
--- What a ticket concerns besides its product (T-01). As in 0001, nothing here names the schema.
+-- What a ticket concerns besides its product, and whose it is once that was put right (T-01). As in 0001, nothing here names
+-- the schema.
 
 ALTER TABLE ticket
     ADD COLUMN order_reference text NOT NULL DEFAULT '',
@@ -42,4 +43,20 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         'due_time', (extract(epoch FROM owed_at) * 1000000)::bigint,
         'clock', states,
         'due', due))
+$$;
+
+-- Whose a ticket is may have been put down wrong. With the ticket goes what hangs on it, also what else never changes.
+DO $$
+DECLARE
+    app text := 'kefu_' || current_schema();
+    evidence text;
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = app) THEN
+        FOREACH evidence IN ARRAY ARRAY[
+            'verdict', 'escalation', 'message', 'routing_step', 'handling_record', 'root_cause', 'trigger_run']
+        LOOP
+            EXECUTE format('GRANT UPDATE (customer_id) ON %I TO %I', evidence, app);
+        END LOOP;
+    END IF;
+END
 $$;

@@ -18,8 +18,10 @@ const RESULT_FED_BACK: &str = "kefu.ticket.v1.TicketResultFedBack";
 const CLOSED: &str = "kefu.ticket.v1.TicketClosed";
 const REOPENED: &str = "kefu.ticket.v1.TicketReopened";
 const CANCELLED: &str = "kefu.ticket.v1.TicketCancelled";
+const CORRECTED: &str = "kefu.ticket.v1.TicketCorrected";
 
-/// Invites when a result was fed back; takes back when the verdict has come in another way or the ticket is cancelled.
+/// Invites when a result was fed back; takes back when the verdict has come in another way or the ticket is cancelled; asks
+/// somebody else where the ticket turns out to be of somebody else.
 #[derive(Clone, Debug)]
 pub struct TicketFeed {
     app: Arc<App>,
@@ -54,7 +56,7 @@ impl Consumer for TicketFeed {
     }
 
     fn event_types(&self) -> &'static [&'static str] {
-        &[RESULT_FED_BACK, CLOSED, REOPENED, CANCELLED]
+        &[RESULT_FED_BACK, CLOSED, REOPENED, CANCELLED, CORRECTED]
     }
 
     async fn apply(&self, tx: &mut PgConnection, event: &Event) -> Result<(), ApplyError> {
@@ -79,6 +81,20 @@ impl Consumer for TicketFeed {
             CANCELLED => {
                 let ticket = summary(payload, |event: pb::TicketCancelled| event.ticket)?;
                 self.take_back(tx, &ticket, ticket.cycle, Revocation::TicketCancelled).await
+            }
+            CORRECTED => {
+                let mut previous = (String::new(), String::new());
+                let ticket = summary(payload, |event: pb::TicketCorrected| {
+                    previous = (event.previous_customer, event.previous_contact);
+                    event.ticket
+                })?;
+                if previous == (ticket.customer.clone(), ticket.contact.clone()) {
+                    return Ok(());
+                }
+                let waits = ticket.state() == pb::TicketState::ResultFedBack;
+                let org_unit = ticket.org_unit.parse()?;
+                let at = occurred_at(event)?;
+                Ok(self.app.redirect(tx, &by(), org_unit, matter(&ticket)?, (waits, at)).await?)
             }
             _ => Ok(()),
         }
@@ -144,6 +160,7 @@ mod tests {
         assert_eq!(CLOSED, pb::TicketClosed::full_name());
         assert_eq!(REOPENED, pb::TicketReopened::full_name());
         assert_eq!(CANCELLED, pb::TicketCancelled::full_name());
+        assert_eq!(CORRECTED, pb::TicketCorrected::full_name());
     }
 
     #[test]

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::{Error, audit, handling_record, mass_answer, outbox};
 use crate::domain::{
-    Actor, Change, Complainant, Details, StateName, Ticket, Violation, ViolationState, What, apply,
+    Actor, Change, Complainant, Details, Facts, StateName, Ticket, Violation, ViolationState, What,
+    apply,
 };
 use crate::encode::event;
 use crate::store;
@@ -183,6 +184,12 @@ async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Res
         if before.priority != now.priority {
             store::ticket::save_priority(conn, now).await?;
         }
+        if Facts::of(before) != Facts::of(now) {
+            store::correction::save(conn, now).await?;
+        }
+        if customer_of(before) != customer_of(now) {
+            store::correction::move_records(conn, now.id, customer_of(now)).await?;
+        }
         if before.handling != now.handling || before.org_unit != now.org_unit {
             store::handling::save(conn, now).await?;
         }
@@ -228,6 +235,7 @@ impl Step<'_> {
             What::Updated(_) => {
                 Some(event::updated(later, different(&earlier.details, &later.details)))
             }
+            What::Corrected(corrected) => Some(event::corrected(later, earlier, corrected)),
             What::Assigned(assignment) => Some(event::assigned(later, assignment.cause, earlier)),
             _ => event::of(later, change, violation.as_ref()),
         };

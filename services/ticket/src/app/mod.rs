@@ -7,6 +7,7 @@ mod audit;
 pub mod bulk;
 pub(crate) mod change;
 pub mod clock_ledger;
+mod correction;
 pub mod corrective_action;
 pub mod customer;
 pub mod delivery;

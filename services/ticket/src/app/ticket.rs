@@ -6,6 +6,7 @@ use kefu_identity::{Caller, OrgUnit};
 use kefu_rpc::Etag;
 use uuid::Uuid;
 
+use super::correction::look_up_grade;
 use super::error::check_etag;
 use super::transfer::look_up_team;
 use super::{App, Call, Error, Page, change, merge, one_more, placement, product_hold};
@@ -196,6 +197,7 @@ impl App {
         let now = work.now();
         let mut command = command(&ticket);
         look_up_team(work.conn(), &ticket, &mut command, call.caller.subject(), now).await?;
+        look_up_grade(work.conn(), &ticket, &mut command).await?;
         if command.overrides_phrases() {
             self.allow_at(&call.caller, "ticket.OverrideForbiddenPhrases", &org_unit)?;
         }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     assign::{self, Assignment},
     clock::{ClockChange, ClockEffect, ClockEntry},
+    correction::{self, Corrected},
     delivery::Dispatch,
     escalation::Escalation,
     handling::{self, HandlingChange},
@@ -106,6 +107,8 @@ pub enum What {
     },
     /// What was noted at intake was corrected.
     Updated(Details),
+    /// Of whom or about what it was registered was put right (T-01).
+    Corrected(Box<Corrected>),
     /// A deadline comes near.
     ClockWarned {
         /// The promise; its cycle is the ticket's.
@@ -227,6 +230,7 @@ impl Change {
             What::Noted { .. } => "AddTicketNote",
             What::Assigned(_) | What::StoodInFor { .. } => "AssignTicket",
             What::Updated(_) => "UpdateTicket",
+            What::Corrected(_) => "CorrectTicket",
             What::ClockWarned { .. } => "WarnClock",
             What::ClockBreached { .. } => "BreachClock",
             What::ClockEscalated { .. } => "EscalateClock",
@@ -401,6 +405,7 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
         What::Assigned(assignment) => assign::apply(ticket, assignment),
         What::StoodInFor { by } => ticket.handling.receiver = Some(by.clone()),
         What::Updated(details) => ticket.details = details.clone(),
+        What::Corrected(corrected) => correction::apply(ticket, corrected),
         What::Handling(what) => {
             handling::apply(ticket, what, &change.actor, change.effective_at);
         }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     assign::Assignment,
+    correction::Correction,
     delivery::Route,
     handling::HandlingCommand,
     recompute::Recompute,
@@ -78,6 +79,9 @@ pub enum Command {
         /// All of it, as it should be.
         details: Details,
     },
+    /// Put right of whom and about what it was registered (T-01). Possible until the ticket ends. Without a difference nothing
+    /// changes.
+    Correct(Box<Correction>),
     /// Say before the deadline of a running clock that it will not be met (T-08).
     AnnounceDelay {
         /// The promise, in the present cycle.
@@ -149,6 +153,7 @@ impl Command {
             Self::Escalate { .. } => "EscalateTicket",
             Self::Cancel { .. } => "CancelTicket",
             Self::UpdateDetails { .. } => "UpdateTicket",
+            Self::Correct(_) => "CorrectTicket",
             Self::AnnounceDelay { .. } => "AnnounceDelay",
             Self::Assess { .. } => "AssessTicket",
             Self::Recompute(_) => "RecomputeClocks",

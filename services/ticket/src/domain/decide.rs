@@ -8,7 +8,7 @@ use super::{
     announce, assess, assign, authority,
     change::{Change, What},
     command::Command,
-    content_rules,
+    content_rules, correction,
     delivery::{Dispatch, Route},
     escalation::{self, EscalationCause},
     handling_decide, link,
@@ -68,6 +68,7 @@ pub fn decide(
         Command::Escalate { reason } => escalate(&mut story, name, reason)?,
         Command::Cancel { reason } => cancel(&mut story, name, reason)?,
         Command::UpdateDetails { details } => update(&mut story, name, details)?,
+        Command::Correct(correction) => correction::correct(&mut story, name, *correction)?,
         Command::AnnounceDelay { rule, new_due, reason, message } => {
             let delay = announce::Delay { rule, new_due, reason, message };
             announce::announce(&mut story, name, delay, (overriding, route))?;

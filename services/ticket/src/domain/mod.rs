@@ -66,6 +66,7 @@ mod clock_note;
 mod command;
 mod comparison;
 mod content_rules;
+mod correction;
 mod corrective_action;
 mod counting;
 mod custom_field;
@@ -165,6 +166,7 @@ pub use self::{
     command::Command,
     comparison::{Comparison, Outcome, compare},
     content_rules::{ContentDraft, FileDraft, FileRules},
+    correction::{Corrected, Correction, Facts, Fix},
     corrective_action::{
         ActionCommand, ActionKind, ActionState, ActionVerdict, CorrectiveAction, Round,
         Verification, decide_action, notice_overdue,

@@ -93,9 +93,7 @@ pub fn register(
         faults.push(unknown_category());
     }
     if !policy.routing().allows_complainant_type(intake.complainant_type.as_deref()) {
-        let description = "must be one of the policy's types of complainants, or empty";
-        let chinese = "投诉人类型不在制度规定的范围内".to_owned();
-        faults.push(Fault { chinese, ..Fault::new("ticket.complainant_type", description) });
+        faults.push(unknown_complainant_type());
     }
     match content_rules::read(policy.content(), None, intake.details.clone(), intake.kind) {
         Ok(details) => intake.details = details,
@@ -173,6 +171,12 @@ pub fn is_known_category(policy: &Policy, category: &str) -> Result<(), Refusal>
         return Ok(());
     }
     Err(Refusal::Fields(vec![Fault { path: "category".to_owned(), ..unknown_category() }]))
+}
+
+pub(super) fn unknown_complainant_type() -> Fault {
+    let description = "must be one of the policy's types of complainants, or empty";
+    let chinese = "投诉人类型不在制度规定的范围内".to_owned();
+    Fault { chinese, ..Fault::new("ticket.complainant_type", description) }
 }
 
 pub(super) fn unknown_category() -> Fault {

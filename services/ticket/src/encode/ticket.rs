@@ -16,7 +16,7 @@ pub fn name(id: Uuid) -> String {
 }
 
 /// `customers/{uuid}`, and `customers/{uuid}/contacts/{uuid}`; empty where there is none.
-fn customer_names(complainant: &Complainant) -> (String, String) {
+pub(super) fn customer_names(complainant: &Complainant) -> (String, String) {
     match complainant {
         Complainant::Customer { customer, contact } => {
             let customer = format!("customers/{customer}");

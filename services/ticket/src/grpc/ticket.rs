@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::status::status;
 use super::values::DetailChanges;
 use super::{
-    Grpc, Target, delivery, message, page_size, queue, target, text, values, violation, watch,
+    Grpc, Target, correction, delivery, message, page_size, queue, target, text, values, violation,
+    watch,
 };
 use crate::app::{Call, registration::NewRegistration};
 use crate::domain::{Command, Route, Severity, Ticket};
@@ -173,6 +174,13 @@ impl TicketService for Grpc {
             details: changes.onto(&ticket.details),
         })
         .await
+    }
+
+    async fn correct_ticket(
+        &self,
+        request: Request<pb::CorrectTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        correction::correct(self, request).await
     }
 
     async fn tag_ticket(

@@ -13,11 +13,13 @@ use crate::domain::{
 
 const SUBJECT: TextRule = TextRule::line(500).required();
 const DESCRIPTION: TextRule = TextRule::paragraphs(20_000);
-const LINE: TextRule = TextRule::line(200);
-const COMPLAINANT: TextRule = TextRule::line(100);
 const TAG: TextRule = TextRule::line(50).required();
 const MAX_TAGS: usize = 50;
 
+/// A category, a product, an order, a shop.
+pub(super) const LINE: TextRule = TextRule::line(200);
+/// Somebody who is no customer.
+pub(super) const COMPLAINANT: TextRule = TextRule::line(100);
 /// A code of the policy, or free where the policy has none.
 pub(super) const CODE: TextRule = TextRule::line(63);
 /// What is said to or about a customer at length.

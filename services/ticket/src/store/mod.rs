@@ -7,6 +7,7 @@ pub(crate) mod attachment;
 pub(crate) mod clock;
 pub(crate) mod clock_note;
 pub(crate) mod clock_terms;
+pub(crate) mod correction;
 pub(crate) mod corrective_action;
 pub(crate) mod custom_field;
 pub(crate) mod customer;
