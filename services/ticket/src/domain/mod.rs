@@ -130,6 +130,7 @@ mod violation_decide;
 mod waiting;
 mod word;
 mod work_order;
+mod work_order_alarm;
 mod work_order_decide;
 
 #[cfg(test)]

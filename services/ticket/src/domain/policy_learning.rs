@@ -45,6 +45,8 @@ pub struct Learning {
     pub refused_order: Option<RefusedOrderRule>,
     /// What has to be noted on a ticket by when.
     pub required_fields: Vec<RequiredFields>,
+    /// How far ahead the next reply to a work order may be promised; none means without limit.
+    pub order_reply_within: Option<Target>,
 }
 
 /// When an order counts as refused.
@@ -101,6 +103,8 @@ pub struct LearningDraft {
     pub refused_order: Option<(Option<Target>, String)>,
     /// `required_fields`.
     pub required_fields: Vec<RequiredFieldsDraft>,
+    /// `order_reply_within`.
+    pub order_reply_within: Option<Target>,
 }
 
 /// Every fault with its path below `learning`.
@@ -115,6 +119,7 @@ pub(super) fn check(
     };
     let appeal_within = within(draft.appeal_within, "violation_appeal_within", faults);
     let decided = within(draft.suggestion_decision_within, "suggestion_decision_within", faults);
+    let order_reply_within = within(draft.order_reply_within, "order_reply_within", faults);
     let code = |code: String, field: &str, faults: &mut Faults| {
         let code = Some(code).filter(|code| !code.is_empty())?;
         if !violations.contains_key(&code) {
@@ -162,6 +167,7 @@ pub(super) fn check(
         shifts,
         refused_order,
         required_fields,
+        order_reply_within,
     }
 }
 

@@ -174,7 +174,7 @@ impl RequiredField {
         Text::new(en, zh)
     }
 
-    fn is_missing(self, ticket: &Ticket) -> bool {
+    pub(super) fn is_missing(self, ticket: &Ticket) -> bool {
         let details = &ticket.details;
         match self {
             Self::Complainant => ticket.complainant == Complainant::Anonymous,

@@ -6,12 +6,12 @@ use uuid::Uuid;
 
 use super::{
     policy::Policy,
-    violation::ProposedViolation,
     word::{Actor, Fault, Subject, Text, coded},
     work_order::{
         Brief, Decision, DisputeOutcome, OrderChange, OrderEvent, OrderState, OrderStateName,
         Progress, Signature, StepTaken, Unsigned, WorkOrder, apply_order,
     },
+    work_order_alarm::{missed, refused},
 };
 
 /// What is asked of an order. Texts were checked for length and characters by whoever decoded them.
@@ -29,7 +29,7 @@ pub enum OrderCommand {
         /// What was done, what holds it up.
         note: String,
         /// By when the next reply is promised.
-        next: Option<Timestamp>,
+        next: Timestamp,
     },
     /// Object; it goes on running.
     Dispute {
@@ -308,7 +308,7 @@ pub fn decide_order(
     let events = match command {
         OrderCommand::FireTimer => Vec::new(),
         OrderCommand::Accept { at, stands_in } => desk.accept(at, stands_in)?,
-        OrderCommand::Report { note, next } => desk.report(note, next)?,
+        OrderCommand::Report { note, next } => desk.report(note, next, policy)?,
         OrderCommand::Dispute { reason } => desk.dispute(reason)?,
         OrderCommand::DecideDispute { outcome, decision } => desk.settle(outcome, decision)?,
         OrderCommand::Complete { result } => {
@@ -341,52 +341,6 @@ pub fn with_changes(order: &WorkOrder, changes: &[OrderChange]) -> WorkOrder {
         apply_order(&mut order, change);
     }
     order
-}
-
-/// That nobody accepted the order or objected to it in time, as of `accepted_at` where it is accepted. A command at that very
-/// instant is still in time.
-fn refused(
-    order: &WorkOrder,
-    policy: &Policy,
-    (now, accepted_at): (Timestamp, Timestamp),
-    is_timer: bool,
-) -> Option<OrderChange> {
-    let passed = |due: &Timestamp| *due < accepted_at || (is_timer && *due == now);
-    let due = order.accept_alarm().filter(passed)?;
-    let rule = policy.learning().refused_order.as_ref();
-    let rule = rule.and_then(|rule| policy.violation(&rule.violation));
-    let (number, issued) = (&order.number, order.issued_at);
-    let evidence = format!(
-        "Work order {number}: issued {issued}, to be accepted by {due}, neither accepted nor objected to by then. An order \
-         cannot be refused. / 派工单 {number}：{issued} 派发，应于 {due} 前接单，逾期既未接单也未申诉。派工单不得拒接。"
-    );
-    let staff = order.answerable().clone();
-    let violation = rule.map(|rule| rule.broken(staff, evidence, due, order.policy_version));
-    let what = OrderEvent::Refused { due, violation: violation.map(Box::new) };
-    Some(OrderChange { actor: Actor::TIMERS, at: now, what })
-}
-
-/// That the reply which was due has not come. A command at that very instant is still in time.
-fn missed(
-    order: &WorkOrder,
-    policy: &Policy,
-    now: Timestamp,
-    is_timer: bool,
-) -> Option<OrderChange> {
-    let due = order.due.filter(|due| *due < now || (is_timer && *due == now))?;
-    let violation = violation(order, policy, due).map(Box::new);
-    let what = OrderEvent::ReplyMissed { due, violation };
-    Some(OrderChange { actor: Actor::TIMERS, at: now, what })
-}
-
-fn violation(order: &WorkOrder, policy: &Policy, due: Timestamp) -> Option<ProposedViolation> {
-    let rule = policy.violation(policy.learning().late_work_order.as_deref()?)?;
-    let (number, issued) = (&order.number, order.issued_at);
-    let evidence = format!(
-        "Work order {number}: issued {issued}, reply due {due}, neither result nor progress report by then. / \
-         派工单 {number}：{issued} 派发，应于 {due} 前反馈，逾期未反馈结果或进度。"
-    );
-    Some(rule.broken(order.answerable().clone(), evidence, due, order.policy_version))
 }
 
 /// To the minute.
@@ -502,18 +456,35 @@ impl Desk<'_> {
         Ok(vec![OrderEvent::Accepted(StepTaken { by: self.actor.subject(), at })])
     }
 
+    /// A report promises the next, so that an order is under a deadline until it is done.
     fn report(
         &self,
         note: String,
-        next: Option<Timestamp>,
+        next: Timestamp,
+        policy: &Policy,
     ) -> Result<Vec<OrderEvent>, OrderRefusal> {
         self.at_stage(1)?;
-        if next.is_some_and(|next| next <= self.now) {
-            let description = format!("must be after {}, which is now", self.now);
-            let fault = Fault::new("next_reply_time", description);
-            return Err(OrderRefusal::Fields(vec![fault]));
+        let faults: Vec<Fault> = self.reply_fault(next, policy).into_iter().collect();
+        if !faults.is_empty() {
+            return Err(OrderRefusal::Fields(faults));
         }
+        let next = Some(next);
         Ok(vec![OrderEvent::Reported(Progress { note, next, reported: self.step() })])
+    }
+
+    /// What is wrong with a time by which the next reply is to come. A calendar that does not reach so far sets no limit.
+    pub(super) fn reply_fault(&self, next: Timestamp, policy: &Policy) -> Option<Fault> {
+        let within = policy.learning().order_reply_within;
+        let limit = within.and_then(|within| policy.calendar().due_at(self.now, within).ok());
+        let (description, chinese) = if next <= self.now {
+            (format!("must be after {}, which is now", self.now), "必须晚于当前时间".to_owned())
+        } else if let Some(limit) = limit.filter(|limit| next > *limit) {
+            let english = format!("must not be after {limit}: the policy allows no later time");
+            (english, format!("不得晚于 {limit}：制度规定的最长期限"))
+        } else {
+            return None;
+        };
+        Some(Fault { chinese, ..Fault::new("next_reply_time", description) })
     }
 
     fn dispute(&self, reason: String) -> Result<Vec<OrderEvent>, OrderRefusal> {

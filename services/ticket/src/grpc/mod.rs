@@ -6,6 +6,7 @@ mod automation;
 mod bulk;
 mod clock_ledger;
 mod content;
+mod correction;
 mod corrective_action;
 mod delivery;
 mod duty;

@@ -180,7 +180,7 @@ impl TicketService for Grpc {
         &self,
         request: Request<pb::CorrectTicketRequest>,
     ) -> Result<Response<pb::Ticket>, Status> {
-        correction::correct(self, request).await
+        Box::pin(correction::correct(self, request)).await
     }
 
     async fn tag_ticket(

@@ -146,7 +146,7 @@ impl WorkOrderService for Grpc {
     ) -> Result<Response<pb::WorkOrder>, Status> {
         command!(self, request, "ReportWorkOrderProgress", |violations, message| {
             let note = text(&mut violations, "note", &message.note, NOTE);
-            let next = violations.optional_time("next_reply_time", message.next_reply_time);
+            let next = violations.time("next_reply_time", message.next_reply_time);
             note.zip(next).map(|(note, next)| OrderCommand::Report { note, next })
         })
     }

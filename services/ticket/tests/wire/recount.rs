@@ -70,7 +70,10 @@ impl Life {
             self.created = at;
             self.kind = text(after, "kind").unwrap();
             self.channel = text(after, "channel").unwrap();
-            self.customer = text(after, "customer");
+        }
+        // Null where it turned out to be nobody's.
+        if let Some(customer) = after.get("customer") {
+            self.customer = customer.as_str().map(ToOwned::to_owned);
         }
         self.severity = after.get("severity").and_then(Value::as_i64).unwrap_or(self.severity);
         self.category = text(after, "category").unwrap_or(self.category.clone());
@@ -376,11 +379,8 @@ pub fn figures(report: &pb::ComplaintReport) -> Figures {
     for found in &report.org_units {
         add(format!("unit {}", found.org_unit), found.count.to_string());
     }
-    let sections = [
-        ("category", &report.categories),
-        ("product", &report.products),
-        ("shop", &report.shops),
-    ];
+    let sections =
+        [("category", &report.categories), ("product", &report.products), ("shop", &report.shops)];
     for (section, pareto) in sections {
         let pareto = pareto.as_ref().unwrap();
         for (place, entry) in pareto.entries.iter().enumerate() {

@@ -160,6 +160,26 @@ impl Company {
                 let request = pb::CancelTicketRequest { name, reason, ..Default::default() };
                 desk.tickets.cancel_ticket(request).await.map(drop)
             }
+            // Somebody else's, and about something else than was thought.
+            _ if dice.roll(3) == 0 => {
+                let customer = self.customers[dice.roll(self.customers.len())].clone();
+                let (product, shop) = (dice.pick(&PRODUCTS), dice.pick(&SHOPS));
+                let etag = desk.get(&name).await.etag;
+                let ticket = pb::Ticket {
+                    name,
+                    etag,
+                    customer,
+                    product: product.into(),
+                    shop: shop.into(),
+                    ..pb::Ticket::default()
+                };
+                let request = pb::CorrectTicketRequest {
+                    ticket: Some(ticket),
+                    reason: "登记有误".into(),
+                    ..Default::default()
+                };
+                desk.tickets.correct_ticket(request).await.map(drop)
+            }
             _ => {
                 let (category, product) = (dice.pick(&CATEGORIES[1..]), dice.pick(&PRODUCTS[1..]));
                 let ticket = pb::Ticket {

@@ -353,7 +353,10 @@ impl Things {
             ("ticket.WorkOrderService.GetWorkOrder", of_order.clone()),
             ("ticket.WorkOrderService.ListWorkOrders", json!({"dispatchCentre": RIVERSIDE})),
             ("ticket.WorkOrderService.AcceptWorkOrder", of_order.clone()),
-            ("ticket.WorkOrderService.ReportWorkOrderProgress", about_order("note")),
+            (
+                "ticket.WorkOrderService.ReportWorkOrderProgress",
+                json!({"name": order, "note": "好的", "nextReplyTime": "2096-10-02T07:06:40Z"}),
+            ),
             ("ticket.WorkOrderService.DisputeWorkOrder", about_order("reason")),
             (
                 "ticket.WorkOrderService.DecideWorkOrderDispute",

@@ -3,6 +3,7 @@
 mod automation;
 mod clocks;
 mod content;
+mod correction;
 mod delivery;
 mod handling;
 mod hands;

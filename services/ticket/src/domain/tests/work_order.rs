@@ -96,10 +96,10 @@ struct Turn {
 fn turns() -> impl Strategy<Value = Vec<Turn>> {
     let commands = prop_oneof![
         3 => Just(OrderCommand::Accept { at: None, stands_in: false }),
-        3 => proptest::option::of(1..500_i64).prop_map(|next| OrderCommand::Report {
+        3 => (1..500_i64).prop_map(|next| OrderCommand::Report {
             note: "parts".into(),
             // Minutes from the start; in the past it is refused.
-            next: next.map(minute),
+            next: minute(next),
         }),
         2 => Just(OrderCommand::Dispute { reason: "not ours".into() }),
         2 => select(DisputeOutcome::ALL).prop_map(|outcome| {
@@ -191,6 +191,8 @@ proptest! {
             prop_assert_eq!(&order.brief, &before.brief);
             prop_assert_eq!((order.sequence, &order.number), (before.sequence, &before.number));
             prop_assert!(order.due.is_none() || order.state.runs());
+            let waits = order.due.is_some() || order.overdue_since.is_some();
+            prop_assert!(waits || !order.state.runs(), "what runs is under a deadline or overdue");
             prop_assert!(order.overdue_since.is_none() || order.due.is_none());
             let open = order.disputes.iter().filter(|dispute| dispute.decision.is_none()).count();
             prop_assert!(open <= 1);
