@@ -1,5 +1,5 @@
--- What a ticket concerns besides its product, and whose it is once that was put right (T-01). As in 0001, nothing here names
--- the schema.
+-- What a ticket concerns besides its product, and whose it is once that was put right (T-01); who had a work order or an action
+-- before somebody else got it (T-16, T-18). As in 0001, nothing here names the schema.
 
 ALTER TABLE ticket
     ADD COLUMN order_reference text NOT NULL DEFAULT '',
@@ -57,6 +57,49 @@ BEGIN
         LOOP
             EXECUTE format('GRANT UPDATE (customer_id) ON %I TO %I', evidence, app);
         END LOOP;
+    END IF;
+END
+$$;
+
+CREATE TABLE work_order_reassignment (
+    work_order_id uuid        NOT NULL REFERENCES work_order,
+    position      smallint    NOT NULL CHECK (position >= 0),
+    from_assignee text        CHECK (from_assignee <> ''),
+    accepted_at   timestamptz,
+    to_assignee   text        NOT NULL CHECK (to_assignee <> ''),
+    reason        text        NOT NULL CHECK (reason <> ''),
+    reassigned_by text        NOT NULL CHECK (reassigned_by <> ''),
+    reassigned_at timestamptz NOT NULL,
+    PRIMARY KEY (work_order_id, position),
+    CONSTRAINT work_order_reassigned_to_another CHECK (from_assignee <> to_assignee),
+    CONSTRAINT work_order_nobody_hands_on_his_own CHECK (from_assignee <> reassigned_by)
+);
+COMMENT ON TABLE work_order_reassignment IS 'Who had a work order before somebody else got it, oldest first (T-16).';
+COMMENT ON COLUMN work_order_reassignment.from_assignee IS 'Null where only a team had it.';
+COMMENT ON COLUMN work_order_reassignment.accepted_at IS 'When that one had accepted it; null where not.';
+
+CREATE TABLE corrective_action_reassignment (
+    action_id     uuid        NOT NULL REFERENCES corrective_action,
+    position      smallint    NOT NULL CHECK (position >= 0),
+    from_owner    text        NOT NULL CHECK (from_owner <> ''),
+    started_at    timestamptz,
+    to_owner      text        NOT NULL CHECK (to_owner <> '' AND to_owner <> from_owner),
+    reason        text        NOT NULL CHECK (reason <> ''),
+    reassigned_by text        NOT NULL CHECK (reassigned_by <> '' AND reassigned_by <> from_owner),
+    reassigned_at timestamptz NOT NULL,
+    PRIMARY KEY (action_id, position)
+);
+COMMENT ON TABLE corrective_action_reassignment IS
+    'Who had a corrective action before somebody else got it, oldest first (T-18).';
+COMMENT ON COLUMN corrective_action_reassignment.started_at IS 'When that one had begun the round; null where not.';
+
+DO $$
+DECLARE
+    app text := 'kefu_' || current_schema();
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = app) THEN
+        EXECUTE format('REVOKE ALL ON work_order_reassignment, corrective_action_reassignment FROM %I', app);
+        EXECUTE format('GRANT SELECT, INSERT ON work_order_reassignment, corrective_action_reassignment TO %I', app);
     END IF;
 END
 $$;

@@ -12,6 +12,8 @@
 //!   in the statement of the registration, without doubles and without gaps.
 //! - **A work order's number is given if and only if the order is there (T-16).** It is counted under a lock in the
 //!   transaction that inserts the order, and each order refers to the one before it, so the schema itself allows no gap.
+//! - **An order is under a deadline until it is done (T-16):** each report promises the next, and whoever gets it from somebody
+//!   else gets a deadline with it.
 //! - **A ticket is judged by the policy version in force when it began .** It names that version, which never changes;
 //!   a registration whose policies or standings were stale registers nothing and is tried again.
 //! - **What is promised can be made anew, once per policy version (T-05, T-06),** by a manager, by a version that says so for
@@ -20,6 +22,8 @@
 //!   lock, in any number of replicas, after any crash; what is due is found in the ledger, not in memory.
 //! - **A ticket on its way stays where it is (T-11)** until somebody of the receiving org unit accepts it; meanwhile that org
 //!   unit sees it. Whoever may not see it any more still gets the answer to its own retry.
+//! - **Whose a ticket is can be put right (T-01),** and what hangs on it goes with it in the same transaction; what was promised
+//!   stays.
 //! - **A registration that goes to headquarters is looked at once (T-15).** The registration's one statement only marks the
 //!   ticket; whoever touches it first, at the latest the timers at once, reports it under its lock.
 //! - **The ledger is evidence (T-05).** One row per ticket, rule, cycle and round; at most one runs per ticket and rule, which the

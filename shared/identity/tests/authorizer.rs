@@ -79,6 +79,7 @@ fn x07_the_handling_of_a_ticket_is_for_those_who_may() {
             "SetHandlingPlan",
             "AgreeHandlingPlan",
             "CompletePlanItem",
+            "CorrectTicket",
         ],
         &["CloseTicket"],
         &["DecideExecutiveReview"],
@@ -122,7 +123,7 @@ fn x07_the_handling_of_a_ticket_is_for_those_who_may() {
 fn x07_the_steps_of_a_work_order_are_for_the_desk_the_work_and_those_above() {
     // The desk, the work, the decision, the form (T-16).
     let methods = [
-        ["IssueWorkOrder", "CallBackWorkOrder", "ArchiveWorkOrder"].as_slice(),
+        ["IssueWorkOrder", "CallBackWorkOrder", "ArchiveWorkOrder", "ReassignWorkOrder"].as_slice(),
         &[
             "AcceptWorkOrder",
             "ReportWorkOrderProgress",
@@ -229,7 +230,7 @@ fn x07_learning_is_for_those_whose_it_is() {
             "LiftProductHold",
         ],
         &["AppealViolation", "GetViolation", "GetViolationStatement", "ListSuggestions"],
-        &["RecordRootCause", "PlanCorrectiveAction"],
+        &["RecordRootCause", "PlanCorrectiveAction", "ReassignCorrectiveAction"],
         &["OverruleSuggestion"],
         &["SubmitShiftList", "SignShiftHandover"],
         &["ReviewViolations"],

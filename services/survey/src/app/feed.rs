@@ -67,7 +67,8 @@ impl App {
             Some((customer, contact)) => Some(store::contact::hold(conn, contact, customer).await?),
             None => None,
         };
-        let open = store::invitation::lock_open_of_ticket(conn, matter.ticket, matter.cycle).await?;
+        let open =
+            store::invitation::lock_open_of_ticket(conn, matter.ticket, matter.cycle).await?;
         let now = self.now();
         let (mut stale, mut changes) = (Vec::new(), Vec::new());
         for before in open {

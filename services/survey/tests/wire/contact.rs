@@ -63,7 +63,10 @@ async fn t01_whose_a_ticket_turns_out_to_be_is_asked_and_nobody_else() {
     world.settle().await;
     let [moved] = world.invitations(&ticket).await.try_into().unwrap();
     assert_eq!((&moved.name, moved.state()), (&invitation.name, InvitationState::Created));
-    assert_eq!((&moved.customer, &moved.contact), (&ticket.summary.customer, &ticket.summary.contact));
+    assert_eq!(
+        (&moved.customer, &moved.contact),
+        (&ticket.summary.customer, &ticket.summary.contact)
+    );
     assert_eq!(moved.expire_time, invitation.expire_time);
     let refused = world.anonymous().answer(&token, 1).await.unwrap_err();
     assert_eq!(reason(&refused), "INVITATION_INVALID", "whom it was sent to by mistake");
@@ -106,7 +109,10 @@ async fn t01_an_opt_out_counts_for_whose_a_ticket_turns_out_to_be() {
     world.correct(&mut ticket, 9).await;
     world.settle().await;
     let [asked] = world.invitations(&ticket).await.try_into().unwrap();
-    assert_eq!((&asked.contact, asked.state()), (&ticket.summary.contact, InvitationState::Created));
+    assert_eq!(
+        (&asked.contact, asked.state()),
+        (&ticket.summary.contact, InvitationState::Created)
+    );
     // A correction of something else asks nobody anew.
     world.correct(&mut ticket, 9).await;
     world.settle().await;

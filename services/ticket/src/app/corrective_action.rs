@@ -173,6 +173,7 @@ impl App {
             description: plan.description,
             owner: plan.owner,
             planned_by: call.caller.subject().into(),
+            reassignments: Vec::new(),
             earlier: Vec::new(),
             round: Round::until(plan.due),
             cancelled: None,

@@ -237,7 +237,9 @@ impl App {
         // Read after the lock, by a statement of its own: what waited for the lock sees what it waited for.
         let order = store::work_order::find(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
         check_etag(etag, order.revision)?;
-        if let OrderCommand::CallBack { supervisor, .. } = &mut command {
+        if let OrderCommand::CallBack { supervisor, .. }
+        | OrderCommand::Reassign { supervisor, .. } = &mut command
+        {
             // Only asked where it matters, for a denial is logged.
             *supervisor = *order.dispatcher != *call.caller.subject()
                 && self.allow_at(&call.caller, SUPERVISE, &centre).is_ok();

@@ -228,8 +228,7 @@ pub(super) fn correct(
     }
     let registered = story.ticket.created_at;
     if facts.occurred_at != before.occurred_at && facts.occurred_at > Some(registered) {
-        let description =
-            format!("must not be after {registered}, when the ticket was registered");
+        let description = format!("must not be after {registered}, when the ticket was registered");
         faults.push(fault("ticket.occur_time", &description, "不得晚于工单登记时间"));
     }
     refuse(faults)?;

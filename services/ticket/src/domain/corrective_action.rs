@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     step::{Need, Step, StepRefusal, wrong_field},
     word::{Subject, coded},
-    work_order::StepTaken,
+    work_order::{Reassignment, StepTaken},
 };
 
 /// The most rounds of one action.
@@ -32,6 +32,8 @@ pub struct CorrectiveAction {
     pub owner: Subject,
     /// Who planned it.
     pub planned_by: Subject,
+    /// Who had it before, oldest first, with when they had begun.
+    pub reassignments: Vec<Reassignment>,
     /// All rounds but the last, oldest first: each found not to work.
     pub earlier: Vec<Round>,
     /// The last round.
@@ -132,6 +134,13 @@ pub enum ActionCommand {
         /// Why.
         reason: String,
     },
+    /// Give it to somebody else.
+    Reassign {
+        /// Who does it.
+        owner: Subject,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl ActionCommand {
@@ -143,6 +152,7 @@ impl ActionCommand {
             Self::Complete { .. } => "CompleteCorrectiveAction",
             Self::Verify { .. } => "VerifyCorrectiveAction",
             Self::Cancel { .. } => "CancelCorrectiveAction",
+            Self::Reassign { .. } => "ReassignCorrectiveAction",
         }
     }
 }
@@ -155,7 +165,8 @@ const NOT_COMPLETED: Need =
 const OPEN: Need = Need { code: "open_action", en: "the action is closed or was called off" };
 const ROUNDS: Need = Need { code: "rounds", en: "the action has had its 20 rounds" };
 const OWNER: Need = Need { code: "owner", en: "only the owner may do this" };
-const NOT_OWNER: Need = Need { code: "not_owner", en: "the owner may not do this" };
+const NOT_OWNER: Need =
+    Need { code: "not_owner", en: "whoever owns the action, or owned it before, may not do this" };
 
 impl CorrectiveAction {
     /// Where it stands.
@@ -225,11 +236,14 @@ pub fn decide_action(
     let step = Step { subject: "corrective_action", state: state.code(), command: command.name() };
     let owns = *actor == action.owner || stands_in;
     let did_it = action.round.done.as_ref().is_some_and(|(_, taken)| taken.by == *actor);
+    let had_it = action.reassignments.iter().any(|earlier| earlier.from.as_ref() == Some(actor));
     match command {
         ActionCommand::Start | ActionCommand::Complete { .. } => step.duty(owns, OWNER)?,
         ActionCommand::Verify { .. } | ActionCommand::Cancel { .. } => {
-            step.duty(!owns && !did_it, NOT_OWNER)?;
+            step.duty(!owns && !did_it && !had_it, NOT_OWNER)?;
         }
+        // Nobody gets rid of what he has himself.
+        ActionCommand::Reassign { .. } => step.duty(!owns, NOT_OWNER)?,
     }
     if matches!(state, ActionState::Closed | ActionState::Cancelled) {
         return step.missing(OPEN);
@@ -277,6 +291,22 @@ pub fn decide_action(
             }
         }
         ActionCommand::Cancel { reason } => next.cancelled = Some((taken, reason)),
+        ActionCommand::Reassign { owner, reason } => {
+            if state == ActionState::Completed {
+                return step.missing(NOT_COMPLETED);
+            }
+            if owner == action.owner {
+                return wrong_field("owner", "has the action already");
+            }
+            // Whoever gets it begins himself; it stays due when it was.
+            next.reassignments.push(Reassignment {
+                from: Some(std::mem::replace(&mut next.owner, owner.clone())),
+                accepted_at: next.round.started.take(),
+                to: owner,
+                reason,
+                reassigned: taken,
+            });
+        }
     }
     Ok(next)
 }

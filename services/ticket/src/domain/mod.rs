@@ -132,6 +132,7 @@ mod word;
 mod work_order;
 mod work_order_alarm;
 mod work_order_decide;
+mod work_order_reassign;
 
 #[cfg(test)]
 mod tests;
@@ -274,8 +275,8 @@ pub use self::{
     },
     work_order::{
         Brief, CalledBack, Decision, Dispute, DisputeOutcome, Done, OrderChange, OrderEvent,
-        OrderState, OrderStateName, Progress, Signature, SignedOff, StepTaken, Unsigned, WorkOrder,
-        apply_order,
+        OrderState, OrderStateName, Progress, Reassignment, Signature, SignedOff, StepTaken,
+        Unsigned, WorkOrder, apply_order,
     },
     work_order_decide::{
         Duty, OrderCommand, OrderIdentity, OrderMissing, OrderRefusal, decide_order,

@@ -43,6 +43,17 @@ pub enum OrderCommand {
         /// In words.
         decision: String,
     },
+    /// Give it to somebody else.
+    Reassign {
+        /// Who has to do it.
+        assignee: Subject,
+        /// Why.
+        reason: String,
+        /// By when the next reply is due; none leaves it as it is.
+        next: Option<Timestamp>,
+        /// Whether whoever gives it may stand in for the dispatcher.
+        supervisor: bool,
+    },
     /// Put the result on record.
     Complete {
         /// What came of it.
@@ -84,6 +95,7 @@ impl OrderCommand {
             Self::Report { .. } => "ReportWorkOrderProgress",
             Self::Dispute { .. } => "DisputeWorkOrder",
             Self::DecideDispute { .. } => "DecideWorkOrderDispute",
+            Self::Reassign { .. } => "ReassignWorkOrder",
             Self::Complete { .. } => "CompleteWorkOrder",
             Self::SignOff { .. } => "SignOffWorkOrder",
             Self::CallBack { .. } => "CallBackWorkOrder",
@@ -263,6 +275,7 @@ pub fn issue_order(
         assignee,
         issued_at: now,
         state: OrderState::Unsigned(Unsigned::Issued),
+        reassignments: Vec::new(),
         progress: Vec::new(),
         disputes: Vec::new(),
         overdue_since: None,
@@ -278,9 +291,14 @@ pub fn issue_order(
 /// for none.
 #[must_use]
 pub fn expecting_acceptance(order: WorkOrder, policy: &Policy) -> WorkOrder {
-    let rule = policy.learning().refused_order.as_ref();
-    let due = rule.and_then(|rule| policy.calendar().due_at(order.issued_at, rule.within).ok());
+    let due = accept_due(policy, order.issued_at);
     WorkOrder { accept_due: due, ..order }
+}
+
+/// By when an order is to be accepted that somebody got at a time.
+pub(super) fn accept_due(policy: &Policy, since: Timestamp) -> Option<Timestamp> {
+    let rule = policy.learning().refused_order.as_ref()?;
+    policy.calendar().due_at(since, rule.within).ok()
 }
 
 /// Decides on a command as of `now`: the changes that it makes, in order, or why it is refused.
@@ -311,6 +329,9 @@ pub fn decide_order(
         OrderCommand::Report { note, next } => desk.report(note, next, policy)?,
         OrderCommand::Dispute { reason } => desk.dispute(reason)?,
         OrderCommand::DecideDispute { outcome, decision } => desk.settle(outcome, decision)?,
+        OrderCommand::Reassign { assignee, reason, next, supervisor } => {
+            desk.reassign((assignee, reason), next, supervisor, policy)?
+        }
         OrderCommand::Complete { result } => {
             desk.at_stage(1)?;
             vec![OrderEvent::Completed { result }]
@@ -352,11 +373,11 @@ pub fn to_minute(at: Timestamp) -> Timestamp {
 }
 
 /// A command on the table.
-struct Desk<'a> {
-    order: &'a WorkOrder,
+pub(super) struct Desk<'a> {
+    pub(super) order: &'a WorkOrder,
     command: &'static str,
-    actor: &'a Actor,
-    now: Timestamp,
+    pub(super) actor: &'a Actor,
+    pub(super) now: Timestamp,
 }
 
 /// What each step needs to be there, and what it says if it is there already. A step with index i
@@ -382,7 +403,7 @@ impl Desk<'_> {
         })
     }
 
-    fn allow(&self, missing: Vec<OrderMissing>) -> Result<(), OrderRefusal> {
+    pub(super) fn allow(&self, missing: Vec<OrderMissing>) -> Result<(), OrderRefusal> {
         if missing.is_empty() {
             return Ok(());
         }
@@ -396,7 +417,7 @@ impl Desk<'_> {
     }
 
     /// What is missing for a command that is possible from stage `first` to stage `last`.
-    fn missing_between(&self, first: usize, last: usize) -> Vec<OrderMissing> {
+    pub(super) fn missing_between(&self, first: usize, last: usize) -> Vec<OrderMissing> {
         match self.stage() {
             None => vec![OrderMissing::NotVoided],
             Some(stage) if stage < first => {
@@ -408,7 +429,7 @@ impl Desk<'_> {
         }
     }
 
-    fn duty(&self, holds: bool, duty: Duty) -> Result<(), OrderRefusal> {
+    pub(super) fn duty(&self, holds: bool, duty: Duty) -> Result<(), OrderRefusal> {
         if holds {
             return Ok(());
         }
@@ -416,7 +437,7 @@ impl Desk<'_> {
         Err(OrderRefusal::NotYours { state, command, duty })
     }
 
-    fn is(&self, subject: &Subject) -> bool {
+    pub(super) fn is(&self, subject: &Subject) -> bool {
         self.actor.subject() == *subject
     }
 
@@ -452,7 +473,12 @@ impl Desk<'_> {
         let theirs = self.order.assignee.as_ref().is_none_or(|assignee| self.is(assignee));
         self.duty(theirs || stands_in, Duty::Assignee)?;
         let at = to_minute(at.unwrap_or(self.now));
-        self.check_time("accept_time", at, (to_minute(self.order.issued_at), "issued"))?;
+        // Whoever got it from somebody else cannot have accepted it before.
+        let (since, what) = match self.order.reassignments.last() {
+            Some(last) => (last.reassigned.at, "given to whoever has it"),
+            None => (self.order.issued_at, "issued"),
+        };
+        self.check_time("accept_time", at, (to_minute(since), what))?;
         Ok(vec![OrderEvent::Accepted(StepTaken { by: self.actor.subject(), at })])
     }
 

@@ -198,6 +198,20 @@ impl CorrectiveActionService for Grpc {
         })
     }
 
+    async fn reassign_corrective_action(
+        &self,
+        request: Request<pb::ReassignCorrectiveActionRequest>,
+    ) -> Result<Response<pb::CorrectiveAction>, Status> {
+        command!(self, request, "ReassignCorrectiveAction", |violations, message| {
+            let owner = text(&mut violations, "owner", &message.owner, STAFF.required());
+            let reason = text(&mut violations, "reason", &message.reason, values::REASON);
+            owner.zip(reason).map(|(owner, reason)| {
+                let owner = owner.into();
+                ActionCommand::Reassign { owner, reason }
+            })
+        })
+    }
+
     async fn place_product_hold(
         &self,
         request: Request<pb::PlaceProductHoldRequest>,

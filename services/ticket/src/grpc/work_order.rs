@@ -173,6 +173,22 @@ impl WorkOrderService for Grpc {
         })
     }
 
+    async fn reassign_work_order(
+        &self,
+        request: Request<pb::ReassignWorkOrderRequest>,
+    ) -> Result<Response<pb::WorkOrder>, Status> {
+        command!(self, request, "ReassignWorkOrder", |violations, message| {
+            let assignee =
+                text(&mut violations, "assignee", &message.assignee, ASSIGNEE.required());
+            let reason = text(&mut violations, "reason", &message.reason, values::REASON);
+            let next = violations.optional_time("next_reply_time", message.next_reply_time);
+            assignee.zip(reason).zip(next).map(|((assignee, reason), next)| {
+                let assignee = assignee.into();
+                OrderCommand::Reassign { assignee, reason, next, supervisor: false }
+            })
+        })
+    }
+
     async fn complete_work_order(
         &self,
         request: Request<pb::CompleteWorkOrderRequest>,
@@ -346,7 +362,8 @@ pub(super) fn refused(context: &RequestContext, refusal: OrderRefusal) -> Status
         OrderRefusal::Fields(faults) => {
             let mut violations = context.violations();
             for fault in faults {
-                violations.add(&fault.path, Fault::from(fault.description));
+                let told = Fault::new(fault.reason, fault.description, fault.chinese);
+                violations.add(&fault.path, told);
             }
             named(violations)
         }

@@ -41,6 +41,7 @@ mod process_life;
 mod product_hold;
 mod queue;
 mod races;
+mod reassign;
 mod receiver;
 mod recompute;
 mod recount;

@@ -335,6 +335,10 @@ impl Things {
                 "ticket.TicketService.AssessTicket",
                 json!({"name": ticket, "severity": 2, "reason": "有人受伤"}),
             ),
+            (
+                "ticket.TicketService.CorrectTicket",
+                json!({"ticket": {"name": ticket, "etag": "r1", "shop": "S-7"}, "reason": "好的"}),
+            ),
             ("ticket.TicketService.ExplainDeadline", of_ticket),
             ("ticket.TicketService.ListTicketHistory", json!({"parent": ticket})),
             ("ticket.TicketService.ListTicketMessages", json!({"parent": ticket})),
@@ -362,6 +366,10 @@ impl Things {
                 "ticket.WorkOrderService.DecideWorkOrderDispute",
                 json!({"name": order, "decision": "好的",
                 "outcome": "WORK_ORDER_DISPUTE_OUTCOME_STANDS"}),
+            ),
+            (
+                "ticket.WorkOrderService.ReassignWorkOrder",
+                json!({"name": order, "assignee": "wu", "reason": "好的"}),
             ),
             ("ticket.WorkOrderService.CompleteWorkOrder", about_order("result")),
             (
@@ -471,6 +479,10 @@ impl Things {
                 "ticket.CorrectiveActionService.VerifyCorrectiveAction",
                 json!({"name": action, "verification": "好的",
                 "verdict": "CORRECTIVE_ACTION_VERDICT_EFFECTIVE"}),
+            ),
+            (
+                "ticket.CorrectiveActionService.ReassignCorrectiveAction",
+                json!({"name": action, "owner": "wu", "reason": "好的"}),
             ),
             ("ticket.CorrectiveActionService.CancelCorrectiveAction", of(action, "reason")),
             (

@@ -105,6 +105,14 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
         2 => select(DisputeOutcome::ALL).prop_map(|outcome| {
             OrderCommand::DecideDispute { outcome, decision: "so be it".into() }
         }),
+        2 => (select(&[HANDLER, "handler-wu"][..]), proptest::option::of(1..500_i64)).prop_map(
+            |(assignee, next)| OrderCommand::Reassign {
+                assignee: assignee.into(),
+                reason: "left".into(),
+                next: next.map(minute),
+                supervisor: false,
+            }
+        ),
         3 => Just(complete()),
         3 => Just(signature()),
         3 => Just(call_back()),
@@ -182,6 +190,12 @@ proptest! {
                 let earlier = order.clone();
                 apply_order(&mut order, change);
                 prop_assert_eq!(order.revision, earlier.revision + 1);
+                if let OrderEvent::Reassigned { to, .. } = &change.what {
+                    prop_assert!(earlier.state.runs() && earlier.assignee.as_ref() != Some(to));
+                    prop_assert!(order.state.accepted().is_none(), "it is for whoever has it now");
+                    prop_assert_eq!(order.reassignments.len(), earlier.reassignments.len() + 1);
+                    continue;
+                }
                 let voided = order.state.name() == OrderStateName::Voided;
                 prop_assert!(voided || stage(&order) <= stage(&earlier) + 1);
                 prop_assert!(stage(&order) >= stage(&earlier));
@@ -216,6 +230,10 @@ proptest! {
         // Each promise is broken once: the order's own, or one of a report.
         let mut promised = vec![punctual.brief.reply_by];
         promised.extend(punctual.progress.iter().filter_map(|progress| progress.next));
+        promised.extend(turns.iter().filter_map(|turn| match &turn.command {
+            OrderCommand::Reassign { next, .. } => *next,
+            _ => None,
+        }));
         for due in &missed {
             let at = promised.iter().position(|promise| promise == due);
             prop_assert!(at.is_some(), "{due} was not promised, or was counted twice");
