@@ -87,7 +87,8 @@ impl AttachmentService for Grpc {
         let found = self.app.downloadable(context.caller(), name, offset).await;
         let (attachment, key) = found.map_err(|error| status(&context, error))?;
         let source = if offset < attachment.size {
-            let source = self.app.files.read(&key, offset).await;
+            let who = context.caller().subject();
+            let source = self.app.files.read(who, &key, offset).await;
             Some(source.map_err(|error| status(&context, error.into()))?)
         } else {
             None

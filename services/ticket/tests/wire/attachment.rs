@@ -526,3 +526,28 @@ async fn t24_who_watches_sees_files_come() {
     }
     assert_eq!(seen, Some(made));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x08_one_person_leaves_places_for_the_uploads_of_others() {
+    let (world, mut clerk, ticket) = with_ticket().await;
+    let stalled: Vec<_> = (0..12)
+        .map(|number| {
+            let mut hoarder = world.desk("hoarder", "group", role::CLERK);
+            let first = Up::Header(header(&ticket, &format!("{number}.png"), "image/png"));
+            let first = pb::UploadAttachmentRequest { part: Some(first) };
+            let messages = futures::stream::iter([first]).chain(futures::stream::pending());
+            Box::pin(async move { hoarder.attachments.upload_attachment(messages).await })
+        })
+        .collect();
+    // All but three are sent away; the three go on sending nothing.
+    let mut waiting = stalled;
+    for _ in 0..9 {
+        let (refused, _, rest) = futures::future::select_all(waiting).await;
+        assert_eq!(refused.unwrap_err().code(), Code::ResourceExhausted);
+        waiting = rest;
+    }
+    assert_eq!(waiting.len(), 3);
+    for _ in 0..2 {
+        clerk.attach(&ticket, "现场.png", "image/png", &picture(10)).await.unwrap();
+    }
+}
