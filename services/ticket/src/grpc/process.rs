@@ -21,7 +21,7 @@ use crate::store::process::ProcessQuery;
 const MAX_STATES: usize = 20;
 const MAX_ATTRIBUTES: usize = 20;
 /// A process is long.
-const PAGE: PageLimits = PageLimits { default: 50, max: 200 };
+const PAGE: PageLimits = PageLimits { default: 50, max: 100 };
 const COLLECTION: &str = "processes";
 const CODE: TextRule = TextRule::line(63).required();
 const REFERENCE: TextRule = TextRule::line(500).required();
@@ -123,10 +123,8 @@ impl ProcessService for Grpc {
         let page = self.app.list_processes(context.caller(), &org_unit, asked, size).await;
         let page = page.map_err(|error| status(&context, error))?;
         let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
-        let processes: Result<Vec<_>, _> =
-            page.items.iter().map(|found| found.resource()).collect();
         Ok(Response::new(pb::ListProcessesResponse {
-            processes: processes.map_err(|error| status(&context, error))?,
+            processes: page.items,
             next_page_token: next.unwrap_or_default(),
         }))
     }

@@ -406,10 +406,14 @@ pub(crate) async fn said(
 
 /// The process with this id.
 pub(crate) async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Process>, StoreError> {
-    Ok(by_id(conn, &[id]).await?.pop())
+    Ok(find_many(conn, &[id]).await?.pop())
 }
 
-async fn by_id(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Process>, StoreError> {
+/// The processes with these ids, newest first.
+pub(crate) async fn find_many(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<Process>, StoreError> {
     let rows = sqlx::query_file_as!(Row, "src/store/process_get.sql", ids).fetch_all(conn).await?;
     rows.into_iter().map(Row::into_process).collect()
 }
@@ -418,18 +422,17 @@ async fn by_id(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Process>, St
 pub(crate) async fn list(
     conn: &mut PgConnection,
     query: &ProcessQuery,
-) -> Result<Vec<Process>, StoreError> {
+) -> Result<Vec<Uuid>, StoreError> {
     let running = [ProcessState::Running];
     let only_running = query.states.is_empty() || query.states.contains(&running[0]);
-    let ids = if query.stage.is_none() && !query.overdue && query.states != running {
-        list_any(conn, query).await?
+    if query.stage.is_none() && !query.overdue && query.states != running {
+        list_any(conn, query).await
     } else if only_running {
-        list_running(conn, query).await?
+        list_running(conn, query).await
     } else {
         // What is over has no stage under way and is not overdue.
-        Vec::new()
-    };
-    by_id(conn, &ids).await
+        Ok(Vec::new())
+    }
 }
 
 async fn list_any(conn: &mut PgConnection, query: &ProcessQuery) -> Result<Vec<Uuid>, StoreError> {
