@@ -5,6 +5,7 @@ use kefu_journal::{Entry, Provenance};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::mass_answer::Speaker;
 use super::{Error, audit, handling_record, mass_answer, outbox};
 use crate::domain::{
     Actor, Change, Complainant, Details, StateName, Ticket, Violation, ViolationState, What, apply,
@@ -23,10 +24,22 @@ pub(crate) async fn record(
     changes: &[Change],
     by: &Provenance,
 ) -> Result<Ticket, Error> {
+    record_said(conn, ids, before, changes, by, Speaker::default()).await
+}
+
+/// The same where somebody may say something on a parent that goes on to its children (T-04).
+pub(crate) async fn record_said(
+    conn: &mut PgConnection,
+    ids: &IdSource,
+    before: Ticket,
+    changes: &[Change],
+    by: &Provenance,
+    speaker: Speaker<'_>,
+) -> Result<Ticket, Error> {
     if changes.is_empty() {
         return Ok(before);
     }
-    let mut tickets = record_all(conn, ids, vec![(before, changes)], by).await?;
+    let mut tickets = record_each(conn, ids, vec![(before, changes)], by, speaker).await?;
     tickets.pop().ok_or_else(|| Error::Defect("a ticket was lost on its way".to_owned()))
 }
 
@@ -37,6 +50,16 @@ pub(crate) async fn record_all(
     ids: &IdSource,
     tickets: Vec<(Ticket, &[Change])>,
     by: &Provenance,
+) -> Result<Vec<Ticket>, Error> {
+    record_each(conn, ids, tickets, by, Speaker::default()).await
+}
+
+async fn record_each(
+    conn: &mut PgConnection,
+    ids: &IdSource,
+    tickets: Vec<(Ticket, &[Change])>,
+    by: &Provenance,
+    speaker: Speaker<'_>,
 ) -> Result<Vec<Ticket>, Error> {
     let [timers, routing] = [Actor::TIMERS, Actor::ROUTING].map(|actor| Provenance {
         actor: actor.subject().to_string(),
@@ -58,7 +81,7 @@ pub(crate) async fn record_all(
                 actor if *actor == Actor::ROUTING => &routing,
                 _ => by,
             };
-            save_step(conn, ids, step, *customer, by).await?;
+            save_step(conn, ids, step, *customer, (by, speaker)).await?;
             entries.push(step.entry(ids, by, *customer));
         }
     }
@@ -253,7 +276,7 @@ async fn save_step(
     ids: &IdSource,
     step: &Step<'_>,
     customer: Option<Uuid>,
-    by: &Provenance,
+    (by, speaker): (&Provenance, Speaker<'_>),
 ) -> Result<(), Error> {
     let Step { later, change, .. } = step;
     if let Some(spoken) = change.spoken() {
@@ -273,7 +296,7 @@ async fn save_step(
         }
     }
     if later.links.leads {
-        mass_answer::begin(conn, ids, later, change, by).await?;
+        mass_answer::begin(conn, ids, later, change, (by, speaker)).await?;
     }
     if let Some(verdict) = change.verdict() {
         store::verdict::insert(conn, later.id, customer, verdict).await?;

@@ -7,6 +7,7 @@ use kefu_rpc::Etag;
 use uuid::Uuid;
 
 use super::error::check_etag;
+use super::mass_answer::Speaker;
 use super::transfer::look_up_team;
 use super::{App, Call, Error, Page, change, merge, one_more, placement, product_hold};
 use crate::domain::{
@@ -196,7 +197,8 @@ impl App {
         let now = work.now();
         let mut command = command(&ticket);
         look_up_team(work.conn(), &ticket, &mut command, call.caller.subject(), now).await?;
-        if command.overrides_phrases() {
+        let overriding = command.overrides_phrases();
+        if overriding {
             self.allow_at(&call.caller, "ticket.OverrideForbiddenPhrases", &org_unit)?;
         }
         of_level(&ticket, &version.policy, &command, call.caller.roles())?;
@@ -211,7 +213,10 @@ impl App {
         let judged = (&ticket, &version.policy);
         changes.extend(placement::reroute(work.conn(), judged, &changes, now).await?);
         let held = held_product(&ticket, &version.policy).map(ToOwned::to_owned);
-        let ticket = change::record(work.conn(), &self.ids, ticket, &changes, &call.by).await?;
+        let speaker = Speaker { caller: Some(&call.caller), overriding, wording: None };
+        let ticket =
+            change::record_said(work.conn(), &self.ids, ticket, &changes, &call.by, speaker)
+                .await?;
         placement::take_turn(work.conn(), &changes).await?;
         let policy = &version.policy;
         product_hold::follow(work.conn(), &self.ids, held, &ticket, policy, now).await?;

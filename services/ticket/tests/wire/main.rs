@@ -26,6 +26,7 @@ mod ledger;
 mod life;
 mod lists;
 mod mass_answer;
+mod mass_order;
 mod merge;
 mod message;
 mod neighbour;

@@ -10,13 +10,13 @@ use crate::pack::{policy, text};
 use crate::receiver::Endpoint;
 use crate::world::{Desk, World, clock, complaint, request_id, violations};
 
-async fn link(desk: &mut Desk, child: &str, parent: &str) -> Result<pb::Ticket, Status> {
+pub async fn link(desk: &mut Desk, child: &str, parent: &str) -> Result<pb::Ticket, Status> {
     let request =
         pb::LinkTicketRequest { name: child.into(), parent: parent.into(), ..Default::default() };
     desk.links.link_ticket(request).await.map(tonic::Response::into_inner)
 }
 
-async fn answers(desk: &mut Desk, parent: &str) -> Vec<pb::MassAnswer> {
+pub async fn answers(desk: &mut Desk, parent: &str) -> Vec<pb::MassAnswer> {
     let request = pb::ListMassAnswersRequest { parent: parent.into(), ..Default::default() };
     desk.links.list_mass_answers(request).await.unwrap().into_inner().mass_answers
 }
@@ -26,7 +26,7 @@ async fn missed(desk: &mut Desk, child: &str) -> Vec<pb::MassAnswer> {
     desk.links.list_missed_answers(request).await.unwrap().into_inner().mass_answers
 }
 
-async fn results(desk: &mut Desk, answer: &str, org_unit: &str) -> Vec<pb::MassAnswerResult> {
+pub async fn results(desk: &mut Desk, answer: &str, org_unit: &str) -> Vec<pb::MassAnswerResult> {
     let request = pb::ListMassAnswerResultsRequest {
         parent: answer.into(),
         org_unit: org_unit.into(),
@@ -36,7 +36,7 @@ async fn results(desk: &mut Desk, answer: &str, org_unit: &str) -> Vec<pb::MassA
 }
 
 /// A parent with children in the north.
-async fn family(world: &World, children: usize) -> (pb::Ticket, Vec<pb::Ticket>) {
+pub async fn family(world: &World, children: usize) -> (pb::Ticket, Vec<pb::Ticket>) {
     let (mut clerk, mut manager) = (world.clerk(), world.manager());
     let parent = clerk.create(complaint("group/north", "全区停水")).await;
     let mut found = Vec::new();
