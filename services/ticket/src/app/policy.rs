@@ -25,8 +25,9 @@ impl App {
         policy: &pb::TicketPolicy,
         effective_at: Option<Timestamp>,
     ) -> Result<pb::TicketPolicyVersion, Error> {
-        self.allow(&call.caller, "ticket.ApplyTicketPolicy", &org_unit)?;
-        self.org_units.require(&org_unit, call.deadline).await?;
+        if let Err(lacking) = self.allow_in(call, "ticket.ApplyTicketPolicy", &org_unit).await {
+            return self.or_answered(call, lacking).await;
+        }
         let mut work = self.begin(call).await?;
         if let Some(answer) = work.replay().await? {
             return Ok(answer);

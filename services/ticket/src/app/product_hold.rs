@@ -44,8 +44,9 @@ impl App {
         call: &Call,
         new: NewHold,
     ) -> Result<pb::ProductHold, Error> {
-        self.allow(&call.caller, "ticket.PlaceProductHold", &new.org_unit)?;
-        self.org_units.require(&new.org_unit, call.deadline).await?;
+        if let Err(lacking) = self.allow_in(call, "ticket.PlaceProductHold", &new.org_unit).await {
+            return self.or_answered(call, lacking).await;
+        }
         let mut work = self.begin(call).await?;
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
@@ -107,7 +108,10 @@ impl App {
         }
         let found = store::product_hold::find(work.conn(), id).await?;
         let before = found.ok_or_else(not_found)?;
-        self.allow_at(&call.caller, "ticket.LiftProductHold", &before.org_unit)?;
+        if let Err(denied) = self.allow_at(&call.caller, "ticket.LiftProductHold", &before.org_unit)
+        {
+            return work.answered().await?.ok_or(denied);
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }

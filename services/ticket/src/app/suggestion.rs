@@ -51,8 +51,9 @@ impl App {
         call: &Call,
         new: NewSuggestion,
     ) -> Result<pb::Suggestion, Error> {
-        self.allow(&call.caller, "ticket.SubmitSuggestion", &new.org_unit)?;
-        self.org_units.require(&new.org_unit, call.deadline).await?;
+        if let Err(lacking) = self.allow_in(call, "ticket.SubmitSuggestion", &new.org_unit).await {
+            return self.or_answered(call, lacking).await;
+        }
         let mut work = self.begin(call).await?;
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
@@ -181,15 +182,17 @@ impl App {
         let found = store::suggestion::find(work.conn(), id).await?;
         let mut before = found.ok_or_else(|| not_found(id))?;
         let caller = &call.caller;
-        let superior = match caller.org_unit() {
+        let may = match caller.org_unit() {
             Some(home) if *caller.subject() == *before.decision_maker => {
-                self.allow(caller, ACTION, home)?;
-                false
+                self.allow(caller, ACTION, home).map(|()| false)
             }
-            _ => {
-                self.allow_at(caller, ACTION, &before.org_unit)?;
-                self.allow_at(caller, OVERRULE, &before.org_unit).is_ok()
-            }
+            _ => self
+                .allow_at(caller, ACTION, &before.org_unit)
+                .map(|()| self.allow_at(caller, OVERRULE, &before.org_unit).is_ok()),
+        };
+        let superior = match may {
+            Ok(superior) => superior,
+            Err(denied) => return work.answered().await?.ok_or(denied),
         };
         if let Some(answer) = work.replay().await? {
             return Ok(answer);

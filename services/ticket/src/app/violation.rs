@@ -119,8 +119,10 @@ impl App {
         report: Report,
     ) -> Result<pb::Violation, Error> {
         if let About::OrgUnit(unit) = &report.about {
-            self.allow(&call.caller, "ticket.ReportViolation", unit)?;
-            self.org_units.require(unit, call.deadline).await?;
+            let may = self.allow_in(call, "ticket.ReportViolation", unit);
+            if let Err(lacking) = may.await {
+                return self.or_answered(call, lacking).await;
+            }
         }
         let mut work = self.begin(call).await?;
         if let Some(answer) = work.replay().await? {
@@ -210,12 +212,15 @@ impl App {
         // Read after the lock, by a statement of its own: what waited for the lock sees what it waited for.
         let found = store::violation::find(work.conn(), id).await?;
         let before = found.ok_or_else(|| not_found(id))?;
-        match command {
+        let allowed = match command {
             // Who may review it is told whose the appeal is; others learn nothing.
             ViolationCommand::Appeal { .. } => {
-                self.allow_own_or(&call.caller, action, &before, REVIEW)?;
+                self.allow_own_or(&call.caller, action, &before, REVIEW)
             }
-            _ => self.allow_at(&call.caller, action, &before.org_unit)?,
+            _ => self.allow_at(&call.caller, action, &before.org_unit),
+        };
+        if let Err(denied) = allowed {
+            return work.answered().await?.ok_or(denied);
         }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);

@@ -49,6 +49,7 @@ mod report_document;
 mod report_learning;
 mod report_life;
 mod reroute;
+mod retry;
 mod routing;
 mod saved_view;
 mod search;
