@@ -446,7 +446,10 @@ async fn t19_a_statement_counts_what_was_confirmed_and_never_changes_the_past() 
     assert!(may.lines[0].credit);
     assert_eq!(may.lines[0].violation, names[0]);
     let before_the_first_policy = wang.statement("wang", "group", (2025, 12)).await.unwrap();
-    assert_eq!((totals(&before_the_first_policy), before_the_first_policy.lines.len()), (vec![], 0));
+    assert_eq!(
+        (totals(&before_the_first_policy), before_the_first_policy.lines.len()),
+        (vec![], 0)
+    );
     let error = wang.statement("wang", "group", (2026, 13)).await.unwrap_err();
     assert_eq!(violations(&error), ["month"]);
 }
