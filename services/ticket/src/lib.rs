@@ -12,6 +12,8 @@
 //!   in the statement of the registration, without doubles and without gaps.
 //! - **A work order's number is given if and only if the order is there (T-16).** It is counted under a lock in the
 //!   transaction that inserts the order, and each order refers to the one before it, so the schema itself allows no gap.
+//! - **An order is under a deadline until it is done (T-16):** each report promises the next, and whoever gets it from somebody
+//!   else gets a deadline with it.
 //! - **A ticket is judged by the policy version in force when it began .** It names that version, which never changes;
 //!   a registration whose policies or standings were stale registers nothing and is tried again.
 //! - **What is promised can be made anew, once per policy version (T-05, T-06),** by a manager, by a version that says so for
@@ -20,6 +22,8 @@
 //!   lock, in any number of replicas, after any crash; what is due is found in the ledger, not in memory.
 //! - **A ticket on its way stays where it is (T-11)** until somebody of the receiving org unit accepts it; meanwhile that org
 //!   unit sees it. Whoever may not see it any more still gets the answer to its own retry.
+//! - **Whose a ticket is can be put right (T-01),** and what hangs on it goes with it in the same transaction; what was promised
+//!   stays.
 //! - **A registration that goes to headquarters is looked at once (T-15).** The registration's one statement only marks the
 //!   ticket; whoever touches it first, at the latest the timers at once, reports it under its lock.
 //! - **The ledger is evidence (T-05).** One row per ticket, rule, cycle and round; at most one runs per ticket and rule, which the
@@ -43,9 +47,10 @@
 //! - **A shift that a pattern asks for is planned once (T-17),** by how policies and rosters are, in any number of replicas.
 //! - **Nothing is charged without a confirmation, and statements of past months never change (T-19).**
 //! - **A process is judged by its ticket's policy and locked by its ticket (T-22).** At most one is under way for a ticket, and of
-//!   it each stage runs once at a time, which the schema enforces; it goes where its ticket goes and ends when that is
-//!   cancelled. Its deadlines are no clocks of the ticket's ledger: those belong to a cycle and end with it, and a stage does
-//!   not.
+//!   it each stage runs once at a time, which the schema enforces; it goes where its ticket goes. While it runs the ticket gets
+//!   no solution; it stands still, goes on and ends with its ticket, in the transaction of what happens to that. Its deadlines
+//!   are made of what the ledger's clocks are made of and are no rows of the ledger: those belong to a cycle, to a rule of the
+//!   policy's list and to the survivor of a merge, and a stage does not.
 //! - **Queues and search follow the journal (T-23).** A worker looks at each ticket that changed as it is then, in the
 //!   transaction that moves its place in the journal; commands pay nothing for it, and each answer says how far it is.
 //! - **A file is there whole or not at all (T-01).** An intent is on record before the first byte is stored, and goes in the

@@ -125,7 +125,8 @@ impl Subscription {
             "" => Start::Oldest,
             text => text.parse::<Cursor>().map_or_else(
                 |_| {
-                    violations.add("cursor", Fault::malformed("a cursor of this feed"));
+                    violations
+                        .add("cursor", Fault::malformed("a cursor of this feed", "本事件流的游标"));
                     Start::Oldest
                 },
                 Start::After,

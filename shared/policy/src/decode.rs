@@ -32,7 +32,10 @@ pub fn code(violations: &mut Violations, field: &str, text: &str) -> Option<Stri
     {
         return Some(text.to_owned());
     } else {
-        Fault::malformed("1 to 63 lower-case letters, digits and `-` between them")
+        Fault::malformed(
+            "1 to 63 lower-case letters, digits and `-` between them",
+            "1 至 63 个小写字母或数字，其间可用“-”",
+        )
     };
     violations.add(field, fault);
     None

@@ -46,7 +46,12 @@ impl Deadline {
 /// [`Fault`] for text which is no timeout by the protocol: 1 to 8 digits and a unit.
 pub fn parse_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Fault> {
     let Some(value) = headers.get(GRPC_TIMEOUT) else { return Ok(None) };
-    let malformed = || Fault::malformed("1 to 8 digits and one of H, M, S, m, u, n");
+    let malformed = || {
+        Fault::malformed(
+            "1 to 8 digits and one of H, M, S, m, u, n",
+            "1 至 8 位数字加 H、M、S、m、u、n 之一",
+        )
+    };
     let (unit, digits) = value.as_bytes().split_last().ok_or_else(malformed)?;
     if !(1..=8).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
         return Err(malformed());

@@ -45,7 +45,7 @@ impl FromStr for Etag {
     type Err = Fault;
 
     fn from_str(text: &str) -> Result<Self, Fault> {
-        let malformed = || Fault::malformed("an etag as it was read");
+        let malformed = || Fault::malformed("an etag as it was read", "读取时得到的 etag 原文");
         let digits = text.strip_prefix('r').ok_or_else(malformed)?;
         let revision: i64 = digits.parse().map_err(|_| malformed())?;
         // One revision, one text: no sign, no leading zero.

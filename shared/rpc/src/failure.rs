@@ -7,6 +7,8 @@ use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::{StatusExt as _, pb};
 
+use crate::Language;
+
 /// `ErrorInfo.domain` of every error that Kefu itself makes.
 pub const DOMAIN: &str = "kefu.dev";
 
@@ -74,17 +76,30 @@ impl Failure {
         self.detail("RetryInfo", &pb::RetryInfo { retry_delay })
     }
 
-    /// Names what is missing for the call to be possible (`FAILED_PRECONDITION`).
-    pub fn preconditions(self, violations: impl IntoIterator<Item = Precondition>) -> Self {
-        let violations = violations
+    /// Names what is missing for the call to be possible (`FAILED_PRECONDITION`), and says it to people in their language.
+    pub fn preconditions(
+        self,
+        language: Language,
+        violations: impl IntoIterator<Item = Precondition>,
+    ) -> Self {
+        let (violations, chinese): (Vec<_>, Vec<_>) = violations
             .into_iter()
-            .map(|p| pb::precondition_failure::Violation {
-                r#type: p.kind,
-                subject: p.subject,
-                description: p.description,
+            .map(|p| {
+                let (r#type, subject, description) = (p.kind, p.subject, p.english);
+                let lack = pb::precondition_failure::Violation { r#type, subject, description };
+                (lack, p.chinese)
             })
-            .collect();
+            .unzip();
         self.detail("PreconditionFailure", &pb::PreconditionFailure { violations })
+            .localized(language, chinese.join("；"))
+    }
+
+    /// Says it to people who read Chinese; the message is English, for developers.
+    pub fn localized(self, language: Language, chinese: impl Into<String>) -> Self {
+        match language {
+            Language::English => self,
+            Language::Chinese => self.detail("LocalizedMessage", &in_chinese(chinese)),
+        }
     }
 
     /// The finished status. Details that would not fit into a header are left out, last first; the reason stays.
@@ -111,6 +126,60 @@ impl From<Failure> for Status {
     }
 }
 
+/// The same status for people who read Chinese: with what its reason means, where it does not say more already.
+pub fn in_language(status: Status, language: Language) -> Status {
+    let Some(reason) = reason(&status).filter(|_| language == Language::Chinese) else {
+        return status;
+    };
+    let Ok(mut details) = pb::Status::decode(status.details()) else { return status };
+    let says_more = ["LocalizedMessage", "BadRequest"].map(|name| format!(".{name}"));
+    let told = |detail: &prost_types::Any| {
+        says_more.iter().any(|name| detail.type_url.ends_with(name.as_str()))
+    };
+    if details.details.iter().any(told) {
+        return status;
+    }
+    details.details.push(any("LocalizedMessage", &in_chinese(words(reason))));
+    let (code, message) = (status.code(), status.message().to_owned());
+    let metadata = status.metadata().clone();
+    let details = details.encode_to_vec().into();
+    Status::with_details_and_metadata(code, message, details, metadata)
+}
+
+fn in_chinese(message: impl Into<String>) -> pb::LocalizedMessage {
+    pb::LocalizedMessage { locale: "zh-CN".to_owned(), message: message.into() }
+}
+
+/// What a reason means, for people who read Chinese.
+const fn words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Unspecified => "操作未成功",
+        Reason::FieldsInvalid => "请求中有字段填写不正确",
+        Reason::TokenMissing => "请先登录",
+        Reason::TokenInvalid => "登录凭证无效",
+        Reason::TokenExpired => "登录已过期，请重新登录",
+        Reason::PermissionDenied => "没有在该组织单元执行此操作的权限",
+        Reason::ResourceNotFound => "未找到所指的资源",
+        Reason::RequestIdReused => "该请求编号已用于内容不同的请求",
+        Reason::ResourceAlreadyExists => "该资源已存在",
+        Reason::EtagStale => "内容已被他人更改，请重新读取",
+        Reason::Conflict => "与他人的操作冲突，请重试",
+        Reason::IllegalState => "当前状态不允许此操作",
+        Reason::OrgUnitUnknown => "组织单元不存在",
+        Reason::PolicyMissing => "该组织单元没有生效的制度",
+        Reason::SeparationOfDuties => "不得对本人经办的事项作出评判",
+        Reason::FeedIdentityChanged => "续读标记属于另一数据库",
+        Reason::Overloaded => "当前请求过多，请稍后重试",
+        Reason::StoreUnavailable => "存储暂时不可用，请稍后重试",
+        Reason::ContextUnavailable => "所依赖的服务暂时不可用，请稍后重试",
+        Reason::DeadlineExceeded => "处理超时，可用相同的请求编号重试",
+        Reason::Internal => "系统内部错误",
+        Reason::InvitationInvalid => "邀请已失效",
+        Reason::AlreadyAnswered => "该邀请已答复",
+        Reason::ClockNotManual => "该服务的时钟不可设置",
+    }
+}
+
 /// The generated types do not know their names.
 fn any(name: &str, message: &impl Message) -> prost_types::Any {
     prost_types::Any {
@@ -127,7 +196,9 @@ pub struct Precondition {
     /// Of what it is missing: a resource name.
     pub subject: String,
     /// What to do about it, in English.
-    pub description: String,
+    pub english: String,
+    /// The same in Chinese.
+    pub chinese: String,
 }
 
 impl Precondition {
@@ -135,9 +206,15 @@ impl Precondition {
     pub fn new(
         kind: impl Into<String>,
         subject: impl Into<String>,
-        description: impl Into<String>,
+        english: impl Into<String>,
+        chinese: impl Into<String>,
     ) -> Self {
-        Self { kind: kind.into(), subject: subject.into(), description: description.into() }
+        Self {
+            kind: kind.into(),
+            subject: subject.into(),
+            english: english.into(),
+            chinese: chinese.into(),
+        }
     }
 }
 
@@ -157,7 +234,7 @@ fn about(failure: Failure, resource_type: &str, name: &str) -> Status {
 }
 
 /// `INVALID_ARGUMENT` for one wrong field; use [`crate::Violations`] where more than one can be wrong.
-pub fn invalid(field: &str, fault: impl Into<crate::Fault>) -> Status {
+pub fn invalid(field: &str, fault: crate::Fault) -> Status {
     let mut violations = crate::Violations::new();
     violations.add(field, fault);
     violations.to_status()
@@ -190,13 +267,17 @@ pub fn request_id_reused(request_id: &str) -> Status {
 
 /// `ABORTED`: the etag is stale; carries the current one.
 pub fn aborted_stale_etag(current: &str) -> Status {
-    Failure::new(
-        Code::Aborted,
-        Reason::EtagStale,
-        "the resource has changed since its etag was read; read it again",
-    )
-    .metadata("current_etag", current)
-    .into_status()
+    stale_etag("the resource", current).into_status()
+}
+
+/// The same where a call can carry etags of several resources: says which one has changed.
+pub fn aborted_stale_etag_of(resource_name: &str, current: &str) -> Status {
+    stale_etag(resource_name, current).metadata("resource_name", resource_name).into_status()
+}
+
+fn stale_etag(what: &str, current: &str) -> Failure {
+    let message = format!("{what} has changed since its etag was read; read it again");
+    Failure::new(Code::Aborted, Reason::EtagStale, message).metadata("current_etag", current)
 }
 
 /// `ABORTED`: a concurrent change won; the same call may succeed now.
@@ -204,15 +285,6 @@ pub fn aborted_conflict() -> Status {
     Failure::new(Code::Aborted, Reason::Conflict, "a concurrent change won; try again")
         .retry_after(Duration::from_millis(20))
         .into_status()
-}
-
-/// `FAILED_PRECONDITION`: the state does not allow the command; names everything that is missing.
-pub fn failed_precondition(
-    reason: Reason,
-    message: impl Into<String>,
-    missing: impl IntoIterator<Item = Precondition>,
-) -> Status {
-    Failure::new(Code::FailedPrecondition, reason, message).preconditions(missing).into_status()
 }
 
 /// `UNAUTHENTICATED`: with one of the three token reasons (G-10).
@@ -333,8 +405,51 @@ mod tests {
 
     #[test]
     fn x06_a_failed_precondition_names_everything_missing() {
-        let missing = ["A", "B"].map(|kind| Precondition::new(kind, "tickets/1", "do it first"));
-        let status = failed_precondition(Reason::IllegalState, "not yet", missing);
-        assert_eq!(status.get_details_precondition_failure().unwrap().violations.len(), 2);
+        let missing = ["A", "B"]
+            .map(|kind| Precondition::new(kind, "tickets/1", "do it first", format!("先做{kind}")));
+        let refused = |language| {
+            Failure::new(Code::FailedPrecondition, Reason::IllegalState, "not yet")
+                .preconditions(language, missing.clone())
+                .into_status()
+        };
+        for (language, told) in
+            [(Language::English, None), (Language::Chinese, Some("先做A；先做B".to_owned()))]
+        {
+            let status = refused(language);
+            let violations = status.get_details_precondition_failure().unwrap().violations;
+            assert_eq!(violations.len(), 2);
+            assert!(violations.iter().all(|lack| lack.description == "do it first"));
+            let localized = status.get_details_localized_message();
+            assert_eq!(localized.map(|localized| localized.message), told);
+        }
+    }
+
+    #[test]
+    fn x09_whatever_is_refused_is_said_in_chinese_to_whoever_reads_that() {
+        let plain = not_found("kefu.dev/Ticket", "tickets/1");
+        let told = |status: &Status| {
+            status.get_details_localized_message().map(|localized| localized.message)
+        };
+        assert_eq!(told(&in_language(plain.clone(), Language::English)), None);
+        let localized = in_language(plain.clone(), Language::Chinese);
+        assert_eq!(told(&localized).as_deref(), Some("未找到所指的资源"));
+        assert_eq!((localized.code(), localized.message()), (plain.code(), plain.message()));
+        assert_eq!(localized.get_details_resource_info().unwrap().resource_name, "tickets/1");
+        assert_eq!(reason(&localized), Some(Reason::ResourceNotFound));
+        // What says more already is left as it is.
+        let own = Failure::new(Code::PermissionDenied, Reason::SeparationOfDuties, "not you")
+            .localized(Language::Chinese, "须由他人录入")
+            .into_status();
+        assert_eq!(told(&in_language(own, Language::Chinese)).as_deref(), Some("须由他人录入"));
+        let strange = in_language(Status::unknown("?"), Language::Chinese);
+        assert_eq!((strange.code(), told(&strange)), (Code::Unknown, None), "none of ours");
+        let every = (1..).map_while(|number| Reason::try_from(number).ok());
+        let mut known = 0;
+        for reason in every {
+            let chinese = words(reason).chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+            assert!(chinese, "{reason:?}");
+            known += 1;
+        }
+        assert!(known >= 23);
     }
 }

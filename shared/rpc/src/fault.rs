@@ -43,7 +43,12 @@ impl Fault {
         english: impl Into<String>,
         chinese: impl Into<String>,
     ) -> Self {
-        Self { reason, english: english.into(), chinese: chinese.into() }
+        let (english, chinese) = (english.into(), chinese.into());
+        debug_assert!(
+            chinese.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)),
+            "{english:?} in Chinese is {chinese:?}"
+        );
+        Self { reason, english, chinese }
     }
 
     /// The stable reason, such as `TOO_LONG`.
@@ -107,9 +112,9 @@ impl Fault {
         )
     }
 
-    /// Not of the expected form. `expected` completes "must be …".
-    pub fn malformed(expected: &str) -> Self {
-        Self::new("MALFORMED", format!("must be {expected}"), format!("格式不正确：{expected}"))
+    /// Not of the expected form. `expected` completes "must be …", and `chinese` "须为…".
+    pub fn malformed(expected: &str, chinese: &str) -> Self {
+        Self::new("MALFORMED", format!("must be {expected}"), format!("格式不正确，须为{chinese}"))
     }
 
     /// A time after the server's present.
@@ -124,19 +129,6 @@ impl Fault {
             "is not a token which this query returned; keep all other fields as they were",
             "分页标记不属于本次查询",
         )
-    }
-}
-
-impl From<String> for Fault {
-    /// A fault without a kind of its own.
-    fn from(description: String) -> Self {
-        Self { reason: "INVALID", chinese: description.clone(), english: description }
-    }
-}
-
-impl From<&str> for Fault {
-    fn from(description: &str) -> Self {
-        description.to_owned().into()
     }
 }
 

@@ -44,9 +44,9 @@ pub use crate::{
     deadline::{Deadline, GRPC_TIMEOUT, parse_timeout},
     etag::Etag,
     failure::{
-        DOMAIN, Failure, Precondition, aborted_conflict, aborted_stale_etag, already_exists,
-        context_starting, context_unavailable, deadline_exceeded, failed_precondition, internal,
-        invalid, not_found, permission_denied, reason, reason_name, request_id_reused,
+        DOMAIN, Failure, Precondition, aborted_conflict, aborted_stale_etag, aborted_stale_etag_of,
+        already_exists, context_starting, context_unavailable, deadline_exceeded, in_language,
+        internal, invalid, not_found, permission_denied, reason, reason_name, request_id_reused,
         resource_exhausted, store_unavailable, unauthenticated,
     },
     fault::{Fault, Language},

@@ -82,8 +82,12 @@ impl TextRule {
 /// # Errors
 /// [`Fault`] if it is none.
 pub fn phone(text: &str) -> Result<String, Fault> {
-    let malformed =
-        || Fault::malformed("a phone number of 5 to 15 digits, with or without + and country code");
+    let malformed = || {
+        Fault::malformed(
+            "a phone number of 5 to 15 digits, with or without + and country code",
+            "5 至 15 位的电话号码，可带 + 和国家代码",
+        )
+    };
     // Separators that people use; full-width forms are what Chinese input methods make of them.
     let text = text.trim();
     let mut number = String::with_capacity(16);
@@ -111,7 +115,7 @@ pub fn phone(text: &str) -> Result<String, Fault> {
 /// # Errors
 /// [`Fault`] if it is none.
 pub fn email(text: &str) -> Result<String, Fault> {
-    let malformed = || Fault::malformed("an e-mail address");
+    let malformed = || Fault::malformed("an e-mail address", "电子邮件地址");
     let text = text.trim();
     let (local, domain) = text.rsplit_once('@').ok_or_else(malformed)?;
     let local_is_good = (1..=64).contains(&local.len())

@@ -33,7 +33,9 @@ const YEAR_ONE: i64 = -62_135_596_800;
 /// # Errors
 /// [`Fault`] outside of the years 1 to 9999, which is what protobuf knows, or with nanoseconds that are none.
 pub fn timestamp(value: &prost_types::Timestamp) -> Result<Timestamp, Fault> {
-    let malformed = || Fault::malformed("a timestamp between the years 1 and 9999");
+    let malformed = || {
+        Fault::malformed("a timestamp between the years 1 and 9999", "公元 1 年至 9999 年的时间")
+    };
     if !(0..1_000_000_000).contains(&value.nanos) || value.seconds < YEAR_ONE {
         return Err(malformed());
     }
@@ -69,7 +71,8 @@ impl Violations {
             return None;
         }
         let parsed = value.parse();
-        self.take(field, parsed.map_err(|error: T::Err| Fault::from(error.to_string())))
+        let wrong = |error: T::Err| Fault::new("INVALID", error.to_string(), "格式或取值不正确");
+        self.take(field, parsed.map_err(wrong))
     }
 
     /// A UUID in its usual text form.
@@ -80,14 +83,17 @@ impl Violations {
         }
         // 36 characters: the parser would also take braces and URNs, and one id needs one text.
         let parsed = if value.len() == 36 { Uuid::try_parse(value).ok() } else { None };
-        self.take(field, parsed.ok_or_else(|| Fault::malformed("a UUID of 36 characters")))
+        self.take(
+            field,
+            parsed.ok_or_else(|| Fault::malformed("a UUID of 36 characters", "36 个字符的 UUID")),
+        )
     }
 
     /// The id by which a retry is recognised: a UUID other than the nil one.
     pub fn request_id(&mut self, field: &str, value: &str) -> Option<Uuid> {
         let id = self.uuid(field, value)?;
         if id.is_nil() {
-            self.add(field, Fault::malformed("a UUID other than the nil one"));
+            self.add(field, Fault::malformed("a UUID other than the nil one", "不全为零的 UUID"));
             return None;
         }
         Some(id)
@@ -103,7 +109,13 @@ impl Violations {
         match id.filter(|id| id.len() == 36).and_then(|id| Uuid::try_parse(id).ok()) {
             Some(id) => Some(id),
             None => {
-                self.add(field, Fault::malformed(&format!("a name of the form {collection}/UUID")));
+                self.add(
+                    field,
+                    Fault::malformed(
+                        &format!("a name of the form {collection}/UUID"),
+                        &format!("形如 {collection}/UUID 的名称"),
+                    ),
+                );
                 None
             }
         }
@@ -170,7 +182,10 @@ impl Violations {
                 None
             }
             Err(_) => {
-                self.add(field, Fault::malformed("a duration that is not negative"));
+                self.add(
+                    field,
+                    Fault::malformed("a duration that is not negative", "不为负的时长"),
+                );
                 None
             }
         }

@@ -45,8 +45,8 @@ impl Violations {
 
     /// Notes that `field` is wrong. The path counts from the enclosing [`item`](Self::item) or
     /// [`within`](Self::within).
-    pub fn add(&mut self, field: &str, fault: impl Into<Fault>) {
-        self.found.push((format!("{}{field}", self.prefix), fault.into()));
+    pub fn add(&mut self, field: &str, fault: Fault) {
+        self.found.push((format!("{}{field}", self.prefix), fault));
     }
 
     /// Decodes the message in `field`; paths inside begin with `field.`.
@@ -163,9 +163,9 @@ mod tests {
         violations.add("subject", Fault::required());
         violations.item("contacts", 1, |violations| {
             violations.item("phones", 0, |violations| {
-                violations.add("number", Fault::malformed("a phone number"));
+                violations.add("number", Fault::malformed("a phone number", "电话号码"));
             });
-            violations.within("address", |violations| violations.add("city", "is unknown"));
+            violations.within("address", |violations| violations.add("city", Fault::required()));
         });
         violations.add("severity", Fault::unknown_value(9));
 

@@ -334,6 +334,9 @@ fn create_script() -> anyhow::Result<String> {
         // Nothing for headquarters.
         "ARRAY[NULL]::timestamptz[]".to_owned(),
         "ARRAY[NULL]::jsonb[]".to_owned(),
+        // Neither an order nor a shop.
+        "ARRAY['']::text[]".to_owned(),
+        "ARRAY['']::text[]".to_owned(),
     ];
     let statement = substitute(CREATE_TICKETS, &arguments)?;
     Ok(format!(
@@ -422,7 +425,7 @@ mod tests {
         let parameters = CREATE_TICKETS.split('$').skip(1).filter_map(|part| {
             part.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()
         });
-        assert_eq!(parameters.max(), Some(52));
+        assert_eq!(parameters.max(), Some(54));
     }
 
     #[test]

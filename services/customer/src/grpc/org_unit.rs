@@ -112,7 +112,10 @@ fn name(violations: &mut Violations, field: &str, name: &str) -> Option<Path> {
     }
     let path = name.strip_prefix("orgUnits/").and_then(|path| path.parse().ok());
     if path.is_none() {
-        violations.add(field, Fault::malformed("a name of the form orgUnits/PATH"));
+        violations.add(
+            field,
+            Fault::malformed("a name of the form orgUnits/PATH", "形如 orgUnits/路径 的名称"),
+        );
     }
     path
 }

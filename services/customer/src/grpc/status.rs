@@ -5,8 +5,12 @@ use tonic::{Code, Status};
 
 use crate::app::Error;
 
-/// What the caller learns: the reason and what it can do about it, and nothing of our inside.
+/// What the caller learns: the reason and what it can do about it, in its language, and nothing of our inside.
 pub(super) fn status(context: &RequestContext, error: Error) -> Status {
+    kefu_rpc::in_language(told(context, error), context.language())
+}
+
+fn told(context: &RequestContext, error: Error) -> Status {
     match error {
         Error::Invalid(violations) => violations
             .into_result()

@@ -63,7 +63,7 @@ pub(super) fn past_date(
     // Postgres and people agree on years from 1 on.
     let date = value.parse::<Date>().ok().filter(|date| shape && date.year() > 0);
     let Some(date) = date else {
-        violations.add(field, Fault::malformed("a date, YYYY-MM-DD"));
+        violations.add(field, Fault::malformed("a date, YYYY-MM-DD", "日期 YYYY-MM-DD"));
         return None;
     };
     let today = now.checked_add(EARLIEST_ZONE).unwrap_or(Timestamp::MAX);
@@ -98,7 +98,13 @@ pub(super) fn contact_name(
     let ids = name.strip_prefix("customers/").and_then(|rest| rest.split_once("/contacts/"));
     let ids = ids.and_then(|(customer, contact)| Some((uuid(customer)?, uuid(contact)?)));
     if ids.is_none() {
-        violations.add(field, Fault::malformed("a name of the form customers/UUID/contacts/UUID"));
+        violations.add(
+            field,
+            Fault::malformed(
+                "a name of the form customers/UUID/contacts/UUID",
+                "形如 customers/UUID/contacts/UUID 的名称",
+            ),
+        );
     }
     ids
 }

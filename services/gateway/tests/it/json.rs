@@ -8,7 +8,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use kefu_api::ticket::v1::{CreateTicketRequest, GetTicketRequest, Ticket};
-use kefu_rpc::Violations;
+use kefu_rpc::{Fault, Violations};
 use serde_json::{Value, json};
 
 use crate::world::{BOTH, GET_TICKET, WATCH_TICKETS, World};
@@ -93,7 +93,7 @@ async fn g01_errors_in_json_are_a_status_with_details_and_the_http_status_for_it
         let status = match &*request.get_ref().name {
             "wrong" => {
                 let mut violations = Violations::new();
-                violations.add("name", "is no name — 不对");
+                violations.add("name", Fault::new("INVALID", "is no name — 不对", "名称不对"));
                 violations.into_result().unwrap_err()
             }
             "away" => kefu_rpc::store_unavailable(std::time::Duration::from_millis(1500)),

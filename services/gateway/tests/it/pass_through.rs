@@ -12,7 +12,7 @@ use futures::{StreamExt as _, future::join_all, stream as streams};
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use kefu_api::ticket::v1::{GetTicketRequest, Ticket, WatchTicketsRequest, WatchTicketsResponse};
-use kefu_rpc::Violations;
+use kefu_rpc::{Fault, Violations};
 use tokio::sync::{Notify, mpsc};
 use tonic::{Code, Request, Status, body::Body, metadata::MetadataValue};
 use tonic_types::StatusExt as _;
@@ -85,8 +85,8 @@ async fn g01_errors_come_with_their_details_before_and_after_messages() {
         let world = World::start(way).await;
         let refused = || {
             let mut violations = Violations::new();
-            violations.add("subject", "is too dull");
-            violations.add("severity", "is unknown — 未知");
+            violations.add("subject", Fault::new("INVALID", "is too dull", "过于乏味"));
+            violations.add("severity", Fault::new("INVALID", "is unknown — 未知", "未知"));
             let mut status = violations.into_result().unwrap_err();
             status.metadata_mut().insert("x-hint", "9".parse().unwrap());
             status

@@ -6,7 +6,10 @@ use kefu_journal::Provenance;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{App, Error, invitation::change};
+use super::{
+    App, Error,
+    invitation::{change, redirected},
+};
 use crate::{
     domain::{
         contact::Contact,
@@ -46,6 +49,43 @@ impl App {
             self.record(conn, by, now, vec![change]).await?;
         }
         Ok(())
+    }
+
+    /// Asks whom a ticket turns out to be of (T-01, S-02). An open invitation goes to that one under a link of its own, and the one
+    /// that was sent works no more; a contact that has closed every channel is not asked. Where nobody was asked because the
+    /// wrong one did not want it, the right one is, if the verdict is still waited for: `(waits, at)`. What was answered stays.
+    pub(crate) async fn redirect(
+        &self,
+        conn: &mut PgConnection,
+        by: &Provenance,
+        org_unit: OrgUnit,
+        matter: Matter,
+        (waits, at): (bool, Timestamp),
+    ) -> Result<(), Error> {
+        // Locked before the invitations, as by whoever invites.
+        let contact = match matter.customer.zip(matter.contact) {
+            Some((customer, contact)) => Some(store::contact::hold(conn, contact, customer).await?),
+            None => None,
+        };
+        let open =
+            store::invitation::lock_open_of_ticket(conn, matter.ticket, matter.cycle).await?;
+        let now = self.now();
+        let (mut stale, mut changes) = (Vec::new(), Vec::new());
+        for before in open {
+            let after = before.redirect(&matter, now);
+            match after {
+                Some(after) if contact.as_ref().is_none_or(Contact::may_be_asked) => {
+                    store::invitation::redirect(conn, &after).await?;
+                    changes.push((before, after));
+                }
+                Some(_) => stale.push(before),
+                None => {}
+            }
+        }
+        let changes = changes.iter().map(|(before, after)| redirected(before, after));
+        self.record(conn, by, now, changes.collect()).await?;
+        self.end(conn, by, stale, Revocation::DoNotContact).await?;
+        if waits { self.invite(conn, by, org_unit, matter, at).await } else { Ok(()) }
     }
 
     /// Takes back what still asks about a ticket's cycles up to `cycle`.

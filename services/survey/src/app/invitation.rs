@@ -179,6 +179,19 @@ pub(crate) fn change<'a>(
     }
 }
 
+/// That somebody else is asked, for the journal: whom before, whom now.
+pub(crate) fn redirected<'a>(before: &Invitation, after: &'a Invitation) -> Change<'a> {
+    let whom = |invitation: &Invitation| {
+        let Invitation { state, matter, .. } = invitation;
+        json!({ "state": state.as_str(), "customer": matter.customer, "contact": matter.contact })
+    };
+    Change {
+        before: Some(whom(before)),
+        after: Some(whom(after)),
+        ..change("survey.Redirect", Some(before), after)
+    }
+}
+
 /// What the audit trail says of where an invitation stands.
 fn trail(invitation: &Invitation) -> Value {
     match &invitation.state {

@@ -86,6 +86,8 @@ pub enum Revocation {
     Staff,
     /// The verdict came in another way, by telephone (T-13).
     VerdictGiven,
+    /// The ticket was closed without one: the customer could not be reached (T-09).
+    ClosedWithoutVerdict,
     /// The ticket was cancelled.
     TicketCancelled,
     /// The contact does not want to be contacted any more (S-03).
@@ -93,11 +95,21 @@ pub enum Revocation {
 }
 
 impl Revocation {
+    /// Every one.
+    pub const ALL: [Self; 5] = [
+        Self::Staff,
+        Self::VerdictGiven,
+        Self::ClosedWithoutVerdict,
+        Self::TicketCancelled,
+        Self::DoNotContact,
+    ];
+
     /// Its word, in the database and in the audit trail.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Staff => "staff",
             Self::VerdictGiven => "verdict_given",
+            Self::ClosedWithoutVerdict => "closed_without_verdict",
             Self::TicketCancelled => "ticket_cancelled",
             Self::DoNotContact => "do_not_contact",
         }
@@ -105,9 +117,7 @@ impl Revocation {
 
     /// The value with this word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Staff, Self::VerdictGiven, Self::TicketCancelled, Self::DoNotContact]
-            .into_iter()
-            .find(|why| why.as_str() == word)
+        Self::ALL.into_iter().find(|why| why.as_str() == word)
     }
 }
 
@@ -209,6 +219,18 @@ impl Invitation {
         Ok(self.with(State::Revoked { at: now, why }))
     }
 
+    /// Asks whom its ticket turns out to be of; none where it asks that one already, or can ask nobody any more. The token that
+    /// went to somebody else works no more; the time that is left to answer stays what it is.
+    pub fn redirect(&self, right: &Matter, now: Timestamp) -> Option<Self> {
+        let same = (self.matter.customer, self.matter.contact) == (right.customer, right.contact);
+        if same || self.require_open(now).is_err() {
+            return None;
+        }
+        let (customer, contact) = (right.customer, right.contact);
+        let matter = Matter { customer, contact, ..self.matter.clone() };
+        Some(Self { matter, ..self.with(State::Created) })
+    }
+
     /// Ends it if its time is over.
     pub fn expire(&self, now: Timestamp) -> Option<Self> {
         self.has_lapsed(now).then(|| self.with(State::Expired { at: now }))
@@ -297,6 +319,22 @@ mod tests {
         let second = first.issue(hash(2), "li", at(1_002)).unwrap();
         assert_eq!(second.state.token(), Some(&hash(2)));
         assert_eq!(second.revision, 3);
+    }
+
+    #[test]
+    fn t01_an_invitation_goes_to_whom_the_ticket_turns_out_to_be_of() {
+        let issued = invited().issue(hash(1), "li", at(1_001)).unwrap();
+        let other = Uuid::from_u128(7);
+        let right = Matter { customer: Some(other), contact: None, handlers: vec![], ..matter() };
+        let moved = issued.redirect(&right, at(1_002)).unwrap();
+        assert_eq!((moved.matter.customer, moved.matter.contact), (Some(other), None));
+        assert_eq!(moved.matter.handlers, issued.matter.handlers, "who handled it stays");
+        assert_eq!((&moved.state, moved.revision), (&State::Created, issued.revision + 1));
+        assert_eq!(moved.expires_at, issued.expires_at);
+        assert_eq!(moved.redirect(&right, at(1_003)), None, "it asks that one already");
+        let answered = issued.answer(None, at(1_002)).unwrap();
+        assert_eq!(answered.redirect(&right, at(1_003)), None);
+        assert_eq!(issued.redirect(&right, at(1_100)), None, "its time is over");
     }
 
     #[test]

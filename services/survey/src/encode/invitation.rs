@@ -6,7 +6,7 @@ use kefu_rpc::{Etag, to_proto_timestamp};
 use uuid::Uuid;
 
 use super::policy;
-use crate::domain::invitation::{Invitation, Matter, State};
+use crate::domain::invitation::{Invitation, Matter, Revocation, State};
 
 /// `invitations/{uuid}`.
 pub fn name(id: Uuid) -> String {
@@ -38,6 +38,7 @@ pub fn resource(invitation: &Invitation) -> pb::Invitation {
         answer_time: answered_at.map(to_proto_timestamp),
         etag: Etag::of_revision(invitation.revision).to_string(),
         policy_version: policy::name(invitation.policy_version),
+        revocation: revocation(invitation).into(),
     }
 }
 
@@ -57,7 +58,21 @@ pub fn ended(invitation: &Invitation) -> PublicEvent {
         invitation: name(invitation.id),
         ticket: super::ticket_name(invitation.matter.ticket),
         state: invitation.state.as_str().to_ascii_uppercase(),
+        revocation: revocation(invitation).into(),
     })
+}
+
+fn revocation(invitation: &Invitation) -> pb::InvitationRevocation {
+    let State::Revoked { why, .. } = &invitation.state else {
+        return pb::InvitationRevocation::Unspecified;
+    };
+    match why {
+        Revocation::Staff => pb::InvitationRevocation::Staff,
+        Revocation::VerdictGiven => pb::InvitationRevocation::VerdictGiven,
+        Revocation::ClosedWithoutVerdict => pb::InvitationRevocation::ClosedWithoutVerdict,
+        Revocation::TicketCancelled => pb::InvitationRevocation::TicketCancelled,
+        Revocation::DoNotContact => pb::InvitationRevocation::DoNotContact,
+    }
 }
 
 fn contact(matter: &Matter) -> String {

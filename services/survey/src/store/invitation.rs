@@ -308,6 +308,19 @@ pub async fn insert(conn: &mut PgConnection, invitation: &Invitation) -> Result<
     Ok(listed > 0)
 }
 
+/// Writes whom one asks that was locked before, and its state.
+pub async fn redirect(conn: &mut PgConnection, invitation: &Invitation) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE invitation SET customer_id = $2, contact_id = $3 WHERE id = $1",
+        invitation.id,
+        invitation.matter.customer,
+        invitation.matter.contact,
+    )
+    .execute(&mut *conn)
+    .await?;
+    update(conn, invitation).await
+}
+
 /// Writes the state of one that was locked before.
 pub async fn update(conn: &mut PgConnection, invitation: &Invitation) -> Result<(), StoreError> {
     let (at, why) = match &invitation.state {

@@ -18,8 +18,10 @@ const RESULT_FED_BACK: &str = "kefu.ticket.v1.TicketResultFedBack";
 const CLOSED: &str = "kefu.ticket.v1.TicketClosed";
 const REOPENED: &str = "kefu.ticket.v1.TicketReopened";
 const CANCELLED: &str = "kefu.ticket.v1.TicketCancelled";
+const CORRECTED: &str = "kefu.ticket.v1.TicketCorrected";
 
-/// Invites when a result was fed back; takes back when the verdict has come in another way or the ticket is cancelled.
+/// Invites when a result was fed back; takes back when the verdict has come in another way, or the ticket is closed without one
+/// or cancelled; asks somebody else where the ticket turns out to be of somebody else.
 #[derive(Clone, Debug)]
 pub struct TicketFeed {
     app: Arc<App>,
@@ -39,7 +41,7 @@ impl TicketFeed {
         why: Revocation,
     ) -> Result<(), ApplyError> {
         let ticket = id(&ticket.ticket, "tickets/")?;
-        // One that was answered here is not open any more, so only a verdict from elsewhere takes anything back.
+        // One that was answered here is not open any more, so only what happened elsewhere takes anything back.
         Ok(self.app.take_back(tx, &by(), ticket, cycle, why).await?)
     }
 }
@@ -54,7 +56,7 @@ impl Consumer for TicketFeed {
     }
 
     fn event_types(&self) -> &'static [&'static str] {
-        &[RESULT_FED_BACK, CLOSED, REOPENED, CANCELLED]
+        &[RESULT_FED_BACK, CLOSED, REOPENED, CANCELLED, CORRECTED]
     }
 
     async fn apply(&self, tx: &mut PgConnection, event: &Event) -> Result<(), ApplyError> {
@@ -67,8 +69,14 @@ impl Consumer for TicketFeed {
                 Ok(self.app.invite(tx, &by(), org_unit, matter(&ticket)?, at).await?)
             }
             CLOSED => {
-                let ticket = summary(payload, |event: pb::TicketClosed| event.ticket)?;
-                self.take_back(tx, &ticket, ticket.cycle, Revocation::VerdictGiven).await
+                let mut why = Revocation::ClosedWithoutVerdict;
+                let ticket = summary(payload, |event: pb::TicketClosed| {
+                    if event.verdict.is_some() {
+                        why = Revocation::VerdictGiven;
+                    }
+                    event.ticket
+                })?;
+                self.take_back(tx, &ticket, ticket.cycle, why).await
             }
             REOPENED => {
                 let ticket = summary(payload, |event: pb::TicketReopened| event.ticket)?;
@@ -79,6 +87,20 @@ impl Consumer for TicketFeed {
             CANCELLED => {
                 let ticket = summary(payload, |event: pb::TicketCancelled| event.ticket)?;
                 self.take_back(tx, &ticket, ticket.cycle, Revocation::TicketCancelled).await
+            }
+            CORRECTED => {
+                let mut previous = (String::new(), String::new());
+                let ticket = summary(payload, |event: pb::TicketCorrected| {
+                    previous = (event.previous_customer, event.previous_contact);
+                    event.ticket
+                })?;
+                if previous == (ticket.customer.clone(), ticket.contact.clone()) {
+                    return Ok(());
+                }
+                let waits = ticket.state() == pb::TicketState::ResultFedBack;
+                let org_unit = ticket.org_unit.parse()?;
+                let at = occurred_at(event)?;
+                Ok(self.app.redirect(tx, &by(), org_unit, matter(&ticket)?, (waits, at)).await?)
             }
             _ => Ok(()),
         }
@@ -144,6 +166,7 @@ mod tests {
         assert_eq!(CLOSED, pb::TicketClosed::full_name());
         assert_eq!(REOPENED, pb::TicketReopened::full_name());
         assert_eq!(CANCELLED, pb::TicketCancelled::full_name());
+        assert_eq!(CORRECTED, pb::TicketCorrected::full_name());
     }
 
     #[test]

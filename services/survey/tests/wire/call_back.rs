@@ -1,11 +1,11 @@
 //! T-13 as this context sees it: the verdict comes in another way, or the ticket goes on.
 
-use kefu_api::survey::v1::{InvitationEnded, InvitationState};
+use kefu_api::survey::v1::{InvitationEnded, InvitationRevocation, InvitationState};
 use prost::Message as _;
 
 use crate::world::{World, reason};
 
-async fn why(world: &World, name: &str) -> (String, String) {
+async fn why(world: &World, name: &str) -> (String, String, InvitationRevocation) {
     let id: uuid::Uuid = name.trim_start_matches("invitations/").parse().unwrap();
     let (why, event): (Option<String>, Vec<u8>) = sqlx::query_as(
         "SELECT after->>'why', event FROM journal WHERE aggregate_id = $1 ORDER BY revision DESC LIMIT 1",
@@ -16,7 +16,8 @@ async fn why(world: &World, name: &str) -> (String, String) {
     .unwrap();
     let event = InvitationEnded::decode(event.as_slice()).unwrap();
     assert_eq!(event.invitation, name);
-    (why.unwrap_or_default(), event.state)
+    let revocation = event.revocation();
+    (why.unwrap_or_default(), event.state, revocation)
 }
 
 #[tokio::test]
@@ -28,15 +29,45 @@ async fn t13_a_verdict_by_telephone_takes_the_invitation_back() {
     world.close(&mut closed).await;
     let (mut cancelled, third) = world.invited("group/north").await;
     world.cancel(&mut cancelled).await;
+    let (_, open) = world.invited("group/north").await;
     world.settle().await;
-    let expected = ["verdict_given", "verdict_given", "ticket_cancelled"];
-    for (invitation, expected) in [first, second, third].iter().zip(expected) {
+    let expected = [
+        ("verdict_given", InvitationRevocation::VerdictGiven),
+        ("verdict_given", InvitationRevocation::VerdictGiven),
+        ("ticket_cancelled", InvitationRevocation::TicketCancelled),
+    ];
+    for (invitation, (word, expected)) in [first, second, third].iter().zip(expected) {
         let found = world.manager().get(&invitation.name).await;
-        assert_eq!(found.state(), InvitationState::Revoked);
-        assert_eq!(why(&world, &invitation.name).await, (expected.into(), "REVOKED".into()));
+        assert_eq!((found.state(), found.revocation()), (InvitationState::Revoked, expected));
+        let told = (word.to_owned(), "REVOKED".to_owned(), expected);
+        assert_eq!(why(&world, &invitation.name).await, told);
     }
+    let open = world.manager().get(&open.name).await;
+    assert_eq!(open.revocation(), InvitationRevocation::Unspecified);
     let refused = world.anonymous().answer(&token, 1).await.unwrap_err();
     assert_eq!(reason(&refused), "INVITATION_INVALID");
+}
+
+/// Nobody has given a verdict where the customer could not be reached, and nobody is told that one was given.
+#[tokio::test]
+async fn t09_a_ticket_closed_without_a_verdict_takes_its_invitation_back_for_that_reason() {
+    let world = World::new().await;
+    let (mut unreached, invitation, token) = world.issued("group/north").await;
+    world.close_unasked(&mut unreached).await;
+    let (mut answered, second, its_token) = world.issued("group/north").await;
+    world.anonymous().answer(&its_token, 2).await.unwrap();
+    world.close_unasked(&mut answered).await;
+    world.settle().await;
+    let found = world.manager().get(&invitation.name).await;
+    let reason_of_its_own = InvitationRevocation::ClosedWithoutVerdict;
+    assert_eq!((found.state(), found.revocation()), (InvitationState::Revoked, reason_of_its_own));
+    let told = ("closed_without_verdict".to_owned(), "REVOKED".to_owned(), reason_of_its_own);
+    assert_eq!(why(&world, &invitation.name).await, told);
+    let refused = world.anonymous().answer(&token, 1).await.unwrap_err();
+    assert_eq!(reason(&refused), "INVITATION_INVALID");
+    // What was answered before stays answered.
+    let found = world.manager().get(&second.name).await;
+    assert_eq!(found.state(), InvitationState::Answered);
 }
 
 /// The ticket context closes or reopens because of our own answer: nothing is left to take back.

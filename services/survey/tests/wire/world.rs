@@ -16,7 +16,8 @@ use kefu_api::{
         survey_service_client::SurveyServiceClient,
     },
     ticket::v1::{
-        TicketCancelled, TicketClosed, TicketReopened, TicketResultFedBack, TicketSummary, Verdict,
+        TicketCancelled, TicketClosed, TicketCorrected, TicketReopened, TicketResultFedBack,
+        TicketState, TicketSummary, Verdict,
     },
 };
 use kefu_clock::{Clock as _, IdSource, ManualClock, SharedClock};
@@ -254,6 +255,7 @@ impl World {
 
     /// Tells that a ticket's result was fed back, and does not wait.
     pub async fn feed_back(&self, ticket: &mut Ticket) {
+        ticket.summary.state = TicketState::ResultFedBack.into();
         let event = TicketResultFedBack { ticket: Some(ticket.summary.clone()) };
         self.tell_of(ticket, PublicEvent::of(&event)).await;
     }
@@ -264,6 +266,16 @@ impl World {
             ticket: Some(ticket.summary.clone()),
             verdict,
             ..TicketClosed::default()
+        };
+        self.tell_of(ticket, PublicEvent::of(&event)).await;
+    }
+
+    /// Tells that a ticket was closed because the customer could not be reached.
+    pub async fn close_unasked(&self, ticket: &mut Ticket) {
+        let event = TicketClosed {
+            ticket: Some(ticket.summary.clone()),
+            verdict: None,
+            reason: "三次回访均未接通".into(),
         };
         self.tell_of(ticket, PublicEvent::of(&event)).await;
     }
@@ -279,6 +291,24 @@ impl World {
     pub async fn cancel(&self, ticket: &mut Ticket) {
         let summary = Some(ticket.summary.clone());
         let event = TicketCancelled { ticket: summary, reason: "登记错误".into() };
+        self.tell_of(ticket, PublicEvent::of(&event)).await;
+    }
+
+    /// Tells that a ticket is of somebody else, who has the number, and does not wait.
+    pub async fn correct(&self, ticket: &mut Ticket, number: u128) {
+        let id = Uuid::from_u128(number);
+        ticket.contact_id = id;
+        let previous = (ticket.summary.customer.clone(), ticket.summary.contact.clone());
+        ticket.summary.customer = format!("customers/{id}");
+        ticket.summary.contact = format!("customers/{id}/contacts/{id}");
+        let event = TicketCorrected {
+            ticket: Some(ticket.summary.clone()),
+            fields: vec!["customer".into(), "contact".into()],
+            previous_customer: previous.0,
+            previous_contact: previous.1,
+            reason: "登记时选错了客户".into(),
+            ..TicketCorrected::default()
+        };
         self.tell_of(ticket, PublicEvent::of(&event)).await;
     }
 

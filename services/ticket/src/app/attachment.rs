@@ -77,8 +77,11 @@ impl App {
         name: AttachmentId,
         offset: u64,
     ) -> Result<(Attachment, String), Error> {
-        const STORED: Need =
-            Need { code: "stored", en: "the attachment was refused: there are no bytes of it" };
+        const STORED: Need = Need::new(
+            "stored",
+            "the attachment was refused: there are no bytes of it",
+            "附件未被接收，没有可下载的内容",
+        );
         let action = "ticket.DownloadAttachment";
         let attachment = self.get_attachment(caller, action, name).await?;
         if attachment.withdrawn.is_some() {
@@ -130,6 +133,8 @@ impl App {
         let org_unit = org_unit(&place.org_unit)?;
         let change = change("WithdrawAttachment", &org_unit, Some(&before), &after)?;
         work.record(vec![change]).await?;
+        let (at, of) = (work.now(), (name.ticket, name.id));
+        self.file_withdrawn(work.conn(), of, &call.by, at).await?;
         work.commit(encode::resource(&after)).await
     }
 }

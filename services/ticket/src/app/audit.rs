@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::handling_record;
 use crate::domain::{Change, ClockEntry, Complainant, State, Ticket, What};
@@ -21,15 +22,19 @@ struct Registered<'a> {
     kind: &'a str,
     channel: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    customer: Option<uuid::Uuid>,
+    customer: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    contact: Option<uuid::Uuid>,
+    contact: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     complainant: Option<&'a str>,
     subject: &'a str,
     description: &'a str,
     category: &'a str,
     product: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    order_reference: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    shop: &'a str,
     tags: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     custom_fields: Option<Value>,
@@ -49,17 +54,13 @@ struct Registered<'a> {
     receiver_level: u8,
     cycle: u32,
     state: &'a str,
-    policy_version: uuid::Uuid,
+    policy_version: Uuid,
     clocks: Map<String, Value>,
 }
 
 /// All fields of a new ticket but its number, as JSON text.
 pub(crate) fn registered(ticket: &Ticket) -> Result<String, serde_json::Error> {
-    let (customer, contact, complainant) = match &ticket.complainant {
-        Complainant::Customer { customer, contact } => (Some(*customer), *contact, None),
-        Complainant::Unregistered { name } => (None, None, Some(name.as_str())),
-        Complainant::Anonymous => (None, None, None),
-    };
+    let (customer, contact, complainant) = parties(&ticket.complainant);
     serde_json::to_string(&Registered {
         org_unit: &ticket.org_unit,
         kind: ticket.kind.code(),
@@ -71,6 +72,8 @@ pub(crate) fn registered(ticket: &Ticket) -> Result<String, serde_json::Error> {
         description: &ticket.details.description,
         category: &ticket.details.category,
         product: &ticket.details.product,
+        order_reference: &ticket.details.order_reference,
+        shop: &ticket.details.shop,
         tags: &ticket.details.tags,
         custom_fields: fields_json(&ticket.details.fields),
         severity: ticket.severity.number(),
@@ -87,6 +90,15 @@ pub(crate) fn registered(ticket: &Ticket) -> Result<String, serde_json::Error> {
         policy_version: ticket.policy_version,
         clocks: clocks(ticket),
     })
+}
+
+/// The customer, the contact, the name of whoever is no customer.
+fn parties(complainant: &Complainant) -> (Option<Uuid>, Option<Uuid>, Option<&str>) {
+    match complainant {
+        Complainant::Customer { customer, contact } => (Some(*customer), *contact, None),
+        Complainant::Unregistered { name } => (None, None, Some(name.as_str())),
+        Complainant::Anonymous => (None, None, None),
+    }
 }
 
 /// The fields that a change made different, before and after it, and what it put on record beside them.
@@ -136,6 +148,9 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
     }
     if let What::Link(what) = &change.what {
         after.insert("link".to_owned(), link_json(what));
+    }
+    if let What::Corrected(corrected) = &change.what {
+        after.insert("correct_reason".to_owned(), corrected.reason.as_str().into());
     }
     if let What::Assessed { reason, .. } = &change.what {
         after.insert("assess_reason".to_owned(), reason.as_str().into());
@@ -199,11 +214,20 @@ fn fields(ticket: &Ticket) -> Map<String, Value> {
     };
     let solution = ticket.solution();
     let details = &ticket.details;
+    let (customer, contact, complainant) = parties(&ticket.complainant);
     let values = [
+        ("customer", customer.map(|id| id.to_string()).into()),
+        ("contact", contact.map(|id| id.to_string()).into()),
+        ("complainant", complainant.into()),
+        ("complainant_type", ticket.complainant_type.as_deref().into()),
+        ("customer_grade", ticket.customer_grade.as_deref().into()),
+        ("occurred_at", time(ticket.occurred_at)),
         ("subject", details.subject.as_str().into()),
         ("description", details.description.as_str().into()),
         ("category", details.category.as_str().into()),
         ("product", details.product.as_str().into()),
+        ("order_reference", details.order_reference.as_str().into()),
+        ("shop", details.shop.as_str().into()),
         ("tags", details.tags.as_slice().into()),
         ("custom_fields", fields_json(&details.fields).into()),
         ("org_unit", ticket.org_unit.as_str().into()),
@@ -249,8 +273,8 @@ fn clocks(ticket: &Ticket) -> Map<String, Value> {
         add("fulfilled_at", time(clock.fulfilled.as_ref().map(|fulfilled| fulfilled.at)));
         add("fulfilled_by", clock.fulfilled.as_ref().map(|fulfilled| &*fulfilled.by).into());
         add("cancelled_at", time(clock.cancelled_at));
-        add("pauses", pauses_json(clock).unwrap_or_default());
-        add("steps", steps_json(clock).unwrap_or_default());
+        add("pauses", pauses_json(clock.timeline.pauses()).unwrap_or_default());
+        add("steps", steps_json(&clock.steps).unwrap_or_default());
         add("announcements", announcements_json(clock).unwrap_or_default());
         add("revisions", revisions_json(clock).unwrap_or_default());
         add("policy_version", clock.terms.version().map(|version| version.to_string()).into());

@@ -13,7 +13,9 @@ impl App {
     /// # Errors
     /// [`Error::Denied`], [`Error::RequestIdReused`].
     pub async fn begin_bulk(&self, call: &Call, org_unit: &OrgUnit) -> Result<(), Error> {
-        self.allow(&call.caller, "ticket.RunBulk", org_unit)?;
+        if let Err(denied) = self.allow(&call.caller, "ticket.RunBulk", org_unit) {
+            return self.or_answered(call, denied).await;
+        }
         if call.request.is_none() {
             return Ok(());
         }

@@ -5,9 +5,10 @@ use kefu_journal::{Entry, Provenance};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Error, audit, handling_record, mass_answer, outbox};
+use super::mass_answer::Speaker;
+use super::{Error, audit, handling_record, mass_answer, outbox, process_follow};
 use crate::domain::{
-    Actor, Change, Complainant, Details, StateName, Ticket, Violation, ViolationState, What, apply,
+    Actor, Change, Complainant, Details, Facts, Ticket, Violation, ViolationState, What, apply,
 };
 use crate::encode::event;
 use crate::store;
@@ -23,10 +24,22 @@ pub(crate) async fn record(
     changes: &[Change],
     by: &Provenance,
 ) -> Result<Ticket, Error> {
+    record_said(conn, ids, before, changes, by, Speaker::default()).await
+}
+
+/// The same where somebody may say something on a parent that goes on to its children (T-04).
+pub(crate) async fn record_said(
+    conn: &mut PgConnection,
+    ids: &IdSource,
+    before: Ticket,
+    changes: &[Change],
+    by: &Provenance,
+    speaker: Speaker<'_>,
+) -> Result<Ticket, Error> {
     if changes.is_empty() {
         return Ok(before);
     }
-    let mut tickets = record_all(conn, ids, vec![(before, changes)], by).await?;
+    let mut tickets = record_each(conn, ids, vec![(before, changes)], by, speaker).await?;
     tickets.pop().ok_or_else(|| Error::Defect("a ticket was lost on its way".to_owned()))
 }
 
@@ -37,6 +50,16 @@ pub(crate) async fn record_all(
     ids: &IdSource,
     tickets: Vec<(Ticket, &[Change])>,
     by: &Provenance,
+) -> Result<Vec<Ticket>, Error> {
+    record_each(conn, ids, tickets, by, Speaker::default()).await
+}
+
+async fn record_each(
+    conn: &mut PgConnection,
+    ids: &IdSource,
+    tickets: Vec<(Ticket, &[Change])>,
+    by: &Provenance,
+    speaker: Speaker<'_>,
 ) -> Result<Vec<Ticket>, Error> {
     let [timers, routing] = [Actor::TIMERS, Actor::ROUTING].map(|actor| Provenance {
         actor: actor.subject().to_string(),
@@ -50,15 +73,16 @@ pub(crate) async fn record_all(
     store::clock::upsert(conn, &clocks).await?;
     let forms: Vec<_> = recorded.iter().flat_map(Recorded::forms).collect();
     store::escalation::insert(conn, &forms).await?;
+    let provenance = |change: &Change| match &change.actor {
+        actor if *actor == Actor::TIMERS => &timers,
+        actor if *actor == Actor::ROUTING => &routing,
+        _ => by,
+    };
     let mut entries = Vec::new();
     for Recorded { steps, customer, .. } in &recorded {
         for step in steps {
-            let by = match &step.change.actor {
-                actor if *actor == Actor::TIMERS => &timers,
-                actor if *actor == Actor::ROUTING => &routing,
-                _ => by,
-            };
-            save_step(conn, ids, step, *customer, by).await?;
+            let by = provenance(step.change);
+            save_step(conn, ids, step, *customer, (by, speaker)).await?;
             entries.push(step.entry(ids, by, *customer));
         }
     }
@@ -66,6 +90,13 @@ pub(crate) async fn record_all(
     let violations: Vec<_> = violations.filter_map(|step| step.violation.as_ref()).collect();
     store::violation::insert_all(conn, &violations).await?;
     kefu_journal::append(conn, &entries).await?;
+    for step in recorded.iter().flat_map(|recorded| &recorded.steps) {
+        if step.earlier.process.is_some() {
+            let by = provenance(step.change);
+            let both = (&step.earlier, &step.later);
+            Box::pin(process_follow::follow(conn, ids, both, step.change, by)).await?;
+        }
+    }
     // Last of all, so that others who have to do with the same people wait as short as can be.
     for Recorded { before, now, .. } in &recorded {
         if before.burden() != now.burden() {
@@ -183,14 +214,17 @@ async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Res
         if before.priority != now.priority {
             store::ticket::save_priority(conn, now).await?;
         }
+        if Facts::of(before) != Facts::of(now) {
+            store::correction::save(conn, now).await?;
+        }
+        if customer_of(before) != customer_of(now) {
+            store::correction::move_records(conn, now.id, customer_of(now)).await?;
+        }
         if before.handling != now.handling || before.org_unit != now.org_unit {
             store::handling::save(conn, now).await?;
         }
         if before.org_unit != now.org_unit {
             store::process::move_with_ticket(conn, now.id, &now.org_unit).await?;
-        }
-        if now.state.name() == StateName::Cancelled && before.state.name() != StateName::Cancelled {
-            store::process::attend(conn, now.id, now.updated_at).await?;
         }
         if now.state.is_final() && !before.state.is_final() && now.handling.plan.is_some() {
             store::plan::supersede(conn, now.id).await?;
@@ -228,6 +262,7 @@ impl Step<'_> {
             What::Updated(_) => {
                 Some(event::updated(later, different(&earlier.details, &later.details)))
             }
+            What::Corrected(corrected) => Some(event::corrected(later, earlier, corrected)),
             What::Assigned(assignment) => Some(event::assigned(later, assignment.cause, earlier)),
             _ => event::of(later, change, violation.as_ref()),
         };
@@ -253,7 +288,7 @@ async fn save_step(
     ids: &IdSource,
     step: &Step<'_>,
     customer: Option<Uuid>,
-    by: &Provenance,
+    (by, speaker): (&Provenance, Speaker<'_>),
 ) -> Result<(), Error> {
     let Step { later, change, .. } = step;
     if let Some(spoken) = change.spoken() {
@@ -273,7 +308,7 @@ async fn save_step(
         }
     }
     if later.links.leads {
-        mass_answer::begin(conn, ids, later, change, by).await?;
+        mass_answer::begin(conn, ids, later, change, (by, speaker)).await?;
     }
     if let Some(verdict) = change.verdict() {
         store::verdict::insert(conn, later.id, customer, verdict).await?;
@@ -295,6 +330,8 @@ fn different(before: &Details, after: &Details) -> Vec<String> {
         ("description", before.description != after.description),
         ("category", before.category != after.category),
         ("product", before.product != after.product),
+        ("order_reference", before.order_reference != after.order_reference),
+        ("shop", before.shop != after.shop),
         ("tags", before.tags != after.tags),
         ("custom_fields", before.fields != after.fields),
     ];

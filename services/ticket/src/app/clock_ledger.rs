@@ -342,7 +342,7 @@ impl<'a> Concerned<'a> {
     }
 }
 
-fn unit(path: &str) -> Result<OrgUnit, Error> {
+pub(super) fn unit(path: &str) -> Result<OrgUnit, Error> {
     Ok(path.parse().map_err(|error| StoreError::corrupt("ticket.org_unit", error))?)
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::error::check_etag;
 use super::ticket::not_found as no_ticket;
 use super::timer::Fired;
-use super::{App, Call, Error, Page, one_more, resource_audit};
+use super::{App, Call, Error, Page, merge, one_more, resource_audit};
 use crate::domain::{
     ActionCommand, ActionKind, CorrectiveAction, Round, Subject, decide_action, notice_overdue,
 };
@@ -55,8 +55,8 @@ impl App {
     /// Puts a root cause on record.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Invalid`] for a cause that the policy does not know and for one too
-    /// many, [`Error::RequestIdReused`].
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Refused`] of a ticket that is merged, [`Error::Invalid`] for a cause
+    /// that the policy does not know and for one too many, [`Error::RequestIdReused`].
     pub async fn record_root_cause(
         &self,
         call: &Call,
@@ -73,6 +73,7 @@ impl App {
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
+        merge::refuse_merged(work.conn(), new.ticket, "RecordRootCause").await?;
         let place = store::judged::ticket(work.conn(), new.ticket).await?;
         let place = place.ok_or_else(|| no_ticket(new.ticket))?;
         let version = self.version(work.conn(), place.policy_version).await?;
@@ -140,8 +141,8 @@ impl App {
     /// Plans an action.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Invalid`] for a due time that is not after now,
-    /// [`Error::RequestIdReused`].
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Refused`] for a ticket that is merged, [`Error::Invalid`] for a due
+    /// time that is not after now, [`Error::RequestIdReused`].
     pub async fn plan_corrective_action(
         &self,
         call: &Call,
@@ -149,7 +150,7 @@ impl App {
     ) -> Result<pb::CorrectiveAction, Error> {
         const ACTION: &str = "ticket.PlanCorrectiveAction";
         let mut work = self.begin(call).await?;
-        // Locked, so that it cannot go to another org unit without the action.
+        // Locked, so that it cannot go to another org unit, or be merged, without the action.
         store::ticket::lock(work.conn(), plan.ticket).await?;
         let place = store::judged::ticket(work.conn(), plan.ticket).await?;
         let place = place.ok_or_else(|| no_ticket(plan.ticket))?;
@@ -159,6 +160,7 @@ impl App {
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
+        merge::refuse_merged(work.conn(), plan.ticket, "PlanCorrectiveAction").await?;
         let now = work.now();
         if plan.due <= now {
             let fault = Fault::new("IN_THE_PAST", "must be after now", "必须晚于当前时间");
@@ -173,6 +175,7 @@ impl App {
             description: plan.description,
             owner: plan.owner,
             planned_by: call.caller.subject().into(),
+            reassignments: Vec::new(),
             earlier: Vec::new(),
             round: Round::until(plan.due),
             cancelled: None,

@@ -14,9 +14,10 @@ use kefu_api::customer::v1::{GetContactRequest, GetCustomerRequest};
 use kefu_clock::SharedClock;
 use kefu_identity::OrgUnit;
 use kefu_journal::Sign;
+use kefu_postgres::StoreError;
 use kefu_rpc::{Deadline, Fault, Transport};
 use quick_cache::sync::Cache;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
@@ -52,6 +53,20 @@ impl KnownCustomer {
         let nearest = self.standings.iter().filter(applies).max_by_key(nearness);
         nearest.map(|standing| standing.grade.as_str())
     }
+}
+
+/// The grade that counts now for a ticket of `org_unit` about `product`, by the copy as this transaction sees it.
+pub(super) async fn grade(
+    conn: &mut PgConnection,
+    customer: Uuid,
+    org_unit: &str,
+    product: &str,
+) -> Result<Option<String>, Error> {
+    let org_unit: OrgUnit =
+        org_unit.parse().map_err(|error| StoreError::corrupt("ticket.org_unit", error))?;
+    let Some((stamp, standings)) = store::find(conn, customer).await? else { return Ok(None) };
+    let known = KnownCustomer { stamp, standings };
+    Ok(known.grade(&org_unit, product).map(ToOwned::to_owned))
 }
 
 /// The customers that this context knows.

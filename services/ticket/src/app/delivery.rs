@@ -4,22 +4,25 @@
 //! is sent. Whoever dies in between leaves a lease that ends, and then somebody else sends: so what is sent may arrive twice,
 //! under the same id, and never gets lost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::{Caller, OrgUnit};
 use kefu_journal::Provenance;
+use kefu_policy::Version;
 use kefu_postgres::StoreError;
 use kefu_rpc::Etag;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::error::check_etag;
-use super::{App, Call, Error, Page, change, one_more, outbox};
+use super::{App, Call, Error, Page, change, merge, one_more, outbox};
 use crate::channel::Parcel;
 use crate::domain::{
-    Actor, Attempted, Command, Delivery, DeliveryNote, DeliveryState, Ticket, decide,
+    Actor, Attempted, Command, Delivery, DeliveryNote, DeliveryState, Policy, Ticket, decide,
+    follow_mark,
 };
 use crate::encode::{delivery as encode, ticket};
 use crate::store;
@@ -28,6 +31,8 @@ use crate::store::outbound::Carried;
 
 /// Longer than an attempt may take: whoever is silent for so long in real time has died.
 const LEASE_BEYOND_TIMEOUT: Duration = Duration::from_secs(30);
+/// So many merges and unmerges of one ticket, each just when something is to be noted there, are waited for.
+const MERGES_AWAITED: u32 = 8;
 
 /// Where a page of deliveries ends: when the last one was made, and its id.
 pub type Cursor = (Timestamp, Uuid);
@@ -88,10 +93,13 @@ impl App {
         command: DeliveryCommand,
     ) -> Result<pb::Delivery, Error> {
         let mut work = self.begin(call).await?;
-        // The ticket first, as whatever changes one.
+        // The tickets first, as whatever changes one.
         let carried = store::outbound::carried(work.conn(), id).await?;
+        let mut shown_on = Vec::new();
         if let Some(carried) = &carried {
-            store::ticket::lock(work.conn(), carried.ticket).await?;
+            let locked = lock_chain(work.conn(), carried.ticket).await?;
+            // Merged or unmerged at this very moment.
+            shown_on = locked.ok_or(Error::Conflict)?;
         }
         let org_unit = store::delivery::lock(work.conn(), id).await?;
         let org_unit = org_unit.ok_or_else(|| not_found(id))?;
@@ -120,16 +128,17 @@ impl App {
         };
         let done = (action, reason.as_deref());
         outbox::save(work.conn(), &self.ids, &call.by, (&before, &delivery), done).await?;
-        let ticket = match carried {
+        let alarm = match carried {
             Some(carried) => {
                 let actor = Actor::staff(call.caller.subject());
-                self.note_message(work.conn(), &delivery, &carried, (&actor, &call.by)).await?
+                let by = (&actor, &call.by);
+                self.note_message(work.conn(), &delivery, (&carried, &shown_on), by).await?
             }
             None => None,
         };
         let answer = work.commit(encode::resource(&delivery)).await?;
         self.outbox.wake();
-        self.timers.expect(ticket.and_then(|ticket| ticket.next_fire_at()));
+        self.timers.expect(alarm);
         Ok(answer)
     }
 
@@ -171,10 +180,16 @@ impl App {
         if taken && self.try_note(id, lease, outcome.clone(), false).await? {
             return Ok(());
         }
-        Box::pin(self.try_note(id, lease, outcome, true)).await.map(|_| ())
+        for _ in 0..MERGES_AWAITED {
+            if Box::pin(self.try_note(id, lease, outcome.clone(), true)).await? {
+                return Ok(());
+            }
+        }
+        Err(Error::Conflict)
     }
 
-    /// Notes what came of an attempt. False if the ticket has to be locked for that and was not; then nothing has happened.
+    /// Notes what came of an attempt. False if the tickets have to be locked for that and were not, or were merged or unmerged just
+    /// then; then nothing has happened.
     async fn try_note(
         &self,
         id: Uuid,
@@ -184,8 +199,12 @@ impl App {
     ) -> Result<bool, Error> {
         let mut tx = kefu_postgres::begin(&self.pool).await?;
         let carried = store::outbound::carried(&mut tx, id).await?;
+        let mut shown_on = Vec::new();
         if let Some(carried) = carried.as_ref().filter(|_| with_ticket) {
-            store::ticket::lock(&mut tx, carried.ticket).await?;
+            let Some(locked) = lock_chain(&mut tx, carried.ticket).await? else {
+                return Ok(false);
+            };
+            shown_on = locked;
         }
         if store::delivery::lock(&mut tx, id).await?.is_none() {
             return Ok(true);
@@ -213,19 +232,20 @@ impl App {
         let by = Provenance::system("outbox");
         let done = ("AttemptDelivery", None);
         outbox::save(&mut tx, &self.ids, &by, (&before, &delivery), done).await?;
-        let mut ticket = None;
+        let mut alarm = None;
         if let Some(carried) = carried.filter(|_| with_ticket && before.state != delivery.state) {
-            let by = (&Actor::OUTBOX, &by);
-            ticket = Box::pin(self.note_message(&mut tx, &delivery, &carried, by)).await?;
+            let (by, on) = ((&Actor::OUTBOX, &by), (&carried, &*shown_on));
+            alarm = Box::pin(self.note_message(&mut tx, &delivery, on, by)).await?;
         }
         tx.commit().await?;
         self.tail.wake();
-        self.timers.expect(ticket.and_then(|ticket| ticket.next_fire_at()));
+        self.timers.expect(alarm);
         Ok(true)
     }
 
     /// Notes at the ticket, which this transaction has locked, what became of the delivery of a message: what never left is
-    /// seen there until the customer hears something. Returns the ticket where that changed it.
+    /// seen there until the customer hears something. Where the ticket is merged, `chain` has those after it that are handled
+    /// instead, locked as well, and they show it too. Returns when the timers have to look at one of them.
     ///
     /// # Errors
     /// When the database is away or refuses. A ticket that nobody understands is only logged: that the message was sent is a
@@ -234,18 +254,16 @@ impl App {
         &self,
         conn: &mut PgConnection,
         delivery: &Delivery,
-        carried: &Carried,
+        (carried, chain): (&Carried, &[Uuid]),
         (actor, by): (&Actor, &Provenance),
-    ) -> Result<Option<Ticket>, Error> {
-        let id = carried.ticket;
+    ) -> Result<Option<Timestamp>, Error> {
         // Read after the lock.
-        let marked = store::outbound::is_marked(conn, id).await?;
+        let marked = store::outbound::is_marked(conn, carried.ticket).await?;
         match delivery.state {
             DeliveryState::Sent if marked => {}
             DeliveryState::Parked | DeliveryState::Cancelled => {}
             DeliveryState::Sent | DeliveryState::Pending => return Ok(None),
         }
-        let Some(row) = store::ticket::find(conn, id).await? else { return Ok(None) };
         let note = DeliveryNote {
             message: carried.message,
             delivery: delivery.id,
@@ -253,25 +271,66 @@ impl App {
             state: delivery.state,
             overtaken: store::outbound::is_overtaken(conn, carried).await?,
         };
-        let decided = match self.judged(conn, row).await {
-            Err(StoreError::Corrupt(why)) => Err(why),
-            Err(error) => return Err(error.into()),
-            Ok((ticket, version)) => {
-                let command = Command::NoteDelivery(note);
-                let changes = decide(&ticket, &version.policy, command, actor, self.now());
-                changes.map(|changes| (ticket, changes)).map_err(|refusal| refusal.to_string())
+        let now = self.now();
+        let Some((ticket, version)) = self.known(conn, carried.ticket).await? else {
+            return Ok(None);
+        };
+        let command = Command::NoteDelivery(note);
+        let changes = match decide(&ticket, &version.policy, command, actor, now) {
+            Ok(changes) => changes,
+            Err(refusal) => {
+                not_noted(ticket.id, &refusal.to_string());
+                return Ok(None);
             }
         };
-        match decided {
-            Ok((ticket, changes)) => {
-                Ok(Some(change::record(conn, &self.ids, ticket, &changes, by).await?))
-            }
-            Err(why) => {
-                tracing::error!(ticket = %id, why, "what became of a message cannot be noted at its ticket");
+        let source = ticket.clone();
+        let ticket = change::record(conn, &self.ids, ticket, &changes, by).await?;
+        let mut alarm = ticket.next_fire_at();
+        for id in chain.iter().copied().filter(|id| *id != source.id) {
+            let Some((other, version)) = self.known(conn, id).await? else { continue };
+            let said = (carried.message, carried.sent_at);
+            let overtaken = merge::heard_since(conn, &source, &other, said).await?;
+            let judged = (&other, &version.policy);
+            let following = follow_mark(judged, &source, &changes, overtaken, (actor, now));
+            let other = change::record(conn, &self.ids, other, &following, by).await?;
+            alarm = alarm.into_iter().chain(other.next_fire_at()).min();
+        }
+        Ok(alarm)
+    }
+
+    /// A ticket and the policy that judges it; none where nobody understands it, which is logged.
+    async fn known(
+        &self,
+        conn: &mut PgConnection,
+        id: Uuid,
+    ) -> Result<Option<(Ticket, Arc<Version<Policy>>)>, Error> {
+        let Some(row) = store::ticket::find(conn, id).await? else { return Ok(None) };
+        match self.judged(conn, row).await {
+            Ok(known) => Ok(Some(known)),
+            Err(StoreError::Corrupt(why)) => {
+                not_noted(id, &why);
                 Ok(None)
             }
+            Err(error) => Err(error.into()),
         }
     }
+}
+
+fn not_noted(ticket: Uuid, why: &str) {
+    tracing::error!(%ticket, why, "what became of a message cannot be noted at its ticket");
+}
+
+/// Locks a ticket, and where it is merged those into which it was, in the order of their ids as a merge does. None if that changed
+/// before they were locked.
+async fn lock_chain(
+    conn: &mut PgConnection,
+    ticket: Uuid,
+) -> Result<Option<Vec<Uuid>>, StoreError> {
+    let chain = store::merge::chain(conn, ticket).await?;
+    store::link::lock(conn, &chain).await?;
+    // With all of it locked nobody merges or unmerges any of them.
+    let now = store::merge::chain(conn, ticket).await?;
+    Ok((now == chain).then_some(chain))
 }
 
 fn not_found(id: Uuid) -> Error {

@@ -74,7 +74,9 @@ impl App {
             return Err(no_team(team));
         }
         let mut found = store::team::find(work.conn(), team).await?.ok_or_else(|| no_team(team))?;
-        self.allow_at(&call.caller, "ticket.UpdateRoster", &found.org_unit)?;
+        if let Err(denied) = self.allow_at(&call.caller, "ticket.UpdateRoster", &found.org_unit) {
+            return work.answered().await?.ok_or(denied);
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
@@ -123,8 +125,11 @@ impl App {
         let mut work = self.begin(call).await?;
         let staff = staff.unwrap_or_else(|| call.caller.subject().to_owned());
         let action = "ticket.SetPresence";
-        let unit =
-            self.own_or_supervised(work.conn(), &call.caller, action, "staff", &staff).await?;
+        let unit = self.own_or_supervised(work.conn(), &call.caller, action, "staff", &staff);
+        let unit = match unit.await {
+            Ok(unit) => unit,
+            Err(denied) => return work.answered().await?.ok_or(denied),
+        };
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
@@ -202,8 +207,11 @@ impl App {
         let mut work = self.begin(call).await?;
         let action = "ticket.CreateAbsence";
         let field = "absence.staff";
-        let unit =
-            self.own_or_supervised(work.conn(), &call.caller, action, field, &new.staff).await?;
+        let unit = self.own_or_supervised(work.conn(), &call.caller, action, field, &new.staff);
+        let unit = match unit.await {
+            Ok(unit) => unit,
+            Err(denied) => return work.answered().await?.ok_or(denied),
+        };
         store::team::guard(work.conn()).await?;
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
@@ -275,8 +283,11 @@ impl App {
         let mut absence = absence.ok_or_else(not_found)?;
         let action = "ticket.CloseAbsence";
         let staff = absence.staff.clone();
-        let unit =
-            self.own_or_supervised(work.conn(), &call.caller, action, "name", &staff).await?;
+        let unit = self.own_or_supervised(work.conn(), &call.caller, action, "name", &staff);
+        let unit = match unit.await {
+            Ok(unit) => unit,
+            Err(denied) => return work.answered().await?.ok_or(denied),
+        };
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }

@@ -74,6 +74,14 @@ pub enum Error {
         /// The current revision.
         current: i64,
     },
+    /// The same about another resource than the one that the command is named for.
+    #[error("the etag of {name} is stale")]
+    OtherEtagStale {
+        /// Its name.
+        name: String,
+        /// Its current revision.
+        current: i64,
+    },
     /// The request id was used for another content.
     #[error("the request id was used for another content")]
     RequestIdReused {

@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use super::change::{self, customer_of};
 use super::error::check_etag;
-use super::ticket::not_found;
 use super::{App, Call, Error, Page, one_more};
 use crate::domain::{Actor, Blocker, Policy, Route, Ticket, link, unlink};
 use crate::encode::ticket as encode;
@@ -24,7 +23,7 @@ impl App {
         &self,
         call: &Call,
         (child, etag): (Uuid, Option<Etag>),
-        parent: Uuid,
+        (parent, parent_etag): (Uuid, Option<Etag>),
         route: Option<Route>,
     ) -> Result<pb::Ticket, Error> {
         let mut work = self.begin(call).await?;
@@ -39,6 +38,7 @@ impl App {
         let ((of_child, policy), (leader, its_policy)) =
             self.both(&mut work, child, parent).await?;
         check_etag(etag, of_child.revision)?;
+        check_parent(parent_etag, &leader)?;
         if let Some(route) = &route {
             known_way(route, &policy.policy)?;
         }
@@ -74,26 +74,37 @@ impl App {
     /// Takes a ticket from under its parent, in one transaction.
     ///
     /// # Errors
-    /// As for linking it.
+    /// As for linking it; [`Error::Conflict`] where it changed parents meanwhile.
     pub async fn unlink_ticket(
         &self,
         call: &Call,
         (child, etag): (Uuid, Option<Etag>),
+        parent_etag: Option<Etag>,
         reason: String,
     ) -> Result<pb::Ticket, Error> {
+        // Which other ticket there is to lock. It is looked up again once both are.
+        let mut conn = self.read().await?;
+        let seen = store::link::parent(&mut conn, child).await?;
+        drop(conn);
         let mut work = self.begin(call).await?;
-        let org_unit = store::ticket::lock(work.conn(), child).await?;
-        let org_unit = org_unit.ok_or_else(|| not_found(child))?;
-        if let Err(denied) = self.allow_at(&call.caller, "ticket.UnlinkTicket", &org_unit) {
+        let both = [child, seen.unwrap_or(child)];
+        let places = store::link::lock(work.conn(), &both).await?;
+        let denied = self.both_allowed(&call.caller, "ticket.UnlinkTicket", &places, both);
+        if let Err(denied) = denied {
             return work.answered().await?.ok_or(denied);
         }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
-        let row = store::ticket::find(work.conn(), child).await?;
-        let row = row.ok_or_else(|| not_found(child))?;
-        let (ticket, version) = self.judged(work.conn(), row).await?;
+        if store::link::parent(work.conn(), child).await? != seen {
+            return Err(Error::Conflict);
+        }
+        let [child, parent] = both;
+        let ((ticket, version), (leader, _)) = self.both(&mut work, child, parent).await?;
         check_etag(etag, ticket.revision)?;
+        if seen.is_some() {
+            check_parent(parent_etag, &leader)?;
+        }
         let now = work.now();
         let actor = Actor::staff(call.caller.subject());
         let changes = unlink(&ticket, &version.policy, reason.clone(), &actor, now)?;
@@ -126,6 +137,14 @@ impl App {
         let tickets = ids.iter().filter_map(|id| found.remove(id)).collect();
         Ok(Page::of(tickets, size, |last| last.id))
     }
+}
+
+/// The same of the etag that a caller sent of the parent.
+fn check_parent(seen: Option<Etag>, parent: &Ticket) -> Result<(), Error> {
+    check_etag(seen, parent.revision).map_err(|_| Error::OtherEtagStale {
+        name: encode::name(parent.id),
+        current: parent.revision,
+    })
 }
 
 fn known_way(route: &Route, policy: &Policy) -> Result<(), Error> {

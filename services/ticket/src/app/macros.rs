@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::error::check_etag;
+use super::mass_answer::Speaker;
 use super::placement::{self, Hold};
 use super::ticket::not_found;
 use super::{App, Call, Error, change};
@@ -106,12 +107,15 @@ impl App {
         let placed = self.given_to(work.conn(), giving, (&ticket, policy), steps, now).await?;
         let doing = doing(now, placed.as_ref());
         let done = automate(&ticket, policy, steps, doing).map_err(refused)?;
+        let speaker = Speaker { caller: Some(&call.caller), ..Speaker::default() };
+        let (changes, by) = (&done.changes, &call.by);
         let ticket =
-            change::record(work.conn(), &self.ids, ticket, &done.changes, &call.by).await?;
+            change::record_said(work.conn(), &self.ids, ticket, changes, by, speaker).await?;
         placement::take_turn(work.conn(), &done.changes).await?;
         let answer = work.commit(encode::resource(&ticket)).await?;
         self.timers.expect(ticket.next_fire_at());
         self.outbox.wake();
+        self.mass_answers.wake();
         Ok(answer)
     }
 

@@ -16,14 +16,15 @@ use super::ticket::not_found;
 use super::{App, Call, Error, Page, merge, one_more};
 use crate::domain::{
     Actor, Change, Command, Complainant, Filling, MassPurpose, MessageTemplate, Need, Policy,
-    Refusal, Route, StepRefusal, Ticket, Variable, What, decide,
+    Refusal, Route, StepRefusal, Ticket, Variable, What, decide, of_level,
 };
 use crate::encode::link as encode;
 use crate::store;
 use crate::store::mass_answer::{MassAnswerRow, NewMassAnswer, ResultRow};
 
-const CHILDREN: Need = Need { code: "children", en: "the ticket has no children" };
-const SOLUTION: Need = Need { code: "solution", en: "a solution must be on record first" };
+const CHILDREN: Need = Need::new("children", "the ticket has no children", "该工单没有下级工单");
+const SOLUTION: Need =
+    Need::new("solution", "a solution must be on record first", "须先登记处理方案");
 
 /// What is said on a parent and to its children.
 #[derive(Clone, Debug)]
@@ -38,13 +39,24 @@ pub struct Said {
     pub overriding: bool,
 }
 
+/// Who says it. What he may do on a child is what he could do there himself, then.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Speaker<'a> {
+    /// None for a trigger and the like, which have no roles.
+    pub(crate) caller: Option<&'a Caller>,
+    /// In spite of forbidden phrases, as he may where the parent is.
+    pub(crate) overriding: bool,
+    /// What each child fills in for itself, where that is not what was said on the parent.
+    pub(crate) wording: Option<&'a str>,
+}
+
 /// Puts on its way what a change of a parent says or solves, if there are children whom it concerns.
 pub(super) async fn begin(
     conn: &mut PgConnection,
     ids: &IdSource,
     parent: &Ticket,
     change: &Change,
-    by: &Provenance,
+    (by, speaker): (&Provenance, Speaker<'_>),
 ) -> Result<(), Error> {
     let (purpose, body, dispatch) = match &change.what {
         What::Responded { message, dispatch, .. } => (MassPurpose::Answer, message, dispatch),
@@ -60,9 +72,11 @@ pub(super) async fn begin(
         parent,
         customer: customer_of(parent),
         purpose,
-        body,
-        personal: false,
+        body: speaker.wording.unwrap_or(body),
+        personal: speaker.wording.is_some(),
         demanded: false,
+        roles: &roles(speaker.caller),
+        overriding: speaker.overriding,
         adapter: dispatch.as_ref().map(|dispatch| &*dispatch.adapter.code),
         sent_at: change.effective_at,
         answered_by: &change.actor.subject(),
@@ -85,6 +99,10 @@ impl App {
         said: Said,
     ) -> Result<pb::MassAnswer, Error> {
         const ACTION: &str = "ticket.AnswerChildTickets";
+        // A retry needs neither the ticket where it was nor the customer's name.
+        if let Some(answer) = self.answered(call).await? {
+            return Ok(answer);
+        }
         let mut conn = self.read().await?;
         let row = store::ticket::find(&mut conn, id).await?.ok_or_else(|| not_found(id))?;
         self.allow_at(&call.caller, ACTION, &row.org_unit)?;
@@ -93,7 +111,9 @@ impl App {
         let name = self.name_for(&ticket, &said.wording, call.deadline).await?;
         let mut work = self.begin(call).await?;
         let org_unit = store::ticket::lock(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
-        self.allow_at(&call.caller, ACTION, &org_unit)?;
+        if let Err(denied) = self.allow_at(&call.caller, ACTION, &org_unit) {
+            return work.answered().await?.ok_or(denied);
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
@@ -117,8 +137,14 @@ impl App {
             Ok(changes) => changes,
             Err(refusal) => return Err(merge::refused(work.conn(), refusal).await),
         };
-        let ticket = change::record(work.conn(), &self.ids, ticket, &changes, &call.by).await?;
-        store::mass_answer::personalise(work.conn(), id, &said.text).await?;
+        let speaker = Speaker {
+            caller: Some(&call.caller),
+            overriding: said.overriding,
+            wording: Some(&said.text),
+        };
+        let ticket =
+            change::record_said(work.conn(), &self.ids, ticket, &changes, &call.by, speaker)
+                .await?;
         let answer = self.last(work.conn(), id).await?;
         let answer = work.commit(answer).await?;
         self.timers.expect(ticket.next_fire_at());
@@ -140,13 +166,18 @@ impl App {
         const COMMAND: &str = "ResolveChildTickets";
         let mut work = self.begin(call).await?;
         let org_unit = store::ticket::lock(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
-        self.allow_at(&call.caller, "ticket.ResolveChildTickets", &org_unit)?;
+        if let Err(denied) = self.allow_at(&call.caller, "ticket.ResolveChildTickets", &org_unit) {
+            return work.answered().await?.ok_or(denied);
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
         let row = store::ticket::find(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
-        let (ticket, _) = self.judged(work.conn(), row).await?;
+        let (ticket, version) = self.judged(work.conn(), row).await?;
         check_etag(etag, ticket.revision)?;
+        // Whoever could not put it on record here puts it on record nowhere else.
+        let resolve = Command::Resolve { solution: String::new() };
+        of_level(&ticket, &version.policy, &resolve, call.caller.roles())?;
         require_children(work.conn(), &ticket, COMMAND).await?;
         let state = ticket.state.name().code();
         let Some(solution) = ticket.state.solution() else {
@@ -164,6 +195,8 @@ impl App {
             body: &solution.text,
             personal: false,
             demanded: true,
+            roles: &roles(Some(&call.caller)),
+            overriding: false,
             adapter: None,
             sent_at: now,
             answered_by: &Actor::staff(call.caller.subject()).subject(),
@@ -255,7 +288,8 @@ impl App {
         Ok(Page::of(rows, size, |last| last.number))
     }
 
-    /// What became of a mass answer on the children at and below an org unit.
+    /// What became of a mass answer on the children at and below an org unit. A page may be short and not be the last: what
+    /// is looked at is bounded.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Denied`].
@@ -274,11 +308,30 @@ impl App {
         let kind = "kefu.dev/MassAnswer";
         let answer = answer.ok_or_else(|| Error::NotFound { kind, name: encode::name(id) })?;
         self.allow_ticket(&mut conn, caller, ACTION, answer.parent_id).await?;
-        let limit = one_more(size);
         let unit = org_unit.as_str();
-        let rows = store::mass_answer::results(&mut conn, id, unit, after, limit).await?;
-        Ok(Page::of(rows, size, |last| last.child_id))
+        let looked =
+            store::mass_answer::results(&mut conn, id, unit, after, one_more(size)).await?;
+        let room = usize::try_from(size).unwrap_or(usize::MAX);
+        let (mut items, mut next, mut looked_at) = (Vec::new(), None, None);
+        for result in looked {
+            if items.len() == room {
+                next = looked_at;
+                break;
+            }
+            looked_at = Some(result.child_id);
+            if result.is_last {
+                next = looked_at;
+            }
+            if result.is_within {
+                items.push(result);
+            }
+        }
+        Ok(Page { items, next })
     }
+}
+
+fn roles(caller: Option<&Caller>) -> Vec<String> {
+    caller.into_iter().flat_map(Caller::roles).map(str::to_owned).collect()
 }
 
 async fn require_children(

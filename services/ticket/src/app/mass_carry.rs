@@ -1,8 +1,10 @@
 //! Carrying what is said on parents to their children (T-04): from child to child, each in a transaction of its own that
-//! moves the place. Whoever dies in between goes on there; any number of replicas may carry, one at a time.
+//! moves the place. Whoever dies in between goes on there; any number of replicas may carry, one at a time, and of each
+//! parent one answer at a time, in the order in which they were given.
 
 use std::time::Duration;
 
+use kefu_identity::{Caller, OrgUnit};
 use kefu_journal::{Entry, Provenance};
 use kefu_postgres::StoreError;
 use kefu_rpc::Deadline;
@@ -14,7 +16,7 @@ use super::mass_answer::{rendered, spoken};
 use super::ticket::not_found;
 use super::{App, Error, change};
 use crate::domain::{
-    Actor, Command, MassOutcome, MassPurpose, MessageTemplate, Refusal, State, decide,
+    Actor, Command, MassOutcome, MassPurpose, MessageTemplate, Refusal, State, decide, of_level,
 };
 use crate::store;
 use crate::store::mass_answer::MassAnswerRow;
@@ -50,20 +52,8 @@ impl App {
             return Ok(Carried::Finished);
         };
         let expected = store::mass_answer::next_child(&mut conn, &answer).await?;
-        let mut named = None;
-        if let Some(child) = expected.filter(|_| answer.personal)
-            && let Some(row) = store::ticket::find(&mut conn, child).await?
-        {
-            named = Some(self.judged(&mut conn, row).await?.0);
-        }
         drop(conn);
-        let wording = wording(&answer)?;
-        let mut name = None;
-        if let (Some(ticket), Some(wording)) = (named, &wording) {
-            name =
-                self.name_for(&ticket, wording, Deadline::default().at_most(NAME_TIMEOUT)).await?;
-        }
-        match Box::pin(self.settle_next(id, expected, wording.as_ref(), name.as_deref())).await {
+        match Box::pin(self.carry_to(&answer, expected)).await {
             Err(error @ (Error::Store(StoreError::Corrupt(_)) | Error::Defect(_))) => {
                 // What nobody understands keeps no other child waiting.
                 tracing::error!(mass_answer = %id, child = ?expected, %error, "an answer does not reach a child");
@@ -71,6 +61,25 @@ impl App {
             }
             other => other,
         }
+    }
+
+    async fn carry_to(
+        &self,
+        answer: &MassAnswerRow,
+        expected: Option<Uuid>,
+    ) -> Result<Carried, Error> {
+        let wording = expected.and_then(|_| wording(answer).transpose()).transpose()?;
+        let mut name = None;
+        if let (Some(child), Some(wording)) = (expected, &wording) {
+            let mut conn = self.read().await?;
+            let row = store::ticket::find(&mut conn, child).await?;
+            let row = row.ok_or_else(|| not_found(child))?;
+            let (ticket, _) = self.judged(&mut conn, row).await?;
+            drop(conn);
+            let deadline = Deadline::default().at_most(NAME_TIMEOUT);
+            name = self.name_for(&ticket, wording, deadline).await?;
+        }
+        self.settle_next(answer.id, expected, wording.as_ref(), name.as_deref()).await
     }
 
     async fn settle_next(
@@ -154,8 +163,23 @@ impl App {
             }
             _ => spoken(Command::Respond { message, sent_at }, route),
         };
-        // What must not be said was caught on the parent, or overridden there by whoever may.
-        let command = Command::OverridePhrases(Box::new(command));
+        // He may do on the child what he could do there himself, and no more.
+        let speaker = speaker(answer)?;
+        let org_unit: OrgUnit = ticket
+            .org_unit
+            .parse()
+            .map_err(|error| StoreError::corrupt("ticket.org_unit", error))?;
+        let may =
+            |action| speaker.as_ref().filter(|it| self.authorizer.permits(it, action, &org_unit));
+        let roles = may("ticket.ResolveTicket").into_iter().flat_map(Caller::roles);
+        if let Err(refusal) = of_level(&ticket, policy, &command, roles) {
+            return Ok((MassOutcome::Refused, why(&refusal), None));
+        }
+        let overriding = answer.overriding && may("ticket.OverrideForbiddenPhrases").is_some();
+        let command = match overriding {
+            true => Command::OverridePhrases(Box::new(command)),
+            false => command,
+        };
         let actor = match answer.answered_by.strip_prefix(TRIGGER) {
             Some(trigger) => Actor::Trigger(trigger.into()),
             None => Actor::staff(answer.answered_by.as_str()),
@@ -210,6 +234,19 @@ impl App {
         };
         Ok(kefu_journal::append(conn, &[entry]).await?)
     }
+}
+
+/// Whoever gave the answer, with the roles that he had then; none where a trigger did.
+fn speaker(answer: &MassAnswerRow) -> Result<Option<Caller>, StoreError> {
+    if answer.actor_org_unit.is_empty() {
+        return Ok(None);
+    }
+    let home: OrgUnit = answer
+        .actor_org_unit
+        .parse()
+        .map_err(|error| StoreError::corrupt("mass_answer.actor_org_unit", error))?;
+    let roles = answer.roles.iter().map(String::as_str);
+    Ok(Some(Caller::staff(answer.answered_by.as_str(), home, roles)))
 }
 
 /// The pieces of a personal answer.

@@ -1,9 +1,12 @@
 //! Merging tickets, and undoing it (T-04). Both tickets are locked in the order of their ids, so of two merges that meet one
 //! waits for the other and sees what it left: there are no cycles and no deadlocks.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::Caller;
+use kefu_policy::Version;
 use kefu_rpc::Etag;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -12,15 +15,16 @@ use super::change::{self, customer_of};
 use super::error::check_etag;
 use super::ticket::not_found;
 use super::work::Work;
-use super::{App, Call, Error, Page, one_more};
+use super::{App, Call, Error, Page, one_more, placement};
 use crate::domain::{
-    Actor, Blocker, Change, LinkChange, MAX_CHAIN, Merging, Refusal, State, TakenPromise, Ticket,
-    What, merge, merge_chain_full, unmerge,
+    Actor, Blocker, Change, Issued, LinkChange, MAX_CHAIN, Merging, Policy, Refusal, State,
+    TakenPromise, Ticket, What, apply, bring_mark, merge, merge_chain_full, same_customer, unmerge,
 };
 use crate::encode::ticket as encode;
 use crate::store;
 use crate::store::link::Locked;
 use crate::store::merge::{MergeRow, NewMerge};
+use crate::store::outbound::Carried;
 
 impl App {
     /// Merges a ticket into another one, in one transaction.
@@ -61,9 +65,12 @@ impl App {
         let blockers = blockers(work.conn(), source).await?;
         let now = work.now();
         let actor = Actor::staff(call.caller.subject());
-        let both =
-            Merging { source: (&merged, &policy.policy), target: (&survivor, &its_policy.policy) };
-        let (of_source, of_target) = merge(both, &blockers, reason.clone(), &actor, now)?;
+        let both = merging((&merged, &policy), (&survivor, &*its_policy));
+        let (of_source, mut of_target) = merge(both, &blockers, reason.clone(), &actor, now)?;
+        let judged = (&survivor, &its_policy.policy);
+        of_target.extend(brings(work.conn(), &merged, judged, &of_target, &actor).await?);
+        // It may weigh more by now.
+        of_target.extend(placement::reroute(work.conn(), judged, &of_target, now).await?);
         let customer = customer_of(&merged);
         let tickets = vec![(merged, &*of_source), (survivor, &*of_target)];
         let tickets = change::record_all(work.conn(), &self.ids, tickets, &call.by).await?;
@@ -79,6 +86,7 @@ impl App {
             promises: taken(&of_target),
         };
         store::merge::insert(work.conn(), &new).await?;
+        placement::take_turn(work.conn(), &of_target).await?;
         self.answer(work, tickets, Some(target)).await
     }
 
@@ -120,10 +128,14 @@ impl App {
         let promises = present.map(|(_, promises)| promises).unwrap_or_default();
         let now = work.now();
         let actor = Actor::staff(call.caller.subject());
-        let both =
-            Merging { source: (&merged, &policy.policy), target: (&survivor, &its_policy.policy) };
-        let (of_source, of_target) = unmerge(both, &promises, reason.clone(), &actor, now)?;
+        let both = merging((&merged, &policy), (&survivor, &*its_policy));
+        let (mut of_source, of_target) = unmerge(both, &promises, reason.clone(), &actor, now)?;
         let at = of_source.first().map_or(now, |change| change.at);
+        if let State::Merged(merge) = &merged.state {
+            let (judged, since) = ((&merged, &policy.policy), merge.at);
+            let done = (&actor, now);
+            self.catch_up(work.conn(), judged, since, &mut of_source, done).await?;
+        }
         let tickets = vec![(merged, &*of_source), (survivor, &*of_target)];
         let tickets = change::record_all(work.conn(), &self.ids, tickets, &call.by).await?;
         let by = call.caller.subject();
@@ -212,7 +224,47 @@ impl App {
     }
 }
 
-type Judged = (Ticket, std::sync::Arc<kefu_policy::Version<crate::domain::Policy>>);
+type Judged = (Ticket, Arc<Version<Policy>>);
+
+fn merging<'a>(
+    (source, policy): (&'a Ticket, &'a Arc<Version<Policy>>),
+    (target, target_policy): (&'a Ticket, &'a Version<Policy>),
+) -> Merging<'a> {
+    Merging {
+        source: (source, &policy.policy),
+        target: (target, &target_policy.policy),
+        version: Arc::clone(policy) as Arc<dyn Issued>,
+    }
+}
+
+/// That a message of the merged ticket never left, which the survivor shows from now on: unless the customer has heard a later one
+/// there. Whoever notes at this moment that one was taken there is waited for.
+async fn brings(
+    conn: &mut PgConnection,
+    merged: &Ticket,
+    (survivor, policy): (&Ticket, &Policy),
+    changes: &[Change],
+    actor: &Actor,
+) -> Result<Vec<Change>, Error> {
+    let Some(lost) = &merged.outbound.undelivered else { return Ok(Vec::new()) };
+    let overtaken = heard_since(conn, merged, survivor, (lost.message, lost.sent_at)).await?;
+    let mut after = survivor.clone();
+    changes.iter().for_each(|change| apply(&mut after, change));
+    let now = after.updated_at;
+    Ok(bring_mark((&after, policy), merged, overtaken, (actor, now)))
+}
+
+/// Whether the customer of a ticket has heard something on another one after a message on the first.
+pub(super) async fn heard_since(
+    conn: &mut PgConnection,
+    said_on: &Ticket,
+    other: &Ticket,
+    (message, sent_at): (Uuid, Timestamp),
+) -> Result<bool, Error> {
+    let there = Carried { ticket: other.id, message, sent_at };
+    let heard = store::outbound::is_overtaken(conn, &there).await?;
+    Ok(heard && same_customer(said_on, other))
+}
 
 fn cursor(last: &MergeRow) -> (Timestamp, Uuid, i32) {
     (last.merged_at.to_jiff(), last.source_id, last.number)
@@ -249,6 +301,17 @@ pub(super) async fn named(conn: &mut PgConnection, refusal: Refusal) -> Result<E
         }
         other => other,
     }))
+}
+
+/// Passes unless a ticket is merged: what belongs to it is put on the ticket that is handled instead, which the refusal names.
+/// Holds until the end of the transaction that has locked the ticket, against whoever merges it.
+pub(super) async fn refuse_merged(
+    conn: &mut PgConnection,
+    ticket: Uuid,
+    command: &'static str,
+) -> Result<(), Error> {
+    let into = store::merge::survivor(conn, ticket).await?;
+    if into == ticket { Ok(()) } else { Err(Refusal::Merged { command, into }.into()) }
 }
 
 /// The same of what others made of it.

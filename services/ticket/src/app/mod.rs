@@ -7,6 +7,7 @@ mod audit;
 pub mod bulk;
 pub(crate) mod change;
 pub mod clock_ledger;
+mod correction;
 pub mod corrective_action;
 pub mod customer;
 pub mod delivery;
@@ -27,6 +28,8 @@ mod placement;
 pub mod policy;
 pub mod policy_rollout;
 pub mod process;
+mod process_follow;
+mod process_timer;
 pub mod product_hold;
 pub mod projection;
 pub mod queue;
@@ -71,7 +74,7 @@ use sqlx::{PgConnection, PgPool, Postgres};
 use uuid::Uuid;
 
 use crate::channel::Channels;
-use crate::domain::{Issued, Policy, Ticket};
+use crate::domain::{Issued, Policy, RunningProcess, Ticket};
 use crate::files::Files;
 use crate::store::ticket::TicketRow;
 
@@ -182,6 +185,7 @@ impl App {
         let version = version.ok_or_else(|| {
             StoreError::corrupt("ticket.policy_version_id", "there is no such policy version")
         })?;
+        let running = row.process.clone();
         let mut others = Vec::new();
         for id in row.other_versions()? {
             let other = self.version(conn, id).await?.ok_or_else(|| {
@@ -189,6 +193,11 @@ impl App {
             })?;
             others.push(other as Arc<dyn Issued>);
         }
-        Ok((row.into_ticket(&version.policy, &others)?, version))
+        let mut ticket = row.into_ticket(&version.policy, &others)?;
+        ticket.process = running.map(|(id, stages)| {
+            let rules = Arc::clone(&version) as Arc<dyn Issued>;
+            RunningProcess { id, stages, rules }
+        });
+        Ok((ticket, version))
     }
 }

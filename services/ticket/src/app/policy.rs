@@ -25,8 +25,9 @@ impl App {
         policy: &pb::TicketPolicy,
         effective_at: Option<Timestamp>,
     ) -> Result<pb::TicketPolicyVersion, Error> {
-        self.allow(&call.caller, "ticket.ApplyTicketPolicy", &org_unit)?;
-        self.org_units.require(&org_unit, call.deadline).await?;
+        if let Err(lacking) = self.allow_in(call, "ticket.ApplyTicketPolicy", &org_unit).await {
+            return self.or_answered(call, lacking).await;
+        }
         let mut work = self.begin(call).await?;
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
@@ -96,10 +97,11 @@ impl App {
             .filter(|(_, code)| unknown.iter().any(|unknown| unknown == code))
             .map(|(path, _)| {
                 let path = format!("policy.{path}");
-                let description =
-                    format!("is the code of no team in use above, at or below {org_unit}");
-                let chinese = format!("{org_unit} 及其上下级没有此代码的团队");
-                Fault { chinese, reason: "UNKNOWN_TEAM", ..Fault::new(path, description) }
+                let words = (
+                    format!("is the code of no team in use above, at or below {org_unit}"),
+                    format!("{org_unit} 及其上下级没有此代码的团队"),
+                );
+                Fault { reason: "UNKNOWN_TEAM", ..Fault::new(path, words) }
             })
             .collect();
         if faults.is_empty() { Ok(()) } else { Err(Refusal::Fields(faults).into()) }

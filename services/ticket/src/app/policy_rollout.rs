@@ -14,11 +14,11 @@ use kefu_postgres::StoreError;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::clock_ledger::{CLOCKS, Concerned};
+use super::clock_ledger::{CLOCKS, Concerned, unit};
 use super::{App, Error, change};
 use crate::domain::{
-    Change, Command, Issued, Outcome, Policy, Recompute, RecomputeCause, Ticket, apply, compare,
-    decide,
+    Actor, Change, Command, Issued, Outcome, Policy, Recompute, RecomputeCause, Ticket, apply,
+    compare, decide,
 };
 use crate::store;
 use crate::store::policy_rollout::{Advance, Met, RolloutRow};
@@ -168,15 +168,51 @@ impl App {
         if ticket.state.is_final() || ticket.promise_version() == version.id {
             return Ok(None);
         }
-        let (org_unit, number) = (&version.org_unit, version.version);
-        let reason = format!(
-            "version {number} of the policy of {org_unit} came into force / {org_unit} \
-             的制度第 {number} 版生效"
-        );
-        let version = Arc::clone(version) as Arc<dyn Issued>;
-        let asked = Recompute { version, cause: RecomputeCause::NewVersion, reason };
-        let changes = decide(&ticket, &judge.policy, Command::Recompute(asked), &CLOCKS, now)?;
+        let changes = decide(&ticket, &judge.policy, in_force(version), &CLOCKS, now)?;
         Ok(Some((ticket, changes)))
+    }
+
+    /// Lets a ticket that was away since a time catch up with what was rolled out over the open tickets meanwhile: the last
+    /// version that came into force for it. `changes` are those that bring it back, and get what comes of that.
+    ///
+    /// # Errors
+    /// [`Error::Store`]. A ticket whose promises cannot be computed keeps them, as in a rollout.
+    pub(super) async fn catch_up(
+        &self,
+        conn: &mut PgConnection,
+        (ticket, policy): (&Ticket, &Policy),
+        since: Timestamp,
+        changes: &mut Vec<Change>,
+        (actor, now): (&Actor, Timestamp),
+    ) -> Result<(), Error> {
+        let mut after = ticket.clone();
+        changes.iter().for_each(|change| apply(&mut after, change));
+        let org_unit = unit(&after.org_unit)?;
+        let above = org_unit.ancestors().map(|above| above.to_string());
+        let above: Vec<String> = above.chain([org_unit.to_string()]).collect();
+        let missed = store::policy_rollout::since(conn, &above, since, now).await?;
+        if missed.is_empty() {
+            return Ok(());
+        }
+        let policies = self.policies.current(conn).await?;
+        let held = |id: &Uuid| {
+            let version = policies.version(*id)?;
+            // None of a nearer org unit, and none that came with it.
+            let holds = policies.effective(&org_unit, version.effective_at)?;
+            (holds.id == *id).then_some(version)
+        };
+        let Some(version) = missed.iter().find_map(held) else { return Ok(()) };
+        if after.state.is_final() || after.promise_version() == version.id {
+            return Ok(());
+        }
+        match decide(&after, policy, in_force(version), actor, now) {
+            Ok(following) => changes.extend(following),
+            Err(refusal) => {
+                let id = after.id;
+                tracing::error!(ticket = %id, %refusal, "promises cannot be computed anew");
+            }
+        }
+        Ok(())
     }
 
     /// Puts them on record; when one of them next has something to do.
@@ -193,6 +229,17 @@ impl App {
         let now = change::record_all(conn, &self.ids, tickets.collect(), &by).await?;
         Ok(now.iter().filter_map(Ticket::next_fire_at).min())
     }
+}
+
+/// Asks for the promises of a version that came into force.
+fn in_force(version: &Arc<Version<Policy>>) -> Command {
+    let (org_unit, number) = (&version.org_unit, version.version);
+    let reason = format!(
+        "version {number} of the policy of {org_unit} came into force / {org_unit} \
+         的制度第 {number} 版生效"
+    );
+    let version = Arc::clone(version) as Arc<dyn Issued>;
+    Command::Recompute(Recompute { version, cause: RecomputeCause::NewVersion, reason })
 }
 
 /// What becomes of a batch.

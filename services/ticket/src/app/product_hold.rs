@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::change::customer_of;
 use super::error::check_etag;
-use super::{App, Call, Error, Page, one_more, resource_audit};
+use super::{App, Call, Error, Page, merge, one_more, resource_audit};
 use crate::domain::{Policy, ProductHold, StepTaken, Subject, Ticket, held_product, lift_hold};
 use crate::encode::corrective_action as encode;
 use crate::store;
@@ -38,15 +38,21 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::OrgUnitUnknown`], [`Error::Invalid`] for a ticket that the caller does not see,
-    /// [`Error::AlreadyExists`] where a hold is in force, [`Error::RequestIdReused`].
+    /// [`Error::Refused`] for one that is merged, [`Error::AlreadyExists`] where a hold is in force,
+    /// [`Error::RequestIdReused`].
     pub async fn place_product_hold(
         &self,
         call: &Call,
         new: NewHold,
     ) -> Result<pb::ProductHold, Error> {
-        self.allow(&call.caller, "ticket.PlaceProductHold", &new.org_unit)?;
-        self.org_units.require(&new.org_unit, call.deadline).await?;
+        if let Err(lacking) = self.allow_in(call, "ticket.PlaceProductHold", &new.org_unit).await {
+            return self.or_answered(call, lacking).await;
+        }
         let mut work = self.begin(call).await?;
+        if let Some(id) = new.ticket {
+            // Locked, so that it is not merged meanwhile.
+            store::ticket::lock(work.conn(), id).await?;
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
@@ -61,6 +67,7 @@ impl App {
                 let fault = Fault::new("NOT_FOUND", fault, "工单不存在或无权查看");
                 Error::Invalid("product_hold.ticket", fault)
             })?;
+            merge::refuse_merged(work.conn(), id, "PlaceProductHold").await?;
             customer = seen.customer;
         }
         let hold = ProductHold {
@@ -107,7 +114,10 @@ impl App {
         }
         let found = store::product_hold::find(work.conn(), id).await?;
         let before = found.ok_or_else(not_found)?;
-        self.allow_at(&call.caller, "ticket.LiftProductHold", &before.org_unit)?;
+        if let Err(denied) = self.allow_at(&call.caller, "ticket.LiftProductHold", &before.org_unit)
+        {
+            return work.answered().await?.ok_or(denied);
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }

@@ -62,8 +62,15 @@ impl App {
         call: &Call,
         new: NewRegistration,
     ) -> Result<pb::Ticket, Error> {
-        self.allow(&call.caller, "ticket.CreateTicket", &new.org_unit)?;
-        self.require_places(&new, call.deadline).await?;
+        let allowed = self.allow(&call.caller, "ticket.CreateTicket", &new.org_unit);
+        let known = match allowed {
+            Ok(()) => self.require_places(&new, call.deadline).await,
+            denied => denied,
+        };
+        if let Err(lacking) = known {
+            // A retry needs neither the right nor the neighbour any more.
+            return self.answered_first(call).await?.ok_or(lacking);
+        }
         for _ in 0..ATTEMPTS {
             let now = self.now();
             let (policy_seq, version) = self.policy_in_force(&new.org_unit, now).await?;
@@ -214,6 +221,14 @@ impl App {
                 let given = store::routing::given(&mut conn, id).await?;
                 Ok(Some(given.map_or(answer.clone(), |given| with(answer, given))))
             }
+        }
+    }
+
+    /// The same for whoever may not or cannot register this now: that the id stands for something else is no news to him.
+    async fn answered_first(&self, call: &Call) -> Result<Option<pb::Ticket>, Error> {
+        match self.first_answer(call).await {
+            Err(Error::RequestIdReused { .. }) => Ok(None),
+            answer => answer,
         }
     }
 

@@ -69,7 +69,7 @@ pub struct ReportOrder {
     pub as_of: Option<Timestamp>,
     /// Of these kinds.
     pub kinds: Vec<TicketKind>,
-    /// How many categories and products are told apart.
+    /// How many categories, products and shops are told apart.
     pub top: u32,
     /// With the week before and the year before.
     pub compare: bool,
@@ -171,7 +171,10 @@ impl App {
             ReportPeriod::Between(start, end) => Some((start, end)),
         };
         let Some((start, end)) = period else {
-            return Err(Error::Invalid("week", Fault::malformed("a week that there is")));
+            return Err(Error::Invalid(
+                "week",
+                Fault::malformed("a week that there is", "存在的周"),
+            ));
         };
         Ok(Framed { zone, window: ReportWindow { start, end, as_of }, now, version })
     }

@@ -53,8 +53,9 @@ impl App {
         call: &Call,
         new: NewView,
     ) -> Result<pb::SavedView, Error> {
-        self.allow(&call.caller, "ticket.CreateSavedView", &new.org_unit)?;
-        self.org_units.require(&new.org_unit, call.deadline).await?;
+        if let Err(lacking) = self.allow_in(call, "ticket.CreateSavedView", &new.org_unit).await {
+            return self.or_answered(call, lacking).await;
+        }
         let mut work = self.begin(call).await?;
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
@@ -135,7 +136,10 @@ impl App {
         changes: ViewChanges,
     ) -> Result<pb::SavedView, Error> {
         let mut work = self.begin(call).await?;
-        let before = self.own(&mut work, call, "ticket.UpdateSavedView", id).await?;
+        let before = match self.own(&mut work, call, "ticket.UpdateSavedView", id).await {
+            Ok(before) => before,
+            Err(denied) => return work.answered().await?.ok_or(denied),
+        };
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
@@ -167,7 +171,10 @@ impl App {
         etag: Option<Etag>,
     ) -> Result<(), Error> {
         let mut work = self.begin(call).await?;
-        let before = self.own(&mut work, call, "ticket.DeleteSavedView", id).await?;
+        let before = match self.own(&mut work, call, "ticket.DeleteSavedView", id).await {
+            Ok(before) => before,
+            Err(denied) => return work.answered().await?.ok_or(denied),
+        };
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }

@@ -58,8 +58,9 @@ impl App {
     /// [`Error::Denied`], [`Error::OrgUnitUnknown`], [`Error::PolicyMissing`], [`Error::StepRefused`] with every wrong
     /// field, [`Error::RequestIdReused`].
     pub async fn plan_shift(&self, call: &Call, new: NewShift) -> Result<pb::Shift, Error> {
-        self.allow(&call.caller, "ticket.PlanShift", &new.centre)?;
-        self.org_units.require(&new.centre, call.deadline).await?;
+        if let Err(lacking) = self.allow_in(call, "ticket.PlanShift", &new.centre).await {
+            return self.or_answered(call, lacking).await;
+        }
         let mut work = self.begin(call).await?;
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
@@ -180,7 +181,10 @@ impl App {
         if !store::shift::lock(work.conn(), id).await? {
             return Err(not_found(id));
         }
-        let before = self.readable_shift(work.conn(), &call.caller, ACTION, id).await?;
+        let before = match self.readable_shift(work.conn(), &call.caller, ACTION, id).await {
+            Ok(before) => before,
+            Err(denied) => return work.answered().await?.ok_or(denied),
+        };
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
@@ -230,7 +234,11 @@ impl App {
             return Err(not_found(id));
         }
         // Read after the lock, by a statement of its own: what waited for the lock sees what it waited for.
-        let mut before = self.readable_shift(work.conn(), &call.caller, permission, id).await?;
+        let readable = self.readable_shift(work.conn(), &call.caller, permission, id);
+        let mut before = match readable.await {
+            Ok(before) => before,
+            Err(denied) => return work.answered().await?.ok_or(denied),
+        };
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }

@@ -18,7 +18,7 @@ use crate::domain::{
 };
 use crate::encode::suggestion as encode;
 use crate::store;
-use crate::store::suggestion::SuggestionQuery;
+use crate::store::suggestion::{DrawnFrom, SuggestionQuery};
 
 /// Who may decide in the place of a decision maker.
 const OVERRULE: &str = "ticket.OverruleSuggestion";
@@ -44,20 +44,23 @@ impl App {
     /// Submits a suggestion.
     ///
     /// # Errors
-    /// [`Error::Denied`], [`Error::OrgUnitUnknown`], [`Error::Invalid`] for a ticket that the caller does not see,
-    /// [`Error::StepRefused`] for one that its proposer would decide, [`Error::RequestIdReused`].
+    /// [`Error::Denied`], [`Error::OrgUnitUnknown`], [`Error::StepRefused`] for tickets that the caller does not see or that
+    /// are merged, and for one that its proposer would decide, [`Error::RequestIdReused`].
     pub async fn submit_suggestion(
         &self,
         call: &Call,
         new: NewSuggestion,
     ) -> Result<pb::Suggestion, Error> {
-        self.allow(&call.caller, "ticket.SubmitSuggestion", &new.org_unit)?;
-        self.org_units.require(&new.org_unit, call.deadline).await?;
+        if let Err(lacking) = self.allow_in(call, "ticket.SubmitSuggestion", &new.org_unit).await {
+            return self.or_answered(call, lacking).await;
+        }
         let mut work = self.begin(call).await?;
+        let tickets = store::suggestion::tickets(work.conn(), &new.tickets).await?;
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
-        self.check_tickets(work.conn(), &call.caller, &new.tickets).await?;
+        self.check_tickets(&call.caller, &new.tickets, &tickets)?;
+        unmerged(work.conn(), &new.tickets, &tickets).await?;
         let now = work.now();
         let policies = self.policies.current(work.conn()).await?;
         let due = match policies.effective(&new.org_unit, now) {
@@ -95,27 +98,26 @@ impl App {
     }
 
     /// All wrong ones are named. Whether there is one that he may not see is not told.
-    async fn check_tickets(
+    fn check_tickets(
         &self,
-        conn: &mut PgConnection,
         caller: &Caller,
-        tickets: &[Uuid],
+        asked: &[Uuid],
+        found: &[DrawnFrom],
     ) -> Result<(), Error> {
-        let found: BTreeMap<Uuid, String> =
-            store::suggestion::tickets(conn, tickets).await?.into_iter().collect();
+        let units: BTreeMap<Uuid, &str> =
+            found.iter().map(|ticket| (ticket.id, &*ticket.org_unit)).collect();
         let seen = |id: &Uuid| {
-            let unit = found.get(id);
+            let unit = units.get(id);
             unit.is_some_and(|unit| self.allow_at(caller, "ticket.GetTicket", unit).is_ok())
         };
-        let unseen = tickets.iter().enumerate().filter(|(_, id)| !seen(id));
+        let unseen = asked.iter().enumerate().filter(|(_, id)| !seen(id));
         let faults: Vec<_> = unseen
             .map(|(index, _)| {
                 let path = format!("suggestion.tickets[{index}]");
-                let fault = "names no ticket that the caller may see";
+                let words = ("names no ticket that the caller may see", "工单不存在或无权查看");
                 crate::domain::Fault {
                     reason: "NOT_FOUND",
-                    chinese: "工单不存在或无权查看".to_owned(),
-                    ..crate::domain::Fault::new(path, fault)
+                    ..crate::domain::Fault::new(path, words)
                 }
             })
             .collect();
@@ -181,15 +183,17 @@ impl App {
         let found = store::suggestion::find(work.conn(), id).await?;
         let mut before = found.ok_or_else(|| not_found(id))?;
         let caller = &call.caller;
-        let superior = match caller.org_unit() {
+        let may = match caller.org_unit() {
             Some(home) if *caller.subject() == *before.decision_maker => {
-                self.allow(caller, ACTION, home)?;
-                false
+                self.allow(caller, ACTION, home).map(|()| false)
             }
-            _ => {
-                self.allow_at(caller, ACTION, &before.org_unit)?;
-                self.allow_at(caller, OVERRULE, &before.org_unit).is_ok()
-            }
+            _ => self
+                .allow_at(caller, ACTION, &before.org_unit)
+                .map(|()| self.allow_at(caller, OVERRULE, &before.org_unit).is_ok()),
+        };
+        let superior = match may {
+            Ok(superior) => superior,
+            Err(denied) => return work.answered().await?.ok_or(denied),
         };
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
@@ -272,6 +276,22 @@ impl App {
         kefu_journal::append(conn, &[entry]).await?;
         Ok(told)
     }
+}
+
+/// Passes if none of the tickets, which this transaction has locked, is merged; else all that are, with where to go instead.
+async fn unmerged(
+    conn: &mut PgConnection,
+    asked: &[Uuid],
+    found: &[DrawnFrom],
+) -> Result<(), Error> {
+    let mut merged = Vec::new();
+    for id in asked {
+        if found.iter().any(|ticket| ticket.id == *id && ticket.merged) {
+            merged.push((*id, store::merge::survivor(conn, *id).await?));
+        }
+    }
+    let command = "SubmitSuggestion";
+    if merged.is_empty() { Ok(()) } else { Err(StepRefusal::Merged { command, merged }.into()) }
 }
 
 /// What others learn of a change.

@@ -54,8 +54,9 @@ impl App {
     /// [`Error::Denied`], [`Error::OrgUnitUnknown`], [`Error::Invalid`] for a code that is taken,
     /// [`Error::RequestIdReused`].
     pub async fn create_team(&self, call: &Call, new: NewTeam) -> Result<pb::Team, Error> {
-        self.allow(&call.caller, "ticket.CreateTeam", &new.org_unit)?;
-        self.org_units.require(&new.org_unit, call.deadline).await?;
+        if let Err(lacking) = self.allow_in(call, "ticket.CreateTeam", &new.org_unit).await {
+            return self.or_answered(call, lacking).await;
+        }
         let mut work = self.begin(call).await?;
         store::team::guard(work.conn()).await?;
         if let Some(answer) = work.replay().await? {
@@ -134,7 +135,9 @@ impl App {
             return Err(no_team(id));
         }
         let before = store::team::find(work.conn(), id).await?.ok_or_else(|| no_team(id))?;
-        self.allow_at(&call.caller, "ticket.UpdateTeam", &before.org_unit)?;
+        if let Err(denied) = self.allow_at(&call.caller, "ticket.UpdateTeam", &before.org_unit) {
+            return work.answered().await?.ok_or(denied);
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }

@@ -6,9 +6,11 @@ use kefu_identity::{Caller, OrgUnit};
 use kefu_rpc::Etag;
 use uuid::Uuid;
 
+use super::correction::look_up_grade;
 use super::error::check_etag;
+use super::mass_answer::Speaker;
 use super::transfer::look_up_team;
-use super::{App, Call, Error, Page, change, merge, one_more, placement, product_hold};
+use super::{App, Call, Error, Page, change, one_more, placement, product_hold};
 use crate::domain::{
     Actor, Command, Ticket, TicketFilter, apply, decide, explain, held_product, of_level,
 };
@@ -196,13 +198,15 @@ impl App {
         let now = work.now();
         let mut command = command(&ticket);
         look_up_team(work.conn(), &ticket, &mut command, call.caller.subject(), now).await?;
-        if command.overrides_phrases() {
+        look_up_grade(work.conn(), &ticket, &mut command).await?;
+        let overriding = command.overrides_phrases();
+        if overriding {
             self.allow_at(&call.caller, "ticket.OverrideForbiddenPhrases", &org_unit)?;
         }
         of_level(&ticket, &version.policy, &command, call.caller.roles())?;
         let mut changes = match decide(&ticket, &version.policy, command, &actor, now) {
             Ok(changes) => changes,
-            Err(refusal) => return Err(merge::refused(work.conn(), refusal).await),
+            Err(refusal) => return Err(self.refused(work.conn(), refusal).await),
         };
         if party == Party::Receiver {
             let conn = work.conn();
@@ -211,7 +215,10 @@ impl App {
         let judged = (&ticket, &version.policy);
         changes.extend(placement::reroute(work.conn(), judged, &changes, now).await?);
         let held = held_product(&ticket, &version.policy).map(ToOwned::to_owned);
-        let ticket = change::record(work.conn(), &self.ids, ticket, &changes, &call.by).await?;
+        let speaker = Speaker { caller: Some(&call.caller), overriding, wording: None };
+        let ticket =
+            change::record_said(work.conn(), &self.ids, ticket, &changes, &call.by, speaker)
+                .await?;
         placement::take_turn(work.conn(), &changes).await?;
         let policy = &version.policy;
         product_hold::follow(work.conn(), &self.ids, held, &ticket, policy, now).await?;
@@ -242,7 +249,7 @@ impl App {
         let actor = Actor::staff(caller.subject());
         let changes = match decide(&ticket, &version.policy, command, &actor, self.now()) {
             Ok(changes) => changes,
-            Err(refusal) => return Err(merge::refused(&mut conn, refusal).await),
+            Err(refusal) => return Err(self.refused(&mut conn, refusal).await),
         };
         let (revision, updated_at) = (ticket.revision, ticket.updated_at);
         changes.iter().for_each(|change| apply(&mut ticket, change));

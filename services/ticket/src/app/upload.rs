@@ -85,7 +85,7 @@ impl App {
         new: NewUpload,
         chunks: impl Stream<Item = Result<Vec<u8>, Status>> + Send + Unpin,
     ) -> Result<pb::Attachment, Error> {
-        let _place = self.files.upload_place(new.size)?;
+        let _place = self.files.upload_place(call.caller.subject(), new.size)?;
         let begun = self.begin_upload(&call, &new).await?;
         let mut seen = Seen::default();
         let received = self.receive(&begun, &new, &mut seen, chunks);

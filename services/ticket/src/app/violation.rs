@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::error::check_etag;
 use super::work::Work;
-use super::{App, Call, Error, Page, one_more, resource_audit};
+use super::{App, Call, Error, Page, merge, one_more, resource_audit};
 use crate::domain::{
     Policy, Subject, Violation, ViolationCommand, ViolationState, decide_violation,
 };
@@ -111,18 +111,24 @@ impl App {
     /// Puts on record what the system cannot see.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Invalid`] for a code that is not in the policy's table,
-    /// [`Error::AlreadyExists`], [`Error::RequestIdReused`].
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Refused`] about a ticket that is merged, [`Error::Invalid`] for a code
+    /// that is not in the policy's table, [`Error::AlreadyExists`], [`Error::RequestIdReused`].
     pub async fn report_violation(
         &self,
         call: &Call,
         report: Report,
     ) -> Result<pb::Violation, Error> {
         if let About::OrgUnit(unit) = &report.about {
-            self.allow(&call.caller, "ticket.ReportViolation", unit)?;
-            self.org_units.require(unit, call.deadline).await?;
+            let may = self.allow_in(call, "ticket.ReportViolation", unit);
+            if let Err(lacking) = may.await {
+                return self.or_answered(call, lacking).await;
+            }
         }
         let mut work = self.begin(call).await?;
+        if let About::Ticket(id) = report.about {
+            // Locked, so that it is not merged meanwhile.
+            store::ticket::lock(work.conn(), id).await?;
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
@@ -182,6 +188,9 @@ impl App {
             }
         };
         self.allow_at(caller, "ticket.ReportViolation", &found.org_unit)?;
+        if let About::Ticket(id) = about {
+            merge::refuse_merged(conn, *id, "ReportViolation").await?;
+        }
         let version = self.version(conn, found.policy_version).await?;
         let version = version.ok_or_else(|| {
             Error::Defect("the policy version that judges a violation does not exist".to_owned())
@@ -210,12 +219,15 @@ impl App {
         // Read after the lock, by a statement of its own: what waited for the lock sees what it waited for.
         let found = store::violation::find(work.conn(), id).await?;
         let before = found.ok_or_else(|| not_found(id))?;
-        match command {
+        let allowed = match command {
             // Who may review it is told whose the appeal is; others learn nothing.
             ViolationCommand::Appeal { .. } => {
-                self.allow_own_or(&call.caller, action, &before, REVIEW)?;
+                self.allow_own_or(&call.caller, action, &before, REVIEW)
             }
-            _ => self.allow_at(&call.caller, action, &before.org_unit)?,
+            _ => self.allow_at(&call.caller, action, &before.org_unit),
+        };
+        if let Err(denied) = allowed {
+            return work.answered().await?.ok_or(denied);
         }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);

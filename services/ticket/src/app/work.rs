@@ -1,5 +1,6 @@
 //! Every command but registrations, see [`kefu_service::Work`].
 
+use kefu_identity::OrgUnit;
 use kefu_service::Tools;
 use prost::Message;
 
@@ -27,6 +28,26 @@ impl App {
             return Ok(None);
         }
         self.begin(call).await?.answered().await
+    }
+
+    /// The first answer of a command that was done before and could not begin now, else why it cannot: whoever may not do
+    /// this any more, or needs a neighbour that is away, still learns what it learned then.
+    pub(crate) async fn or_answered<A>(&self, call: &Call, lacking: Error) -> Result<A, Error>
+    where
+        A: Message + Default,
+    {
+        self.answered(call).await?.ok_or(lacking)
+    }
+
+    /// Passes if the caller may do `action` in an org unit that exists.
+    pub(crate) async fn allow_in(
+        &self,
+        call: &Call,
+        action: &'static str,
+        org_unit: &OrgUnit,
+    ) -> Result<(), Error> {
+        self.allow(&call.caller, action, org_unit)?;
+        Ok(self.org_units.require(org_unit, call.deadline).await?)
     }
 }
 

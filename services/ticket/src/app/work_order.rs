@@ -51,8 +51,9 @@ impl App {
         call: &Call,
         new: NewOrder,
     ) -> Result<pb::WorkOrder, Error> {
-        self.allow(&call.caller, "ticket.IssueWorkOrder", &new.centre)?;
-        self.org_units.require(&new.centre, call.deadline).await?;
+        if let Err(lacking) = self.allow_in(call, "ticket.IssueWorkOrder", &new.centre).await {
+            return self.or_answered(call, lacking).await;
+        }
         for _ in 0..ATTEMPTS {
             if let Some(answer) = self.try_issue(call, &new).await? {
                 return Ok(answer);
@@ -230,14 +231,18 @@ impl App {
         let mut work = self.begin(call).await?;
         let centre = store::work_order::lock(work.conn(), id).await?;
         let centre = centre.ok_or_else(|| not_found(id))?;
-        self.allow_at(&call.caller, action, &centre)?;
+        if let Err(denied) = self.allow_at(&call.caller, action, &centre) {
+            return work.answered().await?.ok_or(denied);
+        }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
         }
         // Read after the lock, by a statement of its own: what waited for the lock sees what it waited for.
         let order = store::work_order::find(work.conn(), id).await?.ok_or_else(|| not_found(id))?;
         check_etag(etag, order.revision)?;
-        if let OrderCommand::CallBack { supervisor, .. } = &mut command {
+        if let OrderCommand::CallBack { supervisor, .. }
+        | OrderCommand::Reassign { supervisor, .. } = &mut command
+        {
             // Only asked where it matters, for a denial is logged.
             *supervisor = *order.dispatcher != *call.caller.subject()
                 && self.allow_at(&call.caller, SUPERVISE, &centre).is_ok();

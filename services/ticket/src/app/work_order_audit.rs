@@ -49,6 +49,9 @@ pub(super) fn changed(
         OrderEvent::Reported(progress) => {
             Some(("progress", json!({ "note": progress.note, "next_reply": time(progress.next) })))
         }
+        OrderEvent::Reassigned { reason, .. } => {
+            Some(("reassignment", json!({ "reason": reason })))
+        }
         OrderEvent::Disputed { reason } => Some(("dispute", json!({ "reason": reason }))),
         OrderEvent::DisputeDecided(decision) => {
             Some(("decision", json!({ "outcome": decision.outcome.code(), "text": decision.text })))

@@ -71,6 +71,11 @@ async fn save(
             let position = order.progress.len().saturating_sub(1);
             store::work_order::insert_progress(conn, order.id, position, progress).await?;
         }
+        OrderEvent::Reassigned { .. } => {
+            if let Some((position, earlier)) = order.reassignments.iter().enumerate().next_back() {
+                store::work_order::insert_reassignment(conn, order.id, position, earlier).await?;
+            }
+        }
         OrderEvent::Disputed { .. } | OrderEvent::DisputeDecided(_) => {
             if let Some((position, dispute)) = order.disputes.iter().enumerate().next_back() {
                 store::work_order::upsert_dispute(conn, order.id, position, dispute).await?;

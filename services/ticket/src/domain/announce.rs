@@ -15,7 +15,7 @@ use super::{
     refusal::{Missing, Refusal},
     story::{Story, effect},
     timers::{Until, settle},
-    word::{Fault, Text},
+    word::{Fault, Text, Words},
 };
 
 /// How often a delay of one clock can be announced.
@@ -47,20 +47,25 @@ pub(super) fn announce(
     let known = story.ticket.clock(rule, story.ticket.cycle).is_some()
         || story.promising().rule(rule).is_some();
     if !known && story.policy.rule(rule).is_none() {
-        faults.push(Fault::new("rule", "is no rule of the ticket's policy"));
+        faults.push(Fault::new(
+            "rule",
+            ("is no rule of the ticket's policy", "工单适用的制度中没有此时限"),
+        ));
     }
     if new_due <= story.now {
         let now = story.now;
-        faults.push(Fault::new("new_due_time", format!("must be after {now}, which is now")));
+        faults.push(Fault::new("new_due_time", Words::not_ahead(now)));
     }
     let clock = story.ticket.clock(rule, story.ticket.cycle);
     let clock = clock.filter(|clock| clock.state() == ClockState::Running);
     let due = clock.and_then(|clock| clock.due);
     if let Some(due) = due.filter(|due| new_due > story.now && new_due <= *due) {
-        faults.push(Fault::new("new_due_time", format!("must be after the deadline, {due}")));
+        let words = (format!("must be after the deadline, {due}"), format!("须晚于原定时限 {due}"));
+        faults.push(Fault::new("new_due_time", words));
     }
     if clock.is_some_and(|clock| clock.announcements.len() >= MOST) {
-        faults.push(Fault::new("rule", format!("was announced to be late {MOST} times already")));
+        let english = format!("was announced to be late {MOST} times already");
+        faults.push(Fault::new("rule", (english, format!("已告知延期 {MOST} 次"))));
     }
     let message = message.filter(|message| !message.trim().is_empty());
     // The reason is for the customer's eyes as well; where the message is made of it, it is judged once.

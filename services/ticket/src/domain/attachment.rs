@@ -85,8 +85,11 @@ pub fn withdraw(
     by: Subject,
     now: Timestamp,
 ) -> Result<Attachment, StepRefusal> {
-    const STORED: Need =
-        Need { code: "stored", en: "the attachment was withdrawn or refused already" };
+    const STORED: Need = Need::new(
+        "stored",
+        "the attachment was withdrawn or refused already",
+        "附件已撤回或未被接收",
+    );
     let state = attachment.state();
     if state != AttachmentState::Stored {
         return Err(StepRefusal::IllegalState {

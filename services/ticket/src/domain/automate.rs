@@ -13,12 +13,9 @@ use super::{
     policy::Policy,
     refusal::Refusal,
     reroute::Placed,
-    ticket::{Details, Ticket},
+    ticket::Ticket,
     word::{Actor, Fault, ReceiverLevel},
 };
-
-/// The most tags that a ticket can have.
-const MAX_TAGS: usize = 50;
 
 /// Who has steps done, and what they need to know.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +82,7 @@ pub fn automate(
             None => command,
         };
         let command = match step {
-            AutoStep::AddTags(tags) => tagged(&present.details, tags).map_err(at)?,
+            AutoStep::AddTags(tags) => Command::Tag { add: tags.clone(), remove: Vec::new() },
             AutoStep::RaisePriority(to) => Command::RaisePriority { to: *to },
             AutoStep::Escalate(reason) => Command::Escalate { reason: reason.clone() },
             AutoStep::AddNote(note) => Command::AddNote { note: note.clone() },
@@ -160,26 +157,9 @@ pub(super) fn words(
 }
 
 fn no_team() -> Refusal {
-    let description =
-        "neither the step nor a rule of the policy gives it to a team that serves its org unit";
-    let chinese = "制度未将该工单分派给服务于其组织单元的团队".to_owned();
-    Refusal::Fields(vec![Fault {
-        chinese,
-        reason: "UNKNOWN_TEAM",
-        ..Fault::new("assign", description)
-    }])
-}
-
-fn tagged(present: &Details, tags: &[String]) -> Result<Command, Refusal> {
-    let mut details = present.clone();
-    for tag in tags {
-        if !details.tags.contains(tag) {
-            details.tags.push(tag.clone());
-        }
-    }
-    if details.tags.len() > MAX_TAGS {
-        let description = format!("the ticket would have more than {MAX_TAGS} tags");
-        return Err(Refusal::Fields(vec![Fault::new("tags", description)]));
-    }
-    Ok(Command::UpdateDetails { details })
+    let words = (
+        "neither the step nor a rule of the policy gives it to a team that serves its org unit",
+        "制度未将该工单分派给服务于其组织单元的团队",
+    );
+    Refusal::Fields(vec![Fault { reason: "UNKNOWN_TEAM", ..Fault::new("assign", words) }])
 }

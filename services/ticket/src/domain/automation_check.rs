@@ -16,7 +16,7 @@ use super::{
     message_template::MessageTemplate,
     phrase::ForbiddenPhrases,
     policy::PauseReason,
-    policy_check::{DAY, Faults},
+    policy_check::{DAY, Faults, Pair},
     policy_draft::ForbiddenPhraseDraft,
     routing_check::MAX_STAFF,
     word::{Severity, Text},
@@ -68,7 +68,7 @@ pub(super) fn check(draft: AutomationDraft, known: &Known<'_>, faults: &mut Faul
     let mut limit = |number: i32, most: u32, ordinary: u32, path: &str| {
         let known = u32::try_from(number).ok().filter(|number| *number <= most);
         if known.is_none() {
-            faults.add(path, format!("must be 0 to {most}"));
+            faults.add(path, (format!("must be 0 to {most}"), format!("须为 0 至 {most}")));
         }
         known.filter(|number| *number > 0).unwrap_or(ordinary)
     };
@@ -88,16 +88,22 @@ fn adapters(drafts: Vec<AdapterDraft>, faults: &mut Faults) -> BTreeMap<String, 
         let kind = faults.required(draft.kind, format_args!("{path}.kind"));
         let attempts = u32::try_from(draft.max_attempts).ok().filter(|n| ATTEMPTS.contains(n));
         if attempts.is_none() {
-            faults.add(format_args!("{path}.max_attempts"), "must be 1 to 50");
+            faults.add(format_args!("{path}.max_attempts"), ("must be 1 to 50", "须为 1 至 50"));
         }
         let first = draft.first_retry.filter(|first| (SHORTEST_WAIT..=DAY).contains(first));
         if first.is_none() {
-            faults.add(format_args!("{path}.first_retry"), "must be 1 second to 1 day");
+            faults.add(
+                format_args!("{path}.first_retry"),
+                ("must be 1 second to 1 day", "须为 1 秒至 1 天"),
+            );
         }
         let least = first.unwrap_or(SHORTEST_WAIT);
         let longest = draft.longest_retry.filter(|wait| (least..=LONGEST_WAIT).contains(wait));
         if longest.is_none() {
-            let description = "must be at least first_retry and at most 7 days";
+            let description = (
+                "must be at least first_retry and at most 7 days",
+                "不得小于 first_retry，最多 7 天",
+            );
             faults.add(format_args!("{path}.longest_retry"), description);
         }
         let patience = attempts.zip(first).zip(longest);
@@ -125,10 +131,11 @@ fn trigger(
     faults.name(&draft.name, format_args!("{path}.name"));
     titled(&draft.title, path, faults);
     if draft.when.is_empty() {
-        faults.add(format_args!("{path}.when"), "must name at least one event");
+        faults
+            .add(format_args!("{path}.when"), ("must name at least one event", "至少指定一个事件"));
     }
     faults.at_most(draft.when.len(), MAX_EVENTS, &format!("{path}.when"));
-    let unknown = "must be set to a known event";
+    let unknown = ("must be set to a known event", "须为已知的事件");
     let when = faults.set(draft.when, format_args!("{path}.when"), unknown);
     let condition = condition(draft.condition, &format!("{path}.if"), faults);
     let path = format!("{path}.then");
@@ -156,7 +163,7 @@ fn macros(
 }
 
 fn condition(draft: ConditionDraft, path: &str, faults: &mut Faults) -> TicketCondition {
-    const UNKNOWN: &str = "must be set to a known value";
+    const UNKNOWN: Pair = ("must be set to a known value", "须为已知的取值");
     let lists = [
         ("kinds", draft.kinds.len()),
         ("channels", draft.channels.len()),
@@ -175,13 +182,16 @@ fn condition(draft: ConditionDraft, path: &str, faults: &mut Faults) -> TicketCo
     }
     for (index, category) in draft.categories.iter().enumerate() {
         if category.starts_with('/') || category.ends_with('/') {
-            let description = "must not begin or end with '/'";
+            let description = ("must not begin or end with '/'", "首尾不得为“/”");
             faults.add(format_args!("{path}.categories[{index}]"), description);
         }
     }
     for (index, tag) in draft.without_tags.iter().enumerate() {
         if draft.tags.contains(tag) {
-            let description = "is asked for in `tags`: this is never true";
+            let description = (
+                "is asked for in `tags`: this is never true",
+                "`tags` 中已要求此标签，该条件永不成立",
+            );
             faults.add(format_args!("{path}.without_tags[{index}]"), description);
         }
     }
@@ -196,15 +206,20 @@ fn condition(draft: ConditionDraft, path: &str, faults: &mut Faults) -> TicketCo
         for fault in found {
             // The path is `[3].phrase`, the entry `[3]`.
             let entry = fault.path.trim_end_matches(".phrase");
-            let description = fault.description.replace("forbidden_phrases[", "keywords[");
-            faults.add(format_args!("{path}.keywords{entry}"), description);
+            let of_keywords = |text: &str| text.replace("forbidden_phrases[", "keywords[");
+            let words = (of_keywords(&fault.description), of_keywords(&fault.chinese));
+            faults.add(format_args!("{path}.keywords{entry}"), words);
         }
         ForbiddenPhrases::default()
     });
     TicketCondition {
         kinds: faults.set(draft.kinds, format_args!("{path}.kinds"), UNKNOWN),
         channels: faults.set(draft.channels, format_args!("{path}.channels"), UNKNOWN),
-        severities: faults.set(severities, format_args!("{path}.severities"), "must be 1, 2 or 3"),
+        severities: faults.set(
+            severities,
+            format_args!("{path}.severities"),
+            ("must be 1, 2 or 3", "须为 1、2 或 3"),
+        ),
         categories: draft.categories,
         priorities: faults.set(draft.priorities, format_args!("{path}.priorities"), UNKNOWN),
         grades: draft.grades,
@@ -226,13 +241,16 @@ fn steps(
     faults: &mut Faults,
 ) -> Vec<AutoStep> {
     if drafts.is_empty() {
-        faults.add(path, "must have at least one step");
+        faults.add(path, ("must have at least one step", "至少须有一个步骤"));
     }
     faults.at_most(drafts.len(), MAX_STEPS, path);
     let assigning = drafts.iter().enumerate();
     let assigning = assigning.filter(|(_, draft)| matches!(draft, StepDraftOf::Assign { .. }));
     for (index, _) in assigning.skip(1) {
-        faults.add(format_args!("{path}[{index}].assign"), "a ticket is assigned once at most");
+        faults.add(
+            format_args!("{path}[{index}].assign"),
+            ("a ticket is assigned once at most", "工单至多分派一次"),
+        );
     }
     let drafts = drafts.into_iter().enumerate();
     let steps = drafts.filter_map(|(index, draft)| {
@@ -253,8 +271,11 @@ fn step(
     let mut only = |wanted: Owner, field: &str| {
         if owner != wanted {
             let description = match wanted {
-                Owner::Trigger => "is for triggers only",
-                Owner::Macro => "is for macros only: nothing is said to a customer by itself",
+                Owner::Trigger => ("is for triggers only", "仅用于触发器"),
+                Owner::Macro => (
+                    "is for macros only: nothing is said to a customer by itself",
+                    "仅用于宏：系统不会自行向客户发送内容",
+                ),
             };
             faults.add(format_args!("{path}.{field}"), description);
         }
@@ -270,19 +291,19 @@ fn step(
     }
     Some(match draft {
         StepDraftOf::Missing => {
-            faults.add(path, "must be one of the known steps");
+            faults.add(path, ("must be one of the known steps", "须为已知的步骤"));
             return None;
         }
         StepDraftOf::AddTags(tags) => {
             let field = format!("{path}.add_tags.tags");
             if tags.is_empty() {
-                faults.add(&field, "must have at least one tag");
+                faults.add(&field, ("must have at least one tag", "至少须有一个标签"));
             }
             faults.at_most(tags.len(), MAX_ADDED_TAGS, &field);
             let mut seen = BTreeSet::new();
             for (index, tag) in tags.iter().enumerate() {
                 if !seen.insert(tag) {
-                    faults.add(format_args!("{field}[{index}]"), "is given twice");
+                    faults.add(format_args!("{field}[{index}]"), ("is given twice", "重复"));
                 }
             }
             AutoStep::AddTags(tags)
@@ -324,7 +345,7 @@ fn step(
                 (false, _) => known.pause_reasons.contains_key(code.as_str()),
             };
             if !known {
-                let description = "is no code of `pause_reasons`";
+                let description = ("is no code of `pause_reasons`", "`pause_reasons` 中没有此代码");
                 faults.add(format_args!("{path}.pause.pause_reason"), description);
             }
             AutoStep::Pause { code, reason }
@@ -333,7 +354,10 @@ fn step(
             let path = format!("{path}.assign");
             AutoStep::Assign(if by_rules {
                 if !known.routes {
-                    faults.add(format_args!("{path}.by_rules"), "needs `routing_rules`");
+                    faults.add(
+                        format_args!("{path}.by_rules"),
+                        ("needs `routing_rules`", "须先有 `routing_rules`"),
+                    );
                 }
                 let others = [
                     ("team", !team.is_empty()),
@@ -341,14 +365,18 @@ fn step(
                     ("distribution", distribution.is_some()),
                 ];
                 for (field, _) in others.into_iter().filter(|(_, is_set)| *is_set) {
-                    faults.add(format_args!("{path}.{field}"), "must be unset with `by_rules`");
+                    faults.add(
+                        format_args!("{path}.{field}"),
+                        ("must be unset with `by_rules`", "使用 `by_rules` 时不得填写"),
+                    );
                 }
                 AssignTo::Rules
             } else {
                 faults.name(&team, format_args!("{path}.team"));
                 if owner.len() > MAX_STAFF {
-                    let description = format!("must have at most {MAX_STAFF} bytes");
-                    faults.add(format_args!("{path}.owner"), description);
+                    let english = format!("must have at most {MAX_STAFF} bytes");
+                    let words = (english, format!("最多 {MAX_STAFF} 个字节"));
+                    faults.add(format_args!("{path}.owner"), words);
                 }
                 let owner = Some(owner).filter(|owner| !owner.is_empty()).map(Into::into);
                 AssignTo::Team { team: team.into(), owner, distribution }
@@ -365,11 +393,11 @@ pub(super) fn named(
     faults: &mut Faults,
 ) -> Option<ChannelAdapter> {
     let Some(adapter) = adapters.get(code) else {
-        faults.add(path, "is no code of `channel_adapters`");
+        faults.add(path, ("is no code of `channel_adapters`", "`channel_adapters` 中没有此代码"));
         return None;
     };
     if kind.is_some_and(|kind| kind != adapter.kind) {
-        faults.add(path, "must be a webhook adapter");
+        faults.add(path, ("must be a webhook adapter", "须为 webhook 渠道"));
         return None;
     }
     Some(adapter.clone())
@@ -383,16 +411,20 @@ pub(super) fn wording(
 ) -> Option<Wording> {
     let tongue = draft.language.parse::<Tongue>().ok();
     if tongue.is_none() {
-        faults.add(format_args!("{path}.language"), "must be `en` or `zh`");
+        faults.add(
+            format_args!("{path}.language"),
+            ("must be `en` or `zh`", "须为 `en` 或 `zh`，即英文或中文"),
+        );
     }
     let Some(template) = known.templates.get(&draft.situation) else {
-        let description = "is no situation of `message_templates`";
+        let description =
+            ("is no situation of `message_templates`", "`message_templates` 中没有此场景");
         faults.add(format_args!("{path}.situation"), description);
         return None;
     };
     let tongue = tongue?;
     if !template.speaks(tongue) {
-        let description = "the wording has no text in this language";
+        let description = ("the wording has no text in this language", "该话术没有此语言的内容");
         faults.add(format_args!("{path}.language"), description);
     }
     Some(Wording { situation: draft.situation, tongue })
@@ -400,6 +432,9 @@ pub(super) fn wording(
 
 fn titled(title: &Text, path: &str, faults: &mut Faults) {
     if *title == Text::default() {
-        faults.add(format_args!("{path}.title"), "must have a text in English or Chinese");
+        faults.add(
+            format_args!("{path}.title"),
+            ("must have a text in English or Chinese", "须有英文或中文内容"),
+        );
     }
 }

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{policy_check::Faults, routing_draft::CategoryDraft, word::Text};
+use super::{
+    policy_check::Faults,
+    routing_draft::CategoryDraft,
+    word::{Text, Words},
+};
 
 /// The most categories that a policy can have.
 pub(crate) const MAX_CATEGORIES: usize = 500;
@@ -43,7 +47,7 @@ impl CategoryTree {
             faults.name(&draft.code, format_args!("{path}.code"));
             faults.unique(&mut places, draft.code.clone(), index, format_args!("{path}.code"));
             if draft.title == Text::default() {
-                let description = "must have a text in English or Chinese";
+                let description = ("must have a text in English or Chinese", "须有英文或中文内容");
                 faults.add(format_args!("{path}.title"), description);
             }
         }
@@ -64,7 +68,7 @@ impl CategoryTree {
 enum Misplaced {
     /// The fault lies above and is named there.
     Below,
-    Because(String),
+    Because(Words),
 }
 
 fn path_of(
@@ -76,12 +80,19 @@ fn path_of(
     let mut at = index;
     while !drafts[at].parent.is_empty() {
         let Some(parent) = places.get(&drafts[at].parent) else {
-            let unknown = format!("there is no category {:?}", drafts[at].parent);
-            return Err(if at == index { Misplaced::Because(unknown) } else { Misplaced::Below });
+            if at != index {
+                return Err(Misplaced::Below);
+            }
+            let unknown = &drafts[at].parent;
+            let english = format!("there is no category {unknown:?}");
+            let words = (english, format!("没有类别“{unknown}”"));
+            return Err(Misplaced::Because(words.into()));
         };
         at = *parent;
         if at == index {
-            return Err(Misplaced::Because(format!("makes a circle: {}", circle(&codes))));
+            let circle = circle(&codes);
+            let words = (format!("makes a circle: {circle}"), format!("构成循环：{circle}"));
+            return Err(Misplaced::Because(words.into()));
         }
         if codes.len() > drafts.len() {
             return Err(Misplaced::Below);
@@ -91,10 +102,13 @@ fn path_of(
     codes.reverse();
     let path = codes.join("/");
     if codes.len() > MAX_DEPTH || path.len() > MAX_PATH {
-        let most = format!(
-            "makes it more than {MAX_DEPTH} deep, or its path longer than {MAX_PATH} characters"
+        let words = (
+            format!(
+                "makes it more than {MAX_DEPTH} deep, or its path longer than {MAX_PATH} characters"
+            ),
+            format!("使层级超过 {MAX_DEPTH} 层，或路径超过 {MAX_PATH} 个字符"),
         );
-        return Err(Misplaced::Because(most));
+        return Err(Misplaced::Because(words.into()));
     }
     Ok(path)
 }

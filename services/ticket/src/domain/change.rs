@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     assign::{self, Assignment},
     clock::{ClockChange, ClockEffect, ClockEntry},
+    correction::{self, Corrected},
     delivery::Dispatch,
     escalation::Escalation,
     handling::{self, HandlingChange},
@@ -106,6 +107,8 @@ pub enum What {
     },
     /// What was noted at intake was corrected.
     Updated(Details),
+    /// Of whom or about what it was registered was put right (T-01).
+    Corrected(Box<Corrected>),
     /// A deadline comes near.
     ClockWarned {
         /// The promise; its cycle is the ticket's.
@@ -207,6 +210,8 @@ pub enum What {
     Delivered {
         /// The message that was taken.
         message: Uuid,
+        /// The merged ticket on which it was said; none for this one (T-04).
+        said_on: Option<Uuid>,
     },
 }
 
@@ -227,6 +232,7 @@ impl Change {
             What::Noted { .. } => "AddTicketNote",
             What::Assigned(_) | What::StoodInFor { .. } => "AssignTicket",
             What::Updated(_) => "UpdateTicket",
+            What::Corrected(_) => "CorrectTicket",
             What::ClockWarned { .. } => "WarnClock",
             What::ClockBreached { .. } => "BreachClock",
             What::ClockEscalated { .. } => "EscalateClock",
@@ -384,6 +390,7 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
             ticket.cycle += 1;
             ticket.cycle_started_at = since;
             ticket.cycle_handlers.clear();
+            ticket.links.handlers.clear();
             ticket.handling.next_verdict();
             ticket.state = State::Open(if *executive_review {
                 Open::ExecutiveReview { since }
@@ -401,6 +408,7 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
         What::Assigned(assignment) => assign::apply(ticket, assignment),
         What::StoodInFor { by } => ticket.handling.receiver = Some(by.clone()),
         What::Updated(details) => ticket.details = details.clone(),
+        What::Corrected(corrected) => correction::apply(ticket, corrected),
         What::Handling(what) => {
             handling::apply(ticket, what, &change.actor, change.effective_at);
         }

@@ -103,12 +103,20 @@ pub(super) struct Deadlines {
 
 impl Deadlines {
     pub fn of(counting: &Counting<'_>, rule: Option<&ClockRule>) -> Result<Self, DueError> {
-        let due = counting.due()?;
         let warn = rule.and_then(|rule| rule.warn_percent);
+        Self::by(counting, warn, rule.map(|rule| rule.steps.as_slice()).unwrap_or_default())
+    }
+
+    /// With a warning at so many hundredths of the target, and these steps.
+    pub fn by(
+        counting: &Counting<'_>,
+        warn: Option<u32>,
+        steps: &[StepRule],
+    ) -> Result<Self, DueError> {
+        let due = counting.due()?;
         let warn = warn.map(|percent| counting.at_share(percent)).transpose()?;
         let target = counting.target();
-        let steps = rule.map(|rule| rule.steps.as_slice()).unwrap_or_default().iter();
-        let steps = steps.map(|step| {
+        let steps = steps.iter().map(|step| {
             let at = match step.when {
                 StepTime::Percent(percent) => counting.at_share(percent)?,
                 StepTime::Before(time) => counting.reaches(target.saturating_sub(time))?,

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     assign::Assignment,
+    correction::Correction,
     delivery::Route,
     handling::HandlingCommand,
     recompute::Recompute,
@@ -78,6 +79,16 @@ pub enum Command {
         /// All of it, as it should be.
         details: Details,
     },
+    /// Add tags and take others away, whatever else it is tagged with (T-01). Without a difference nothing changes.
+    Tag {
+        /// What it is to have.
+        add: Vec<String>,
+        /// What it is not to have any more; none of those to add.
+        remove: Vec<String>,
+    },
+    /// Put right of whom and about what it was registered (T-01). Possible until the ticket ends. Without a difference nothing
+    /// changes.
+    Correct(Box<Correction>),
     /// Say before the deadline of a running clock that it will not be met (T-08).
     AnnounceDelay {
         /// The promise, in the present cycle.
@@ -149,6 +160,8 @@ impl Command {
             Self::Escalate { .. } => "EscalateTicket",
             Self::Cancel { .. } => "CancelTicket",
             Self::UpdateDetails { .. } => "UpdateTicket",
+            Self::Tag { .. } => "TagTicket",
+            Self::Correct(_) => "CorrectTicket",
             Self::AnnounceDelay { .. } => "AnnounceDelay",
             Self::Assess { .. } => "AssessTicket",
             Self::Recompute(_) => "RecomputeClocks",

@@ -17,8 +17,8 @@ const MAX_TYPES: usize = 100;
 const MIB: i64 = 1024 * 1024;
 const GIB: i64 = 1024 * MIB;
 const MAX_ALLOWED_TAGS: usize = 500;
-/// The most tags that a ticket can have.
-pub(super) const MAX_TAGS: u32 = 50;
+/// The most tags that a ticket can have, whatever its policy says.
+pub(crate) const MAX_TAGS: usize = 50;
 
 /// A policy's rules for the content of tickets.
 #[derive(Clone, Debug)]
@@ -106,17 +106,15 @@ impl TagRules {
     pub fn faults(&self, before: &[String], after: &[String]) -> Vec<Fault> {
         let mut faults = Vec::new();
         if after.len() > self.max && after.len() > before.len() {
-            let description = format!("must be at most {} tags, by the policy", self.max);
+            let english = format!("must be at most {} tags, by the policy", self.max);
             let chinese = format!("制度规定最多 {} 个标签", self.max);
-            faults.push(Fault { chinese, ..Fault::new("ticket.tags", description) });
+            faults.push(Fault::new("ticket.tags", (english, chinese)));
         }
         for (index, tag) in after.iter().enumerate() {
             let known = self.allowed.is_empty() || self.allowed.contains(tag);
             if !known && !before.contains(tag) {
-                let description = "is not one of the policy's tags";
-                let chinese = "不在制度规定的标签范围内".to_owned();
-                let path = format!("ticket.tags[{index}]");
-                faults.push(Fault { chinese, ..Fault::new(path, description) });
+                let words = ("is not one of the policy's tags", "不在制度规定的标签范围内");
+                faults.push(Fault::new(format!("ticket.tags[{index}]"), words));
             }
         }
         faults
@@ -169,8 +167,9 @@ pub(super) fn check(draft: ContentDraft, tree: &CategoryTree, faults: &mut Fault
 fn files(draft: FileDraft, faults: &mut Faults) -> FileRules {
     let mut number = |field: &str, value: i64, usual: i64, most: i64| {
         if !(0..=most).contains(&value) {
-            let description = format!("must be 0 (meaning {usual}) to {most}");
-            faults.add(format_args!("attachments.{field}"), description);
+            let english = format!("must be 0 (meaning {usual}) to {most}");
+            let chinese = format!("须为 0（即 {usual}）至 {most}");
+            faults.add(format_args!("attachments.{field}"), (english, chinese));
         }
         let value = if value == 0 { usual } else { value };
         u64::try_from(value).unwrap_or_default()
@@ -184,7 +183,7 @@ fn files(draft: FileDraft, faults: &mut Faults) -> FileRules {
         ratio: number("max_compression_ratio", draft.max_compression_ratio.into(), 200, 1_000),
     };
     if max_ticket < max_file {
-        let description = "must not be less than `max_file_bytes`";
+        let description = ("must not be less than `max_file_bytes`", "不得小于 `max_file_bytes`");
         faults.add("attachments.max_ticket_bytes", description);
     }
     faults.at_most(draft.media_types.len(), MAX_TYPES, "attachments.media_types");
@@ -192,9 +191,12 @@ fn files(draft: FileDraft, faults: &mut Faults) -> FileRules {
     for (index, media_type) in draft.media_types.iter().enumerate() {
         let path = format!("attachments.media_types[{index}]");
         if !media_type::is_media_type(media_type) {
-            faults.add(&path, "must be a media type such as `image/jpeg`");
+            faults.add(
+                &path,
+                ("must be a media type such as `image/jpeg`", "须为媒体类型，例如 `image/jpeg`"),
+            );
         } else if !media_types.insert(canonical(media_type)) {
-            faults.add(&path, "is given twice");
+            faults.add(&path, ("is given twice", "重复"));
         }
     }
     if media_types.is_empty() {
@@ -208,16 +210,18 @@ fn tags(allowed: Vec<String>, max: i32, faults: &mut Faults) -> TagRules {
     let mut known = BTreeSet::new();
     for (index, tag) in allowed.into_iter().enumerate() {
         if !known.insert(tag) {
-            faults.add(format_args!("tags.allowed[{index}]"), "is given twice");
+            faults.add(format_args!("tags.allowed[{index}]"), ("is given twice", "重复"));
         }
     }
-    let max = match u32::try_from(max) {
+    let max = match usize::try_from(max) {
         Ok(0) => MAX_TAGS,
         Ok(max) if max <= MAX_TAGS => max,
         _ => {
-            faults.add("tags.max_tags", "must be 0 (meaning 50) to 50");
+            let english = format!("must be 0 (meaning {MAX_TAGS}) to {MAX_TAGS}");
+            let chinese = format!("须为 0（即 {MAX_TAGS}）至 {MAX_TAGS}");
+            faults.add("tags.max_tags", (english, chinese));
             MAX_TAGS
         }
     };
-    TagRules { allowed: known, max: usize::try_from(max).unwrap_or(usize::MAX) }
+    TagRules { allowed: known, max }
 }

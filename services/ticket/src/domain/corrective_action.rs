@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{
     step::{Need, Step, StepRefusal, wrong_field},
-    word::{Subject, coded},
-    work_order::StepTaken,
+    word::{Subject, Words, coded},
+    work_order::{Reassignment, StepTaken},
 };
 
 /// The most rounds of one action.
@@ -32,6 +32,8 @@ pub struct CorrectiveAction {
     pub owner: Subject,
     /// Who planned it.
     pub planned_by: Subject,
+    /// Who had it before, oldest first, with when they had begun.
+    pub reassignments: Vec<Reassignment>,
     /// All rounds but the last, oldest first: each found not to work.
     pub earlier: Vec<Round>,
     /// The last round.
@@ -132,6 +134,13 @@ pub enum ActionCommand {
         /// Why.
         reason: String,
     },
+    /// Give it to somebody else.
+    Reassign {
+        /// Who does it.
+        owner: Subject,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl ActionCommand {
@@ -143,19 +152,30 @@ impl ActionCommand {
             Self::Complete { .. } => "CompleteCorrectiveAction",
             Self::Verify { .. } => "VerifyCorrectiveAction",
             Self::Cancel { .. } => "CancelCorrectiveAction",
+            Self::Reassign { .. } => "ReassignCorrectiveAction",
         }
     }
 }
 
-const START: Need = Need { code: "start", en: "the owner must have begun this round" };
-const NOT_STARTED: Need = Need { code: "not_started_yet", en: "this round was begun already" };
-const EVIDENCE: Need = Need { code: "evidence", en: "the action must be done first" };
-const NOT_COMPLETED: Need =
-    Need { code: "not_completed_yet", en: "the action is done and waits to be verified" };
-const OPEN: Need = Need { code: "open_action", en: "the action is closed or was called off" };
-const ROUNDS: Need = Need { code: "rounds", en: "the action has had its 20 rounds" };
-const OWNER: Need = Need { code: "owner", en: "only the owner may do this" };
-const NOT_OWNER: Need = Need { code: "not_owner", en: "the owner may not do this" };
+const START: Need =
+    Need::new("start", "the owner must have begun this round", "负责人须先开始本轮措施");
+const NOT_STARTED: Need =
+    Need::new("not_started_yet", "this round was begun already", "本轮措施已开始");
+const EVIDENCE: Need = Need::new("evidence", "the action must be done first", "须先完成措施");
+const NOT_COMPLETED: Need = Need::new(
+    "not_completed_yet",
+    "the action is done and waits to be verified",
+    "措施已完成，待验证",
+);
+const OPEN: Need =
+    Need::new("open_action", "the action is closed or was called off", "措施已关闭或取消");
+const ROUNDS: Need = Need::new("rounds", "the action has had its 20 rounds", "措施已满二十轮");
+const OWNER: Need = Need::new("owner", "only the owner may do this", "只有负责人可以执行此操作");
+const NOT_OWNER: Need = Need::new(
+    "not_owner",
+    "whoever owns the action, or owned it before, may not do this",
+    "现任及曾任负责人不得执行此操作",
+);
 
 impl CorrectiveAction {
     /// Where it stands.
@@ -225,11 +245,14 @@ pub fn decide_action(
     let step = Step { subject: "corrective_action", state: state.code(), command: command.name() };
     let owns = *actor == action.owner || stands_in;
     let did_it = action.round.done.as_ref().is_some_and(|(_, taken)| taken.by == *actor);
+    let had_it = action.reassignments.iter().any(|earlier| earlier.from.as_ref() == Some(actor));
     match command {
         ActionCommand::Start | ActionCommand::Complete { .. } => step.duty(owns, OWNER)?,
         ActionCommand::Verify { .. } | ActionCommand::Cancel { .. } => {
-            step.duty(!owns && !did_it, NOT_OWNER)?;
+            step.duty(!owns && !did_it && !had_it, NOT_OWNER)?;
         }
+        // Nobody gets rid of what he has himself.
+        ActionCommand::Reassign { .. } => step.duty(!owns, NOT_OWNER)?,
     }
     if matches!(state, ActionState::Closed | ActionState::Cancelled) {
         return step.missing(OPEN);
@@ -260,7 +283,10 @@ pub fn decide_action(
             match (verdict, next_due) {
                 (ActionVerdict::Effective, None) => {}
                 (ActionVerdict::Effective, Some(_)) => {
-                    return wrong_field("next_due_time", "must be empty for what worked");
+                    return wrong_field(
+                        "next_due_time",
+                        ("must be empty for what worked", "措施有效时不得填写"),
+                    );
                 }
                 (ActionVerdict::NotEffective, Some(due)) if due > now => {
                     if next.earlier.len() + 1 >= MAX_ROUNDS {
@@ -269,14 +295,27 @@ pub fn decide_action(
                     next.earlier.push(std::mem::replace(&mut next.round, Round::until(due)));
                 }
                 (ActionVerdict::NotEffective, _) => {
-                    return wrong_field(
-                        "next_due_time",
-                        format!("must be after {now}, which is now"),
-                    );
+                    return wrong_field("next_due_time", Words::not_ahead(now));
                 }
             }
         }
         ActionCommand::Cancel { reason } => next.cancelled = Some((taken, reason)),
+        ActionCommand::Reassign { owner, reason } => {
+            if state == ActionState::Completed {
+                return step.missing(NOT_COMPLETED);
+            }
+            if owner == action.owner {
+                return wrong_field("owner", ("has the action already", "该措施已由其负责"));
+            }
+            // Whoever gets it begins himself; it stays due when it was.
+            next.reassignments.push(Reassignment {
+                from: Some(std::mem::replace(&mut next.owner, owner.clone())),
+                accepted_at: next.round.started.take(),
+                to: owner,
+                reason,
+                reassigned: taken,
+            });
+        }
     }
     Ok(next)
 }

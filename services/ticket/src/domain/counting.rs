@@ -39,6 +39,11 @@ impl<'a> Counting<'a> {
         Self { timeline, earlier: earlier.collect(), calendar: terms.calendar(registered) }
     }
 
+    /// On one calendar from the start to the end.
+    pub fn on(timeline: &'a Timeline, calendar: &'a Calendar) -> Self {
+        Self { timeline, earlier: Vec::new(), calendar }
+    }
+
     /// How much the target is, on the calendar that is valid now.
     pub fn target(&self) -> Duration {
         self.timeline.target().amount(self.calendar)

@@ -146,9 +146,7 @@ impl CustomFields {
             };
             match read {
                 Ok(read) => _ = values.insert(code, read),
-                Err((english, chinese)) => {
-                    faults.push(Fault { chinese, ..Fault::new(path, english) });
-                }
+                Err(wrong) => faults.push(Fault::new(path, wrong)),
             }
         }
         if faults.is_empty() { Ok(values) } else { Err(faults) }
@@ -179,10 +177,10 @@ impl CustomFields {
     ) -> Vec<Fault> {
         let lacking = |details| self.lacking(Moment::Registration, details, kind);
         let before = before.map(lacking).unwrap_or_default();
-        let missing = |code: &str| Fault {
-            reason: "REQUIRED",
-            chinese: format!("必须填写自定义字段“{code}”"),
-            ..Fault::new(format!("ticket.custom_fields.{code}"), "is required by the policy")
+        let missing = |code: &str| {
+            let words = ("is required by the policy", format!("必须填写自定义字段“{code}”"));
+            let path = format!("ticket.custom_fields.{code}");
+            Fault { reason: "REQUIRED", ..Fault::new(path, words) }
         };
         lacking(details).into_iter().filter(|code| !before.contains(code)).map(missing).collect()
     }
@@ -333,12 +331,14 @@ pub(super) fn check(
         let path = format!("custom_fields[{index}]");
         let code = draft.code.clone();
         if !is_code(&code, "_") || !code.starts_with(|c: char| c.is_ascii_lowercase()) {
-            let description =
-                "must be 1 to 40 lower-case letters, digits and '_', beginning with a letter";
+            let description = (
+                "must be 1 to 40 lower-case letters, digits and '_', beginning with a letter",
+                "须为 1 至 40 个小写字母、数字或“_”，以字母开头",
+            );
             faults.add(format_args!("{path}.code"), description);
         }
         if draft.title == Text::default() {
-            faults.add(format_args!("{path}.title"), "must be set");
+            faults.add(format_args!("{path}.title"), ("must be set", "必填"));
         }
         if let Some(field) = field(draft, tree, &path, faults) {
             faults.unique(&mut fields, code, field, format_args!("{path}.code"));
@@ -364,7 +364,7 @@ fn field(
     faults.at_most(draft.categories.len(), MAX_CATEGORIES, &format!("{path}.categories"));
     for (index, category) in draft.categories.iter().enumerate() {
         if category.is_empty() || !tree.allows(category) {
-            let description = "is not in the tree `categories`";
+            let description = ("is not in the tree `categories`", "不在类别树 `categories` 中");
             faults.add(format_args!("{path}.categories[{index}]"), description);
         }
     }
@@ -372,10 +372,13 @@ fn field(
     let chooses = matches!(kind, FieldType::Choice | FieldType::MultiChoice);
     let choices = choices(draft.choices, chooses, path, faults);
     if draft.max_length != 0 && kind != FieldType::Text {
-        faults.add(format_args!("{path}.max_length"), "is for texts only");
+        faults.add(format_args!("{path}.max_length"), ("is for texts only", "仅用于文本"));
     }
     if !(0..=MAX_LENGTH).contains(&draft.max_length) {
-        faults.add(format_args!("{path}.max_length"), "must be 0 (meaning 200) to 2000");
+        faults.add(
+            format_args!("{path}.max_length"),
+            ("must be 0 (meaning 200) to 2000", "须为 0（即 200）至 2000"),
+        );
     }
     let max_length = if draft.max_length == 0 { USUAL_LENGTH } else { draft.max_length };
     let mut bound = |field: &str, text: &str| {
@@ -384,14 +387,20 @@ fn field(
         }
         let amount = kind.written(text).and_then(|written| kind.amount(&written));
         if amount.is_none() {
-            let description = "must be a value of the field's type, which has to be a number, a decimal or a date";
+            let description = (
+                "must be a value of the field's type, which has to be a number, a decimal or a date",
+                "须为该字段类型的值，且类型须为整数、小数或日期",
+            );
             faults.add(format_args!("{path}.{field}"), description);
         }
         amount
     };
     let bounds = (bound("min_value", &draft.min), bound("max_value", &draft.max));
     if bounds.0.zip(bounds.1).is_some_and(|(min, max)| min > max) {
-        faults.add(format_args!("{path}.max_value"), "must not be less than `min_value`");
+        faults.add(
+            format_args!("{path}.max_value"),
+            ("must not be less than `min_value`", "不得小于 `min_value`"),
+        );
     }
     Some(CustomField {
         kind,
@@ -412,24 +421,28 @@ fn choices(
     faults: &mut Faults,
 ) -> Vec<String> {
     if chooses && drafts.is_empty() {
-        faults.add(format_args!("{path}.choices"), "must have at least one entry");
+        faults
+            .add(format_args!("{path}.choices"), ("must have at least one entry", "至少须有一项"));
     }
     if !chooses && !drafts.is_empty() {
-        faults.add(format_args!("{path}.choices"), "are for a choice only");
+        faults.add(format_args!("{path}.choices"), ("are for a choice only", "仅用于选择类型"));
     }
     faults.at_most(drafts.len(), MAX_CHOICES, &format!("{path}.choices"));
     let mut known = Vec::new();
     for (index, (code, title)) in drafts.into_iter().enumerate() {
         let at = format!("{path}.choices[{index}]");
         if !is_code(&code, "-_") {
-            let description = "must be 1 to 40 lower-case letters, digits, '-' and '_'";
+            let description = (
+                "must be 1 to 40 lower-case letters, digits, '-' and '_'",
+                "须为 1 至 40 个小写字母、数字、“-”或“_”",
+            );
             faults.add(format_args!("{at}.code"), description);
         }
         if title == Text::default() {
-            faults.add(format_args!("{at}.title"), "must be set");
+            faults.add(format_args!("{at}.title"), ("must be set", "必填"));
         }
         if known.contains(&code) {
-            faults.add(format_args!("{at}.code"), "is given twice");
+            faults.add(format_args!("{at}.code"), ("is given twice", "重复"));
         } else {
             known.push(code);
         }

@@ -8,11 +8,12 @@ use super::{
     announce, assess, assign, authority,
     change::{Change, What},
     command::Command,
-    content_rules,
+    content_rules, correction,
     delivery::{Dispatch, Route},
     escalation::{self, EscalationCause},
     handling_decide, link,
     policy::Policy,
+    process_follow,
     recompute::recompute,
     refusal::{Missing, Refusal},
     register, required_field, spoken,
@@ -21,7 +22,7 @@ use super::{
     timers::{Until, settle},
     verdict,
     waiting::FollowUp,
-    word::{Actor, ClockKind, Fault, Priority},
+    word::{Actor, ClockKind, Fault, Priority, Words},
 };
 
 /// Decides on a command as of `now`: the changes that it makes, in order, or why it is refused.
@@ -46,6 +47,10 @@ pub fn decide(
     let mut story = Story::new(ticket, policy, actor, now);
     let name = command.name();
     if let State::Merged(merged) = &ticket.state {
+        if let Command::NoteDelivery(note) = command {
+            spoken::note(&mut story, note);
+            return Ok(story.changes);
+        }
         return link::at_survivor(merged, &command);
     }
     let (command, overriding, route) = command.unwrapped();
@@ -68,6 +73,11 @@ pub fn decide(
         Command::Escalate { reason } => escalate(&mut story, name, reason)?,
         Command::Cancel { reason } => cancel(&mut story, name, reason)?,
         Command::UpdateDetails { details } => update(&mut story, name, details)?,
+        Command::Tag { add, remove } => {
+            let details = story.ticket.details.tagged(&add, &remove);
+            update(&mut story, name, details)?;
+        }
+        Command::Correct(correction) => correction::correct(&mut story, name, *correction)?,
         Command::AnnounceDelay { rule, new_due, reason, message } => {
             let delay = announce::Delay { rule, new_due, reason, message };
             announce::announce(&mut story, name, delay, (overriding, route))?;
@@ -137,7 +147,10 @@ fn respond(
     )?;
     let mut faults = Vec::new();
     if sent_at.is_some() && said.route.is_some() {
-        faults.push(Fault::new("send_time", "must not be set with a delivery: it is sent now"));
+        faults.push(Fault::new(
+            "send_time",
+            ("must not be set with a delivery: it is sent now", "由系统发送时不得填写：立即发送"),
+        ));
     }
     let sent_at = sent_at.unwrap_or(story.now);
     let overridden = said.judge(story, &mut faults);
@@ -145,14 +158,20 @@ fn respond(
     let began = story.ticket.cycle_started_at;
     if sent_at > story.now {
         let now = story.now;
-        faults.push(Fault::new("send_time", format!("must not be after {now}, which is now")));
+        faults.push(Fault::new("send_time", Words::ahead(now)));
     }
     if sent_at < began {
-        let description = match story.ticket.cycle {
-            1 => format!("must not be before {began}, when the ticket was registered"),
-            _ => format!("must not be before {began}, when the ticket was reopened"),
+        let words = match story.ticket.cycle {
+            1 => (
+                format!("must not be before {began}, when the ticket was registered"),
+                format!("不得早于工单登记时间 {began}"),
+            ),
+            _ => (
+                format!("must not be before {began}, when the ticket was reopened"),
+                format!("不得早于工单重开时间 {began}"),
+            ),
         };
-        faults.push(Fault::new("send_time", description));
+        faults.push(Fault::new("send_time", words));
     }
     refuse(faults)?;
     settle(story, Until::Before(sent_at));
@@ -235,6 +254,7 @@ fn resolve(story: &mut Story<'_>, command: &'static str, solution: String) -> Re
     settle(story, Until::Before(story.now));
     handling_decide::may_resolve(story, command)?;
     content_rules::may_resolve(story, command)?;
+    process_follow::none_runs(story, command)?;
     solve(story, solution)
 }
 
@@ -380,7 +400,7 @@ pub(super) fn allow(
 
 pub(super) fn text_faults(field: &str, text: &str) -> Vec<Fault> {
     let empty = text.trim().is_empty();
-    empty.then(|| Fault::new(field, "must not be empty")).into_iter().collect()
+    empty.then(|| Fault::new(field, ("must not be empty", "不得为空"))).into_iter().collect()
 }
 
 pub(super) fn refuse(faults: Vec<Fault>) -> Result<(), Refusal> {

@@ -236,6 +236,17 @@ pub enum DeliveryRefusal {
     InFlight,
 }
 
+impl DeliveryRefusal {
+    /// The same in Chinese.
+    #[must_use]
+    pub const fn chinese(self) -> &'static str {
+        match self {
+            Self::Ended => "该消息已发送或已取消",
+            Self::InFlight => "该消息正在发送，请稍后再查看",
+        }
+    }
+}
+
 impl Delivery {
     /// Notes what came of an attempt. That it was taken is a fact, however late that is heard of: also of what was parked or
     /// cancelled meanwhile. Anything else that comes late changes nothing. False if nothing changed.

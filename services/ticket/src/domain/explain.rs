@@ -159,7 +159,8 @@ pub(super) fn not_counted(segments: &[Segment]) -> Text {
     Text::new(format!(", not counting {}", en.join(", ")), format!("，不计{}", zh.join("、")))
 }
 
-fn paused(sum: Duration) -> Text {
+/// How long it stood still, where it did.
+pub(super) fn paused(sum: Duration) -> Text {
     if sum.is_zero() {
         return Text::default();
     }

@@ -15,13 +15,14 @@ use super::{
     },
     message_template::{Filling, Variable},
     policy::Policy,
+    process_follow,
     refusal::{Missing, Refusal},
     story::Story,
     supervision,
     ticket::{Open, State, Ticket},
     timers::{Until, settle},
     transfer::{Receiving, Transfer},
-    word::{Channel, Fault, Text},
+    word::{Channel, Fault, Text, Words},
 };
 
 /// The most items of a plan.
@@ -71,7 +72,10 @@ pub(super) fn decide(
             let mut faults = text_faults("meeting.decisions", &decisions);
             past(story, "meeting.meet_time", at, &mut faults);
             if participants.is_empty() {
-                faults.push(Fault::new("meeting.participants", "must name somebody"));
+                faults.push(Fault::new(
+                    "meeting.participants",
+                    ("must name somebody", "至少指定一人"),
+                ));
             }
             note(story, name, faults, HandlingChange::Met { at, participants, decisions })
         }
@@ -136,7 +140,7 @@ fn not_ended(story: &Story<'_>, command: &'static str) -> Result<(), Refusal> {
 fn past(story: &Story<'_>, field: &str, at: Timestamp, faults: &mut Vec<Fault>) {
     let now = story.now;
     if at > now {
-        faults.push(Fault::new(field, format!("must not be after {now}, which is now")));
+        faults.push(Fault::new(field, Words::ahead(now)));
     }
 }
 
@@ -175,8 +179,9 @@ fn attempt(story: &mut Story<'_>, command: &'static str, tried: Tried) -> Result
     past(story, "attempt.attempt_time", at, &mut faults);
     let began = story.ticket.created_at;
     if at < began {
-        let description = format!("must not be before {began}, when the ticket was registered");
-        faults.push(Fault::new("attempt.attempt_time", description));
+        let english = format!("must not be before {began}, when the ticket was registered");
+        let words = (english, format!("不得早于工单登记时间 {began}"));
+        faults.push(Fault::new("attempt.attempt_time", words));
     }
     refuse(faults)?;
     settle(story, Until::At(story.now));
@@ -219,6 +224,7 @@ fn close(story: &mut Story<'_>, command: &'static str, reason: String) -> Result
         let more = needed - made;
         return Err(Refusal::Attempts { state, command, more, next_from });
     }
+    process_follow::none_runs(story, command)?;
     settle(story, Until::Before(story.now));
     let mut clocks = Vec::new();
     story.cancel_rest(&mut clocks);
@@ -253,11 +259,15 @@ fn send(
     let to = to.unwrap_or_else(|| from.clone());
     let team = team.filter(|team| !team.is_empty());
     if to == from && team.is_none() {
-        let description = "must be another org unit, or to_team another team";
+        let description = (
+            "must be another org unit, or to_team another team",
+            "须为另一组织单元，或 to_team 为另一团队",
+        );
         faults.push(Fault::new("to_org_unit", description));
     }
     if story.ticket.handling.transfers >= MOST {
-        faults.push(Fault::new("name", format!("was transferred {MOST} times already")));
+        let english = format!("was transferred {MOST} times already");
+        faults.push(Fault::new("name", (english, format!("已转办 {MOST} 次"))));
     }
     refuse(faults)?;
     settle(story, Until::At(story.now));
@@ -330,16 +340,20 @@ pub fn transfer_names_customer(policy: &Policy) -> bool {
 
 /// The policy's wording, in Chinese where it has both.
 fn wording(story: &Story<'_>, customer_name: Option<&str>) -> Result<String, Refusal> {
-    let needed = |why: &str| {
-        let description = format!("is required: {why}");
-        Refusal::Fields(vec![Fault::new("message", description)])
+    let needed = |why: &str, chinese: &str| {
+        let words = (format!("is required: {why}"), format!("必填：{chinese}"));
+        Refusal::Fields(vec![Fault::new("message", words)])
     };
     let template = story.policy.message_template(TRANSFERRED);
-    let template = template.ok_or_else(|| needed("the policy has no wording for `transferred`"))?;
+    let template = template.ok_or_else(|| {
+        needed("the policy has no wording for `transferred`", "制度中没有 `transferred` 场景的话术")
+    })?;
     let filling = Filling { ticket: &story.ticket, policy: story.policy, customer_name };
     let rendered = template.render(filling);
-    let Text { en, zh } = rendered
-        .map_err(|_| needed("the wording for `transferred` asks for what is not known here"))?;
+    let Text { en, zh } = rendered.map_err(|_| {
+        let why = "the wording for `transferred` asks for what is not known here";
+        needed(why, "`transferred` 场景的话术所需的内容在此未知")
+    })?;
     Ok(if zh.trim().is_empty() { en } else { zh })
 }
 
@@ -373,7 +387,11 @@ fn complete_form(
         return allow(story, command, &[Missing::Escalation]);
     }
     if form > latest {
-        faults.push(Fault::new("form.form", format!("must be 0 to {latest}, the latest")));
+        let words = (
+            format!("must be 0 to {latest}, the latest"),
+            format!("须为 0 至 {latest}（最新一张）"),
+        );
+        faults.push(Fault::new("form.form", words));
     }
     refuse(faults)?;
     let filled = story.ticket.handling.forms.contains(&form);
@@ -398,6 +416,7 @@ fn decide_review(
     refuse(text_faults("decision.decision", &decision))?;
     if outcome == ExecutiveOutcome::Solution {
         content_rules::may_resolve(story, command)?;
+        process_follow::none_runs(story, command)?;
     }
     settle(story, Until::Before(story.now));
     let solution = decision.clone();
@@ -417,8 +436,12 @@ fn set_plan(
     not_ended(story, command)?;
     let mut faults = Vec::new();
     if !(1..=MOST_ITEMS).contains(&items.len()) {
-        let description = format!("must have 1 to {MOST_ITEMS} entries, has {}", items.len());
-        faults.push(Fault::new("items", description));
+        let has = items.len();
+        let english = format!("must have 1 to {MOST_ITEMS} entries, has {has}");
+        faults.push(Fault::new(
+            "items",
+            (english, format!("须有 1 至 {MOST_ITEMS} 项，现有 {has} 项")),
+        ));
     }
     let now = story.now;
     for (index, item) in items.iter().enumerate() {
@@ -426,14 +449,14 @@ fn set_plan(
         faults.extend(text_faults(&format!("{path}.who"), &item.who));
         faults.extend(text_faults(&format!("{path}.what"), &item.what));
         if item.due <= now {
-            let description = format!("must be after {now}, which is now");
-            faults.push(Fault::new(format!("{path}.due_time"), description));
+            faults.push(Fault::new(format!("{path}.due_time"), Words::not_ahead(now)));
         }
     }
     let agreement = agreement.map(|(how, at)| agreed(story, how, at, &mut faults));
     let version = story.ticket.handling.plan.as_ref().map_or(1, |plan| plan.version + 1);
     if version > MOST {
-        faults.push(Fault::new("name", format!("has had {MOST} plans already")));
+        let words = (format!("has had {MOST} plans already"), format!("已有过 {MOST} 份计划"));
+        faults.push(Fault::new("name", words));
     }
     refuse(faults)?;
     settle(story, Until::At(now));
@@ -481,8 +504,9 @@ fn complete_item(story: &mut Story<'_>, command: &'static str, item: u32) -> Res
     };
     let place = usize::try_from(item).unwrap_or_default().checked_sub(1);
     let Some(done) = place.and_then(|place| plan.done.get(place)) else {
-        let description = format!("must be 1 to {}", plan.done.len());
-        return Err(Refusal::Fields(vec![Fault::new("item", description)]));
+        let last = plan.done.len();
+        let words = (format!("must be 1 to {last}"), format!("须为 1 至 {last}"));
+        return Err(Refusal::Fields(vec![Fault::new("item", words)]));
     };
     allow(story, command, if done.is_some() { &[Missing::OpenItem] } else { &[] })?;
     settle(story, Until::At(story.now));

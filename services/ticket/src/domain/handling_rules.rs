@@ -11,7 +11,7 @@ use super::{
     category::CategoryTree,
     phrase::ForbiddenPhrases,
     policy::ViolationRule,
-    policy_check::{DAY, Faults, target},
+    policy_check::{DAY, Faults, Pair, target},
     policy_draft::ForbiddenPhraseDraft,
     ticket::{Details, Ticket},
     word::{ReceiverLevel, Severity, Text},
@@ -22,9 +22,10 @@ const MAX_DAYS: u32 = 30;
 const MAX_ENTRIES: usize = 50;
 const MAX_KEYWORDS: usize = 200;
 const MAX_CATEGORY: usize = 200;
-const NO_SEVERITY: &str = "must be 1, 2 or 3";
-const NO_VIOLATION: &str = "is not in the table `violations`";
-pub(super) const NO_CATEGORY: &str = "is not one of `categories`";
+const NO_SEVERITY: Pair = ("must be 1, 2 or 3", "须为 1、2 或 3");
+const NO_VIOLATION: Pair =
+    ("is not in the table `violations`", "违规条款表 `violations` 中没有此代码");
+pub(super) const NO_CATEGORY: Pair = ("is not one of `categories`", "不在 `categories` 所列类别中");
 
 /// As it is written down, with nothing checked yet. Paths of faults are made of the field names of the API message.
 #[derive(Clone, Debug, Default)]
@@ -218,10 +219,10 @@ pub(super) fn check(
     };
     let attempts = draft.attempts.map_or_else(AttemptRule::default, |draft| {
         if !(1..=MAX_ATTEMPTS).contains(&draft.failed) {
-            faults.add("contact_attempts.failed_attempts", "must be 1 to 20");
+            faults.add("contact_attempts.failed_attempts", ("must be 1 to 20", "须为 1 至 20"));
         }
         if draft.min_interval > DAY * MAX_DAYS {
-            faults.add("contact_attempts.min_interval", "must be up to 30 days");
+            faults.add("contact_attempts.min_interval", ("must be up to 30 days", "最多 30 天"));
         }
         let path = "contact_attempts.unasked_violation";
         AttemptRule {
@@ -257,7 +258,7 @@ fn severities(numbers: &[i32], path: &str, faults: &mut Faults) -> BTreeSet<Seve
         match Severity::from_number(*number) {
             None => faults.add(format_args!("{path}.severities[{index}]"), NO_SEVERITY),
             Some(severity) if !set.insert(severity) => {
-                faults.add(format_args!("{path}.severities[{index}]"), "is given twice");
+                faults.add(format_args!("{path}.severities[{index}]"), ("is given twice", "重复"));
             }
             Some(_) => {}
         }
@@ -277,7 +278,10 @@ fn categories(
         let sound = (1..=MAX_CATEGORY).contains(&length)
             && category.split('/').all(|part| !part.trim().is_empty());
         if !sound {
-            let description = "must be a category of 1 to 200 characters, without an empty part";
+            let description = (
+                "must be a category of 1 to 200 characters, without an empty part",
+                "须为 1 至 200 个字符的类别，各级不得为空",
+            );
             faults.add(format_args!("{path}.categories[{index}]"), description);
         } else if !tree.allows(category) {
             faults.add(format_args!("{path}.categories[{index}]"), NO_CATEGORY);
@@ -306,7 +310,10 @@ fn authorities(
             // Else some tickets could be resolved by nobody.
             None => faults.add(
                 format_args!("{path}.level"),
-                "must be a level of `levels` below the top, which may resolve everything",
+                (
+                    "must be a level of `levels` below the top, which may resolve everything",
+                    "须为 `levels` 中最高级以外的级别，最高级可办结一切",
+                ),
             ),
         }
     }
@@ -322,7 +329,8 @@ fn reporting(
 ) -> (Vec<Criterion>, Option<Target>) {
     const PATH: &str = "headquarters_reporting";
     if draft.criteria.is_empty() {
-        faults.add(format_args!("{PATH}.criteria"), "must have at least one entry");
+        faults
+            .add(format_args!("{PATH}.criteria"), ("must have at least one entry", "至少须有一项"));
     }
     faults.at_most(draft.criteria.len(), MAX_ENTRIES, "headquarters_reporting.criteria");
     let within = draft.supervise_within.and_then(|time| {
@@ -344,15 +352,27 @@ fn criterion(
 ) -> Criterion {
     let none = draft.severities.is_empty() && draft.categories.is_empty();
     if none && draft.keywords.is_empty() && draft.min_level == 0 {
-        faults.add(path, "must set at least one of severities, categories, keywords, min_level");
+        faults.add(
+            path,
+            (
+                "must set at least one of severities, categories, keywords, min_level",
+                "severities、categories、keywords、min_level 至少填写一项",
+            ),
+        );
     }
     if draft.title == Text::default() {
-        faults.add(format_args!("{path}.title"), "must have a text in English or Chinese");
+        faults.add(
+            format_args!("{path}.title"),
+            ("must have a text in English or Chinese", "须有英文或中文内容"),
+        );
     }
     let known = draft.min_level == 0
         || usize::try_from(draft.min_level).is_ok_and(|level| (1..=levels).contains(&level));
     if !known {
-        faults.add(format_args!("{path}.min_level"), "is not a level of `levels`");
+        faults.add(
+            format_args!("{path}.min_level"),
+            ("is not a level of `levels`", "不在 `levels` 所列级别中"),
+        );
     }
     Criterion {
         title: draft.title,
@@ -378,8 +398,9 @@ fn keywords(words: Vec<String>, path: &str, faults: &mut Faults) -> Option<Forbi
         Err(found) => {
             for fault in found {
                 let at = fault.path.trim_end_matches(".phrase").trim_end_matches(".suggestion");
-                let description = fault.description.replace("forbidden_phrases", "keywords");
-                faults.add(format_args!("{path}.keywords{at}"), description);
+                let of_keywords = |text: &str| text.replace("forbidden_phrases", "keywords");
+                let words = (of_keywords(&fault.description), of_keywords(&fault.chinese));
+                faults.add(format_args!("{path}.keywords{at}"), words);
             }
             None
         }

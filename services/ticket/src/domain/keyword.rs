@@ -40,7 +40,7 @@ impl Collector {
         };
         if let Err(found) = ForbiddenPhrases::check(vec![draft(word)]) {
             for fault in found {
-                faults.add(path, fault.description);
+                faults.add(path, (fault.description, fault.chinese));
             }
         }
         let next = self.words.len();
@@ -52,7 +52,9 @@ impl Collector {
     pub fn finish(self, faults: &mut Faults) -> Keywords {
         if self.words.len() > MAX_WORDS {
             let has = self.words.len();
-            faults.add("routing_rules", format!("must name at most {MAX_WORDS} words, has {has}"));
+            let english = format!("must name at most {MAX_WORDS} words, has {has}");
+            let chinese = format!("最多 {MAX_WORDS} 个关键词，现有 {has} 个");
+            faults.add("routing_rules", (english, chinese));
             return Keywords::default();
         }
         let drafts = self.words.values().map(|(_, word)| ForbiddenPhraseDraft {

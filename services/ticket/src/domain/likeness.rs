@@ -33,7 +33,7 @@ pub struct Matter {
     pub customer: Option<Uuid>,
     /// The contact.
     pub contact: Option<Uuid>,
-    /// The product, order or shop.
+    /// The product.
     pub product: String,
     /// Words and pairs of characters of subject and description.
     pub grams: BTreeSet<i32>,

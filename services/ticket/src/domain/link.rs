@@ -27,6 +27,9 @@ pub struct Links {
     pub parent: Option<Uuid>,
     /// It is or was a parent.
     pub leads: bool,
+    /// Those in whose hands the tickets were that were merged into it in this cycle, each once: they judge it no more than
+    /// whoever handled it itself (T-13). They stay when a merge is undone: what they did of the matter they did.
+    pub handlers: Vec<Subject>,
 }
 
 /// That it is merged. Both keep their histories.
@@ -73,6 +76,8 @@ pub enum LinkChange {
         from: Uuid,
         /// Why.
         reason: String,
+        /// When it has to be looked at what the registration lacks (T-19).
+        fields_due: Option<Timestamp>,
     },
     /// Another one was merged into it.
     Taken {
@@ -82,11 +87,15 @@ pub enum LinkChange {
         number: String,
         /// What of its promises binds this one now.
         promises: Vec<TakenPromise>,
+        /// In whose hands it was.
+        handlers: Vec<Subject>,
     },
     /// That was undone.
     Returned {
         /// Which.
         source: Uuid,
+        /// The message that never left and is shown there again (T-14).
+        message: Option<Uuid>,
     },
     /// It was put under a parent.
     Linked {
@@ -129,13 +138,27 @@ pub(super) fn apply(ticket: &mut Ticket, change: &LinkChange, actor: &Actor, at:
             let was = ticket.state.clone();
             let (into, reason, by) = (*into, reason.clone(), actor.subject());
             ticket.state = State::Merged(Box::new(Merged { into, reason, by, at, was }));
+            ticket.handling.fields_due = None;
         }
-        LinkChange::Unmerged { .. } => {
+        LinkChange::Unmerged { fields_due, .. } => {
             if let State::Merged(merged) = &ticket.state {
                 ticket.state = merged.was.clone();
+                ticket.handling.fields_due = *fields_due;
             }
         }
-        LinkChange::Taken { .. } | LinkChange::Returned { .. } => {}
+        LinkChange::Taken { handlers, .. } => {
+            for staff in handlers {
+                if !ticket.links.handlers.contains(staff) {
+                    ticket.links.handlers.push(staff.clone());
+                }
+            }
+        }
+        LinkChange::Returned { message, .. } => {
+            let shown = ticket.outbound.undelivered.as_ref().map(|lost| lost.message);
+            if message.is_some() && *message == shown {
+                ticket.outbound.undelivered = None;
+            }
+        }
         LinkChange::Linked { parent, .. } => ticket.links.parent = Some(*parent),
         LinkChange::Unlinked { .. } => ticket.links.parent = None,
         LinkChange::Leads => ticket.links.leads = true,
@@ -143,7 +166,7 @@ pub(super) fn apply(ticket: &mut Ticket, change: &LinkChange, actor: &Actor, at:
 }
 
 /// What becomes of a command to a merged ticket: refused, unless nobody asked for it. Its clocks rest, and a survey about it
-/// comes too late.
+/// comes too late. What becomes of a message on its way moves no clock and is noted before, see [`spoken`](super::spoken).
 pub(super) fn at_survivor(merged: &Merged, command: &Command) -> Result<Vec<Change>, Refusal> {
     match command {
         Command::FireTimers | Command::TakeSurveyVerdict { .. } => Ok(Vec::new()),
@@ -160,20 +183,29 @@ pub enum Blocker {
     Children,
 }
 
-const OPEN_CHILD: Need = Need { code: "open_child", en: "the child must not have ended" };
-const OPEN_PARENT: Need =
-    Need { code: "open_parent", en: "the parent must not be closed, cancelled or merged" };
-const UNLINKED: Need =
-    Need { code: "unlinked", en: "the ticket is under a parent already: unlink it first" };
-const PARENT_IS_NO_CHILD: Need = Need {
-    code: "parent_is_no_child",
-    en: "the parent is under a parent itself: link to that one, there is one level only",
-};
-const CHILD_IS_NO_PARENT: Need = Need {
-    code: "child_is_no_parent",
-    en: "the ticket has children of its own, and there is one level only",
-};
-const LINKED: Need = Need { code: "linked", en: "the ticket is under no parent" };
+const OPEN_CHILD: Need =
+    Need::new("open_child", "the child must not have ended", "下级工单须尚未结束");
+const OPEN_PARENT: Need = Need::new(
+    "open_parent",
+    "the parent must not be closed, cancelled or merged",
+    "上级工单不得已关闭、取消或合并",
+);
+const UNLINKED: Need = Need::new(
+    "unlinked",
+    "the ticket is under a parent already: unlink it first",
+    "工单已有上级工单，须先解除关联",
+);
+const PARENT_IS_NO_CHILD: Need = Need::new(
+    "parent_is_no_child",
+    "the parent is under a parent itself: link to that one, there is one level only",
+    "上级工单本身已有上级：请关联到其上级，只允许一级",
+);
+const CHILD_IS_NO_PARENT: Need = Need::new(
+    "child_is_no_parent",
+    "the ticket has children of its own, and there is one level only",
+    "该工单自身有下级工单，只允许一级",
+);
+const LINKED: Need = Need::new("linked", "the ticket is under no parent", "工单没有上级工单");
 
 /// Puts a ticket under a parent, after so many answers there: the changes of the child, and those of the parent.
 ///

@@ -57,8 +57,9 @@ pub(super) fn check(draft: &LinkDraft, faults: &mut Faults) -> LinkRules {
         Ok(0) => default,
         Ok(value) if value <= most => value,
         _ => {
-            faults
-                .add(format!("links.{field}"), format!("must be 0 (meaning {default}) to {most}"));
+            let english = format!("must be 0 (meaning {default}) to {most}");
+            let words = (english, format!("须为 0（即 {default}）至 {most}"));
+            faults.add(format!("links.{field}"), words);
             default
         }
     };

@@ -4,15 +4,19 @@
 //! earlier deadline binds, so a merge lengthens no promise that was given to the customer. The survivor weighs as much as
 //! the heavier of the two, and is as urgent and as high up.
 //!
-//! A promise moves as it is, with its start and its pauses, under the rule of the same name. Where the survivor's policy
-//! has no such rule, the survivor must promise the same thing by then itself; else the merge is refused. It is often
-//! possible the other way round.
+//! A promise moves as it is, with its start and its pauses, and by the policy version that made it: on that version's calendar
+//! it goes on to count, whatever judges the survivor. So each kind of promise has a home, and its deadline moves with a
+//! pause as it would have moved where it was given.
+//!
+//! Who was told something is who it was told to: names of people who are no registered customers prove nothing, so what such
+//! a person was promised counts as kept only once somebody has answered the survivor since the merge.
 //!
 //! Only what is unsolved is merged: a customer who has seen a solution is owed a verdict on it, so that ticket survives.
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 use super::{
     assess,
@@ -22,61 +26,83 @@ use super::{
     link::{Blocker, LinkChange, TakenPromise},
     policy::Policy,
     refusal::Refusal,
+    required_field,
     step::{Need, Step, StepRefusal},
     story::{Story, effect, next_round},
+    terms::{Era, Issued, Terms},
     ticket::{Complainant, State, Ticket},
     timers::{Until, settle},
-    word::{Actor, ClockKind, TicketKind},
+    word::{Actor, ClockKind, Subject, TicketKind},
 };
 
 const MERGE: &str = "MergeTicket";
 const UNMERGE: &str = "UnmergeTicket";
 
-const NOT_MERGED: Need = Need { code: "not_merged", en: "the ticket is merged already" };
-const NOT_ENDED: Need = Need { code: "not_ended", en: "the ticket is closed or cancelled" };
-const VERDICT: Need = Need {
-    code: "verdict",
-    en: "the customer has seen a solution and is owed a verdict: merge the other ticket into this one",
-};
-const TRANSFER_ENDED: Need = Need {
-    code: "transfer_ended",
-    en: "the transfer must be accepted, returned or withdrawn first",
-};
-const NO_SUPERVISION: Need = Need {
-    code: "no_supervision",
-    en: "headquarters watches the ticket: end the supervision first",
-};
-const NO_OPEN_PLAN: Need =
-    Need { code: "no_open_plan", en: "items of the handling plan are not done" };
-const NO_WORK_ORDERS: Need = Need {
-    code: "no_open_work_order",
-    en: "work orders for the ticket run: complete or void them first",
-};
-const NO_CHILDREN: Need =
-    Need { code: "no_children", en: "the ticket has children: unlink them first" };
-const OPEN_SURVIVOR: Need = Need {
-    code: "open_survivor",
-    en: "the other ticket must be open: neither waiting, solved, closed, cancelled nor merged",
-};
-const COMPLAINT: Need = Need {
-    code: "complaint",
-    en: "a complaint stays a complaint: merge the other ticket into this one",
-};
-const SAME_CUSTOMER: Need = Need {
-    code: "same_customer",
-    en: "the tickets are of different customers: put them under a common parent, which answers both",
-};
-const EARLIER_PROMISE: Need = Need {
-    code: "earlier_promise",
-    en: "promises that the survivor would keep later, and that its policy does not know",
-};
-const SHORT_CHAIN: Need =
-    Need { code: "short_chain", en: "the chain of merges is too long: merge the other way round" };
-const MERGED: Need = Need { code: "merged", en: "the ticket is not merged" };
-const IN_TIME: Need = Need {
-    code: "unmerge_limit",
-    en: "the time in which the policy lets a merge be undone is over",
-};
+const NOT_MERGED: Need =
+    Need::new("not_merged", "the ticket is merged already", "工单已并入其他工单");
+const NOT_ENDED: Need =
+    Need::new("not_ended", "the ticket is closed or cancelled", "工单已关闭或取消");
+const VERDICT: Need = Need::new(
+    "verdict",
+    "the customer has seen a solution and is owed a verdict: merge the other ticket into this one",
+    "客户已收到处理方案，须由其评价：请将另一张工单并入本工单",
+);
+const TRANSFER_ENDED: Need = Need::new(
+    "transfer_ended",
+    "the transfer must be accepted, returned or withdrawn first",
+    "须先接收、退回或撤回转办",
+);
+const NO_SUPERVISION: Need = Need::new(
+    "no_supervision",
+    "headquarters watches the ticket: end the supervision first",
+    "工单由总部督办，须先结束督办",
+);
+const NO_OPEN_PLAN: Need = Need::new(
+    "no_open_plan",
+    "items of the handling plan are not done",
+    "处理计划尚有未完成的事项",
+);
+const NO_WORK_ORDERS: Need = Need::new(
+    "no_open_work_order",
+    "work orders for the ticket run: complete or void them first",
+    "该工单有未完成的派工单，须先完成或作废",
+);
+const NO_CHILDREN: Need = Need::new(
+    "no_children",
+    "the ticket has children: unlink them first",
+    "工单有下级工单，须先解除关联",
+);
+const OPEN_SURVIVOR: Need = Need::new(
+    "open_survivor",
+    "the other ticket must be open: neither waiting, solved, closed, cancelled nor merged",
+    "另一张工单须处于处理中：未在等待、未处理完成、未关闭、取消或合并",
+);
+const COMPLAINT: Need = Need::new(
+    "complaint",
+    "a complaint stays a complaint: merge the other ticket into this one",
+    "投诉不得并入其他类型：请将另一张工单并入本工单",
+);
+const SAME_CUSTOMER: Need = Need::new(
+    "same_customer",
+    "the tickets are of different customers: put them under a common parent, which answers both",
+    "两张工单属于不同客户：请将其关联到同一上级工单，由其一并答复",
+);
+const REACHABLE: Need = Need::new(
+    "reachable_deadline",
+    "promises that the calendar of their policy does not reach any more",
+    "有承诺期限超出其制度日历所能推算的范围",
+);
+const SHORT_CHAIN: Need = Need::new(
+    "short_chain",
+    "the chain of merges is too long: merge the other way round",
+    "合并链过长，请反向合并",
+);
+const MERGED: Need = Need::new("merged", "the ticket is not merged", "工单未被合并");
+const IN_TIME: Need = Need::new(
+    "unmerge_limit",
+    "the time in which the policy lets a merge be undone is over",
+    "已超过制度允许撤销合并的期限",
+);
 
 /// Why a ticket into whose chain so many were merged one after the other is not merged itself.
 #[must_use]
@@ -86,12 +112,24 @@ pub fn merge_chain_full(source: &Ticket) -> StepRefusal {
 }
 
 /// Two tickets, each with the policy that judges it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Merging<'a> {
     /// The one that is merged.
     pub source: (&'a Ticket, &'a Policy),
     /// The one that survives.
     pub target: (&'a Ticket, &'a Policy),
+    /// The policy of the one that is merged, under the name by which the survivor knows it.
+    pub version: Arc<dyn Issued>,
+}
+
+impl Merging<'_> {
+    /// Terms of the one that is merged as those of the survivor.
+    fn moved(&self, terms: &Terms) -> Terms {
+        self.target.0.terms_of(match terms {
+            Terms::Registered => Arc::clone(&self.version),
+            Terms::Revised(version) => Arc::clone(version),
+        })
+    }
 }
 
 /// Merges: the changes of the merged one, and those of the survivor, the last of which tells what it took over.
@@ -105,8 +143,8 @@ pub fn merge(
     actor: &Actor,
     now: Timestamp,
 ) -> Result<(Vec<Change>, Vec<Change>), StepRefusal> {
-    let Merging { source: (source, policy), target: (target, target_policy) } = both;
-    let missing = missing(both, blockers);
+    let Merging { source: (source, policy), target: (target, target_policy), .. } = both;
+    let missing = missing(&both, blockers);
     let step = Step { subject: "ticket", state: source.state.name().code(), command: MERGE };
     if !missing.is_empty() {
         return step.all_missing(missing);
@@ -122,8 +160,10 @@ pub fn merge(
     let mut survivor = Story::new(target, target_policy, actor, now);
     settle(&mut survivor, Until::At(now));
     raise(&mut survivor, &merged.ticket).map_err(|refusal| refused(step, &refusal))?;
-    let (clocks, promises) = take_over(&survivor, &merged, step)?;
-    let taken = LinkChange::Taken { source: source.id, number: source.number.clone(), promises };
+    let (clocks, promises) =
+        take_over(&survivor, &merged, &both).map_err(|refusal| refused(step, &refusal))?;
+    let (number, handlers) = (source.number.clone(), hands(&merged.ticket));
+    let taken = LinkChange::Taken { source: source.id, number, promises, handlers };
     survivor.record(What::Link(Box::new(taken)), clocks);
     settle(&mut survivor, Until::At(now));
     let unsettled = merged.ticket.clocks.iter().filter(|clock| clock.is_unsettled());
@@ -133,8 +173,8 @@ pub fn merge(
     Ok((merged.changes, survivor.changes))
 }
 
-fn missing(both: Merging<'_>, blockers: &[Blocker]) -> Vec<Need> {
-    let Merging { source: (source, policy), target: (target, _) } = both;
+fn missing(both: &Merging<'_>, blockers: &[Blocker]) -> Vec<Need> {
+    let Merging { source: (source, policy), target: (target, _), .. } = *both;
     let mut missing = Vec::new();
     match source.state {
         State::Merged(_) => missing.push(NOT_MERGED),
@@ -159,15 +199,33 @@ fn missing(both: Merging<'_>, blockers: &[Blocker]) -> Vec<Need> {
     missing
 }
 
-fn customer(ticket: &Ticket) -> Option<uuid::Uuid> {
+fn customer(ticket: &Ticket) -> Option<Uuid> {
     match ticket.complainant {
         Complainant::Customer { customer, .. } => Some(customer),
         _ => None,
     }
 }
 
+/// Whether two tickets are known to be by the same customer. Somebody who is no registered customer may be, and nobody knows.
+#[must_use]
+pub fn same_customer(one: &Ticket, other: &Ticket) -> bool {
+    customer(one).is_some_and(|known| customer(other) == Some(known))
+}
+
+/// In whose hands a ticket is, and was in this cycle: they judge nothing of what becomes of it (T-13).
+fn hands(ticket: &Ticket) -> Vec<Subject> {
+    let present = ticket.owner.iter().chain(&ticket.handling.receiver);
+    let mut hands: Vec<Subject> = Vec::new();
+    for staff in ticket.cycle_handlers.iter().chain(&ticket.links.handlers).chain(present) {
+        if !hands.contains(staff) {
+            hands.push(staff.clone());
+        }
+    }
+    hands
+}
+
 fn refused(step: Step, refusal: &Refusal) -> StepRefusal {
-    let missing = EARLIER_PROMISE;
+    let missing = REACHABLE;
     let Step { state, command, .. } = step;
     StepRefusal::Lacking { state, command, missing, subjects: vec![refusal.to_string()] }
 }
@@ -195,30 +253,27 @@ fn raise(survivor: &mut Story<'_>, source: &Ticket) -> Result<(), Refusal> {
 fn take_over(
     survivor: &Story<'_>,
     merged: &Story<'_>,
-    step: Step,
-) -> Result<(Vec<ClockChange>, Vec<TakenPromise>), StepRefusal> {
-    let (mut clocks, mut promises, mut homeless) = (Vec::new(), Vec::new(), Vec::new());
+    both: &Merging<'_>,
+) -> Result<(Vec<ClockChange>, Vec<TakenPromise>), Refusal> {
+    let (mut clocks, mut promises) = (Vec::new(), Vec::new());
     let ticket = &survivor.ticket;
+    let same_customer = same_customer(&merged.ticket, ticket);
     for theirs in merged.ticket.current_clocks().filter(|clock| clock.is_live()) {
-        let theirs = going_on(theirs, merged).map_err(|refusal| refused(step, &refusal))?;
-        if is_kept(ticket, &theirs, customer(&merged.ticket) == customer(ticket)) {
+        let theirs = going_on(theirs, merged)?;
+        if is_kept(ticket, &theirs, same_customer) {
             continue;
         }
-        let rule = survivor.policy.rule(&theirs.rule);
-        let known = rule.is_some_and(|rule| {
-            rule.kind == theirs.kind && rule.target == theirs.timeline.target()
-        });
-        if !known {
-            let due = theirs.due.map(|due| due.to_string()).unwrap_or_default();
-            homeless.push(format!("{} by {due}", theirs.rule));
-            continue;
-        }
-        let own = ticket.current_clocks().find(|own| own.rule == theirs.rule && own.is_live());
+        let (rule, cycle) = (Arc::clone(&theirs.rule), ticket.cycle);
+        let own = ticket
+            .current_clocks()
+            .find(|own| own.rule == rule && own.kind == theirs.kind && own.is_live());
         if let Some(own) = own {
             clocks.push(effect(own, ClockEffect::Cancelled { at: survivor.now }));
         }
-        let (rule, cycle) = (Arc::clone(&theirs.rule), ticket.cycle);
-        let taken = next_round(ticket, ClockEntry { cycle, ..theirs });
+        let terms = both.moved(&theirs.terms);
+        let eras = theirs.eras.iter().map(|era| Era { terms: both.moved(&era.terms), ..*era });
+        let eras = eras.collect();
+        let taken = next_round(ticket, ClockEntry { cycle, terms, eras, ..theirs });
         promises.push(TakenPromise {
             rule,
             cycle,
@@ -227,11 +282,7 @@ fn take_over(
         });
         clocks.push(taken);
     }
-    if homeless.is_empty() {
-        return Ok((clocks, promises));
-    }
-    let Step { state, command, .. } = step;
-    Err(StepRefusal::Lacking { state, command, missing: EARLIER_PROMISE, subjects: homeless })
+    Ok((clocks, promises))
 }
 
 /// A promise as it goes on from now: what paused for the merged ticket's sake does so no more.
@@ -259,8 +310,8 @@ fn is_kept(ticket: &Ticket, theirs: &ClockEntry, same_customer: bool) -> bool {
 }
 
 /// Undoes a merge: the changes of the merged one, and those of the survivor, which gets back what promises of its own were
-/// replaced. What fell due meanwhile is broken as of its deadline. Where the survivor has moved on since, solved, merged or
-/// in a new cycle, its promises stay what they are.
+/// replaced, unless they were kept meanwhile. What fell due meanwhile is broken as of its deadline. Where the survivor has ended
+/// or begun a new cycle, its promises stay what they are.
 ///
 /// # Errors
 /// If it is not merged, or the policy's time for that is over.
@@ -271,7 +322,7 @@ pub fn unmerge(
     actor: &Actor,
     now: Timestamp,
 ) -> Result<(Vec<Change>, Vec<Change>), StepRefusal> {
-    let Merging { source: (source, policy), target: (target, target_policy) } = both;
+    let Merging { source: (source, policy), target: (target, target_policy), .. } = both;
     let step = Step { subject: "ticket", state: source.state.name().code(), command: UNMERGE };
     let State::Merged(merged) = &source.state else { return step.missing(MERGED) };
     let now = now.max(source.updated_at).max(target.updated_at);
@@ -285,23 +336,32 @@ pub fn unmerge(
     let mut back = Story::new(source, policy, actor, now);
     let resting = source.clocks.iter().filter(|clock| clock.merged_at.is_some());
     let go_on = resting.map(|clock| effect(clock, ClockEffect::Unmerged)).collect();
-    let unmerged = LinkChange::Unmerged { from: target.id, reason };
+    // What the registration lacks is looked for again, as of when it had to be noted.
+    let open = Ticket { state: merged.was.clone(), ..source.clone() };
+    let fields_due = required_field::next_due(&open, policy);
+    let unmerged = LinkChange::Unmerged { from: target.id, reason, fields_due };
     back.record(What::Link(Box::new(unmerged)), go_on);
     settle(&mut back, Until::At(now));
     let mut survivor = Story::new(target, target_policy, actor, now);
-    let clocks = match survivor.ticket.state {
-        State::Open(_) => {
-            settle(&mut survivor, Until::At(now));
-            give_back(&survivor, promises, merged.at).map_err(|refusal| refused(step, &refusal))?
-        }
-        _ => Vec::new(),
-    };
-    let returned = LinkChange::Returned { source: source.id };
+    let ended = survivor.ticket.state.is_final();
+    let mut clocks = Vec::new();
+    if !ended {
+        settle(&mut survivor, Until::At(now));
+        clocks =
+            give_back(&survivor, promises, merged.at).map_err(|refusal| refused(step, &refusal))?;
+    }
+    let returned = LinkChange::Returned { source: source.id, message: mark_of(source, target) };
     survivor.record(What::Link(Box::new(returned)), clocks);
-    if !survivor.ticket.state.is_final() {
+    if !ended {
         settle(&mut survivor, Until::At(now));
     }
     Ok((back.changes, survivor.changes))
+}
+
+/// The message that never left because of which both are marked: the mark goes back with the ticket that it came with (T-14).
+fn mark_of(source: &Ticket, target: &Ticket) -> Option<Uuid> {
+    let message = |ticket: &Ticket| ticket.outbound.undelivered.as_ref().map(|lost| lost.message);
+    message(source).filter(|lost| message(target) == Some(*lost))
 }
 
 fn give_back(
@@ -325,10 +385,10 @@ fn give_back(
         let Some(own) = promise.replaced.and_then(|round| entry(promise, round)) else { continue };
         let mut own = own.clone();
         own.cancelled_at = None;
-        // It has paused since with the ticket.
+        // It has paused since with the ticket, and does so still while that waits.
         for pause in taken.timeline.pauses().iter().filter(|pause| pause.from >= merged_at) {
-            let Some(end) = pause.to else { continue };
             own.apply(&ClockEffect::Paused { at: pause.from, reason: pause.reason.clone() });
+            let Some(end) = pause.to else { continue };
             let resumed = own.resumption(survivor.policy, end);
             let resumed = resumed
                 .map_err(|error| Refusal::NoDeadline { rule: own.rule.to_string(), error })?;

@@ -33,8 +33,12 @@ coded! {
         TicketKind = "ticket.kind",
         /// Its category.
         TicketCategory = "ticket.category",
-        /// The product, order or shop concerned.
+        /// The product concerned.
         TicketProduct = "ticket.product",
+        /// The customer's order or contract concerned.
+        TicketOrderReference = "ticket.order_reference",
+        /// The shop concerned.
+        TicketShop = "ticket.shop",
         /// What was done.
         TicketSolution = "ticket.solution",
         /// When it was registered.
@@ -82,9 +86,10 @@ pub(super) fn check(
     phrases: &ForbiddenPhrases,
 ) -> Result<BTreeMap<String, MessageTemplate>, Vec<Fault>> {
     if drafts.len() > MAX_TEMPLATES {
-        let description =
-            format!("must have at most {MAX_TEMPLATES} entries, has {}", drafts.len());
-        return Err(vec![Fault::new("", description)]);
+        let has = drafts.len();
+        let english = format!("must have at most {MAX_TEMPLATES} entries, has {has}");
+        let words = (english, format!("最多 {MAX_TEMPLATES} 项，现有 {has} 项"));
+        return Err(vec![Fault::new("", words)]);
     }
     let mut faults = Vec::new();
     let mut templates = BTreeMap::new();
@@ -98,14 +103,23 @@ pub(super) fn check(
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !sound {
-            let description = "must be 1 to 63 lower-case letters, digits and '-'";
+            let description = (
+                "must be 1 to 63 lower-case letters, digits and '-'",
+                "须为 1 至 63 个小写字母、数字或“-”",
+            );
             add("situation", Fault::new("", description));
         }
         if draft.title == Text::default() {
-            add("title", Fault::new("", "must have a text in English or Chinese"));
+            add(
+                "title",
+                Fault::new("", ("must have a text in English or Chinese", "须有英文或中文内容")),
+            );
         }
         if draft.text.en.trim().is_empty() && draft.text.zh.trim().is_empty() {
-            add("text", Fault::new("", "must have a text in English or Chinese"));
+            add(
+                "text",
+                Fault::new("", ("must have a text in English or Chinese", "须有英文或中文内容")),
+            );
         }
         let mut language = |field: &str, text: &str| {
             let (pieces, wrong) = parse(text);
@@ -122,7 +136,7 @@ pub(super) fn check(
         let chinese = language("text.zh", &draft.text.zh);
         let template = MessageTemplate { title: draft.title, english, chinese };
         if templates.insert(draft.situation, template).is_some() {
-            add("situation", Fault::new("", "is given twice"));
+            add("situation", Fault::new("", ("is given twice", "重复")));
         }
     }
     if faults.is_empty() { Ok(templates) } else { Err(faults) }
@@ -145,7 +159,10 @@ fn parse(text: &str) -> (Vec<Piece>, Vec<Fault>) {
         }
         let end = rest.find(['{', '}']).filter(|end| brace == "{" && rest[*end..].starts_with('}'));
         let Some(end) = end else {
-            let description = "has a brace without its partner; write {{ or }} for a brace itself";
+            let description = (
+                "has a brace without its partner; write {{ or }} for a brace itself",
+                "花括号不成对；花括号本身请写作 {{ 或 }}",
+            );
             faults.push(Fault::new("", description));
             continue;
         };
@@ -167,8 +184,9 @@ fn parse(text: &str) -> (Vec<Piece>, Vec<Fault>) {
         pieces.push(Piece::Words(words));
     }
     if variables > MAX_VARIABLES {
-        let description = format!("must have at most {MAX_VARIABLES} variables, has {variables}");
-        faults.push(Fault::new("", description));
+        let english = format!("must have at most {MAX_VARIABLES} variables, has {variables}");
+        let chinese = format!("最多 {MAX_VARIABLES} 个变量，现有 {variables} 个");
+        faults.push(Fault::new("", (english, chinese)));
     }
     (pieces, faults)
 }
@@ -272,6 +290,8 @@ impl Filling<'_> {
             Variable::TicketKind => Some(in_language(kind(ticket.kind), language)),
             Variable::TicketCategory => text(&ticket.details.category),
             Variable::TicketProduct => text(&ticket.details.product),
+            Variable::TicketOrderReference => text(&ticket.details.order_reference),
+            Variable::TicketShop => text(&ticket.details.shop),
             Variable::TicketSolution => text(&ticket.solution()?.text),
             Variable::TicketCreateTime => Some(self.time(ticket.created_at, language)),
             Variable::CustomerName => Some(self.name(language)),

@@ -40,6 +40,8 @@
 //! * Nobody decides about a violation of its own, and nothing is charged without a confirmation (T-19).
 //! * A process skips no stage of its route, runs two at once only where the template says so, and is completed only with all
 //!   that each stage asks for on what is agreed then; nobody approves or decides what it asked for itself (T-22).
+//! * A ticket whose process is under way gets no solution; the clocks of the stages stand still exactly while it waits or is
+//!   merged, and its end is theirs (T-22).
 //! * What is sent is tried until it is taken, parked or cancelled by a person, each of them once and for good but that a person
 //!   may take up again what was parked (T-14). A trigger does all of its steps or none (T-26).
 //! * A merge lengthens no promise and unmakes no breach, and what was merged is merged into one ticket only; undone, it is as
@@ -66,6 +68,7 @@ mod clock_note;
 mod command;
 mod comparison;
 mod content_rules;
+mod correction;
 mod corrective_action;
 mod counting;
 mod custom_field;
@@ -92,9 +95,12 @@ mod policy_draft;
 mod policy_learning;
 mod process;
 mod process_check;
+mod process_clock;
+mod process_command;
 mod process_decide;
 mod process_draft;
 mod process_explain;
+mod process_follow;
 mod process_need;
 mod process_route_check;
 mod process_template;
@@ -129,13 +135,16 @@ mod violation_decide;
 mod waiting;
 mod word;
 mod work_order;
+mod work_order_alarm;
 mod work_order_decide;
+mod work_order_reassign;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::{
     category::MAX_CATEGORIES,
+    content_rules::MAX_TAGS,
     delivery::MAX_RECIPIENT,
     message_template::MAX_TEMPLATES,
     phrase::MAX_PHRASES,
@@ -165,6 +174,7 @@ pub use self::{
     command::Command,
     comparison::{Comparison, Outcome, compare},
     content_rules::{ContentDraft, FileDraft, FileRules},
+    correction::{Corrected, Correction, Facts, Fix},
     corrective_action::{
         ActionCommand, ActionKind, ActionState, ActionVerdict, CorrectiveAction, Round,
         Verification, decide_action, notice_overdue,
@@ -193,7 +203,7 @@ pub use self::{
     },
     link_rules::{LinkDraft, LinkRules},
     media_type::{Content, HEAD, TextWatch, canonical, is_archive, is_media_type, judge},
-    merge::{Merging, merge, merge_chain_full, unmerge},
+    merge::{Merging, merge, merge_chain_full, same_customer, unmerge},
     message_template::{Filling, MessageTemplate, Variable},
     phrase::{ForbiddenPhrase, ForbiddenPhrases},
     policy::{
@@ -205,19 +215,19 @@ pub use self::{
     policy_learning::{Learning, LearningDraft, RefusedOrderRule, ShiftRules, ShiftRulesDraft},
     process::{
         AnswerRecord, ApprovalRecord, ChangeOutcome, DocumentRecord, InspectionRecord, Process,
-        ProcessChange, ProcessEnd, ProcessState, RunAlarm, RunRecord, RunState, StageRun,
-        Submission, SubmissionEnd,
+        ProcessChange, ProcessEnd, ProcessState, RunRecord, RunState, StageRun, Submission,
+        SubmissionEnd,
     },
-    process_decide::{
-        Notice, ProcessActor, ProcessCommand, Said, cancel_with_ticket, decide_process,
-        notice_process, start_process,
-    },
+    process_clock::{Raise, RunAlarm},
+    process_command::{Named, NamedFile, ProcessActor, ProcessCommand, Said},
+    process_decide::{Notice, decide_process, notice_process, start_process, without_file},
     process_draft::{
         ApprovalDraft, AttributeDraft, InspectionsDraft, LengthDraft, OutcomeDraft,
         ProcessTemplateDraft, RouteConditionDraft, RouteDraft, StageClockDraft, StageDraft,
         ValueKind,
     },
     process_explain::explain_process,
+    process_follow::{Hold, RunningProcess, Standing, raise_by_stage},
     process_need::{NeedKind, ProcessDuty, ProcessNeed, ProcessRefusal},
     process_template::{
         Agreed, Approval, Attribute, AttributeKind, Condition, Inspections, Is, Length, Number,
@@ -249,7 +259,7 @@ pub use self::{
         plan_from_pattern, plan_shift,
     },
     shift_pattern::{Occurrence, Rostered, ShiftPattern, ShiftPatternDraft, crew, occurrences},
-    spoken::{DeliveryNote, Outbound, Spoken, Undelivered},
+    spoken::{DeliveryNote, Outbound, Spoken, Undelivered, bring_mark, follow_mark},
     step::{Need, StepRefusal},
     suggestion::{
         Suggestion, SuggestionDecision, SuggestionState, decide_suggestion, remind,
@@ -271,8 +281,8 @@ pub use self::{
     },
     work_order::{
         Brief, CalledBack, Decision, Dispute, DisputeOutcome, Done, OrderChange, OrderEvent,
-        OrderState, OrderStateName, Progress, Signature, SignedOff, StepTaken, Unsigned, WorkOrder,
-        apply_order,
+        OrderState, OrderStateName, Progress, Reassignment, Signature, SignedOff, StepTaken,
+        Unsigned, WorkOrder, apply_order,
     },
     work_order_decide::{
         Duty, OrderCommand, OrderIdentity, OrderMissing, OrderRefusal, decide_order,

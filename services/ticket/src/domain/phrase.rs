@@ -13,7 +13,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::{
     policy_draft::ForbiddenPhraseDraft,
-    word::{Fault, Text},
+    word::{Fault, Text, Words},
 };
 
 /// The most phrases that a policy can have.
@@ -52,9 +52,10 @@ impl ForbiddenPhrases {
     /// Checks the phrases of a policy; paths begin with the index, `[3].phrase`.
     pub(super) fn check(drafts: Vec<ForbiddenPhraseDraft>) -> Result<Self, Vec<Fault>> {
         if drafts.len() > MAX_PHRASES {
-            let description =
-                format!("must have at most {MAX_PHRASES} entries, has {}", drafts.len());
-            return Err(vec![Fault::new("", description)]);
+            let has = drafts.len();
+            let english = format!("must have at most {MAX_PHRASES} entries, has {has}");
+            let words = (english, format!("最多 {MAX_PHRASES} 项，现有 {has} 项"));
+            return Err(vec![Fault::new("", words)]);
         }
         let mut faults = Vec::new();
         let mut patterns: Vec<String> = Vec::with_capacity(drafts.len());
@@ -62,7 +63,7 @@ impl ForbiddenPhrases {
         let mut first = std::collections::HashMap::new();
         for (index, draft) in drafts.into_iter().enumerate() {
             if draft.suggestion == Text::default() {
-                let description = "must have a text in English or Chinese";
+                let description = ("must have a text in English or Chinese", "须有英文或中文内容");
                 faults.push(Fault::new(format!("[{index}].suggestion"), description));
             }
             let folded = Folded::of(&draft.phrase).text;
@@ -72,8 +73,11 @@ impl ForbiddenPhrases {
             }
             if let Some(earlier) = first.insert(folded.clone(), index) {
                 first.insert(folded, earlier);
-                let description = format!("matches the same as forbidden_phrases[{earlier}]");
-                faults.push(Fault::new(format!("[{index}].phrase"), description));
+                let words = (
+                    format!("matches the same as forbidden_phrases[{earlier}]"),
+                    format!("与 forbidden_phrases[{earlier}] 匹配的内容相同"),
+                );
+                faults.push(Fault::new(format!("[{index}].phrase"), words));
                 continue;
             }
             phrases.push(Watched {
@@ -93,7 +97,8 @@ impl ForbiddenPhrases {
             None
         } else {
             let built = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&patterns);
-            Some(built.map_err(|error| vec![Fault::new("", error.to_string())])?)
+            let unbuilt = |error| (format!("{error}"), format!("无法用于匹配：{error}"));
+            Some(built.map_err(|error| vec![Fault::new("", unbuilt(error))])?)
         };
         Ok(Self { phrases: phrases.into(), automaton })
     }
@@ -162,17 +167,19 @@ fn fault(field: &str, found: &ForbiddenPhrase) -> Fault {
     }
 }
 
-fn unsound(phrase: &str, folded: &str) -> Option<String> {
+fn unsound(phrase: &str, folded: &str) -> Option<Words> {
     let length = phrase.chars().count();
     let wrong = |c: &char| !(c.is_alphanumeric() || PUNCTUATION.contains(*c) || is_unseen(*c));
     if folded.is_empty() {
-        Some("must have at least one letter or digit".to_owned())
+        Some(("must have at least one letter or digit", "至少须有一个字母、汉字或数字").into())
     } else if length > MAX_PHRASE {
-        Some(format!("must have at most {MAX_PHRASE} characters, has {length}"))
+        let english = format!("must have at most {MAX_PHRASE} characters, has {length}");
+        Some((english, format!("最多 {MAX_PHRASE} 个字符，现有 {length} 个")).into())
     } else {
         // Without it the phrase would mean more than it says: `50%` would be found in `50 kg`.
         let wrong = phrase.chars().find(wrong)?;
-        Some(format!("must not have {wrong:?}, which matching does not look at"))
+        let english = format!("must not have {wrong:?}, which matching does not look at");
+        Some((english, format!("不得含有 {wrong:?}，匹配时不识别该字符")).into())
     }
 }
 

@@ -22,7 +22,7 @@ use super::{
     policy_learning, process_check, reminder,
     report::DEFAULT_REPEAT_WINDOW_DAYS,
     routing_check,
-    word::{Fault, Priority, ReceiverLevel, Severity, Text},
+    word::{Fault, Priority, ReceiverLevel, Severity, Text, Words},
 };
 
 const MAX_CLOCKS: usize = 50;
@@ -37,16 +37,19 @@ pub(super) const MAX_DAYS: u32 = 366;
 /// A promise that the ordinary week cannot keep within so many years is a slip of the pen.
 const LONGEST_PROMISE_YEARS: i64 = 10;
 
-pub(super) const UNKNOWN: &str = "must be set to a known value";
-pub(super) const NO_SEVERITY: &str = "must be 1, 2 or 3";
+pub(super) const UNKNOWN: Pair = ("must be set to a known value", "须为已知的取值");
+pub(super) const NO_SEVERITY: Pair = ("must be 1, 2 or 3", "须为 1、2 或 3");
+
+/// What is wrong, in English and in Chinese.
+pub(super) type Pair = (&'static str, &'static str);
 
 /// Collects faults.
 #[derive(Default)]
 pub(super) struct Faults(Vec<Fault>);
 
 impl Faults {
-    pub fn add(&mut self, path: impl fmt::Display, description: impl Into<String>) {
-        self.0.push(Fault::new(path.to_string(), description));
+    pub fn add(&mut self, path: impl fmt::Display, words: impl Into<Words>) {
+        self.0.push(Fault::new(path.to_string(), words));
     }
 
     pub fn len(&self) -> usize {
@@ -73,13 +76,20 @@ impl Faults {
         let sound = (1..=MAX_NAME).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !sound {
-            self.add(path, "must be 1 to 63 lower-case letters, digits and '-'");
+            self.add(
+                path,
+                (
+                    "must be 1 to 63 lower-case letters, digits and '-'",
+                    "须为 1 至 63 个小写字母、数字或“-”",
+                ),
+            );
         }
     }
 
     pub fn at_most(&mut self, len: usize, most: usize, path: &str) {
         if len > most {
-            self.add(path, format!("must have at most {most} entries, has {len}"));
+            let english = format!("must have at most {most} entries, has {len}");
+            self.add(path, (english, format!("最多 {most} 项，现有 {len} 项")));
         }
     }
 
@@ -92,7 +102,7 @@ impl Faults {
     ) {
         match into.entry(key) {
             Entry::Vacant(free) => _ = free.insert(value),
-            Entry::Occupied(_) => self.add(path, "is given twice"),
+            Entry::Occupied(_) => self.add(path, ("is given twice", "重复")),
         }
     }
 
@@ -100,14 +110,14 @@ impl Faults {
         &mut self,
         items: impl IntoIterator<Item = Option<T>>,
         path: impl fmt::Display,
-        unknown: &str,
+        unknown: Pair,
     ) -> BTreeSet<T> {
         let mut set = BTreeSet::new();
         for (index, item) in items.into_iter().enumerate() {
             match item {
                 None => self.add(format_args!("{path}[{index}]"), unknown),
                 Some(item) if !set.insert(item) => {
-                    self.add(format_args!("{path}[{index}]"), "is given twice");
+                    self.add(format_args!("{path}[{index}]"), ("is given twice", "重复"));
                 }
                 Some(_) => {}
             }
@@ -198,7 +208,10 @@ fn repeat_window(days: i32, faults: &mut Faults) -> u32 {
         Ok(0) => DEFAULT_REPEAT_WINDOW_DAYS,
         Ok(days) if days <= MAX_DAYS => days,
         _ => {
-            faults.add("repeat_window_days", "must be 0 (meaning 90) to 366");
+            faults.add(
+                "repeat_window_days",
+                ("must be 0 (meaning 90) to 366", "须为 0（即 90）至 366"),
+            );
             DEFAULT_REPEAT_WINDOW_DAYS
         }
     }
@@ -208,7 +221,7 @@ fn repeat_window(days: i32, faults: &mut Faults) -> u32 {
 /// some day and the promises do not.
 fn calendar(calendar: Option<Calendar>, faults: &mut Faults) -> Option<Calendar> {
     let Some(calendar) = calendar else {
-        faults.add("calendar", "must be set");
+        faults.add("calendar", ("must be set", "必填"));
         return None;
     };
     let week_opens = ordinary_times().is_none_or(|(start, _)| {
@@ -216,7 +229,10 @@ fn calendar(calendar: Option<Calendar>, faults: &mut Faults) -> Option<Calendar>
         calendar.consumed(start, next_week).amount() > Duration::ZERO
     });
     if !week_opens {
-        faults.add("calendar.weekly_hours", "must open at least once in the ordinary week");
+        faults.add(
+            "calendar.weekly_hours",
+            ("must open at least once in the ordinary week", "常规一周内至少须有一段营业时间"),
+        );
     }
     week_opens.then_some(calendar)
 }
@@ -252,11 +268,17 @@ fn clocks(
         let target = target(draft.target, calendar, &format!("{path}.target"), faults);
         let warn_percent = u32::try_from(draft.warn_percent).ok().filter(|percent| *percent < 100);
         if warn_percent.is_none() {
-            faults.add(format_args!("{path}.warn_percent"), "must be 0 (no warning) to 99");
+            faults.add(
+                format_args!("{path}.warn_percent"),
+                ("must be 0 (no warning) to 99", "须为 0（不预警）至 99"),
+            );
         }
         let violation = Some(draft.breach_violation).filter(|code| !code.is_empty());
         if violation.as_ref().is_some_and(|code| !violations.contains_key(code)) {
-            faults.add(format_args!("{path}.breach_violation"), "is not in the table `violations`");
+            faults.add(
+                format_args!("{path}.breach_violation"),
+                ("is not in the table `violations`", "违规条款表 `violations` 中没有此代码"),
+            );
         }
         let target_amount = target.zip(calendar).map(|(target, calendar)| target.amount(calendar));
         let steps = check_clock::steps(draft.steps, target_amount, levels, &path, faults);
@@ -288,22 +310,22 @@ pub(super) fn target(
     faults: &mut Faults,
 ) -> Option<Target> {
     let Some(target) = target else {
-        faults.add(path, "must be set");
+        faults.add(path, ("must be set", "必填"));
         return None;
     };
     let amounts = Duration::from_secs(1)..=DAY * MAX_DAYS;
     let fault = match target {
         Target::Elapsed(time) if !amounts.contains(&time) => {
-            Some((".elapsed", "must be 1 second to 366 days"))
+            Some((".elapsed", ("must be 1 second to 366 days", "须为 1 秒至 366 天")))
         }
         Target::Business(time) if !amounts.contains(&time.amount()) => {
-            Some((".business", "must be 1 second to 366 days"))
+            Some((".business", ("must be 1 second to 366 days", "须为 1 秒至 366 天")))
         }
         Target::WorkingDays(days) if !(1..=MAX_DAYS).contains(&days) => {
-            Some((".working_days", "must be 1 to 366"))
+            Some((".working_days", ("must be 1 to 366", "须为 1 至 366")))
         }
         _ if !can_be_kept(target, calendar) => {
-            Some(("", "takes more than 10 years on this calendar"))
+            Some(("", ("takes more than 10 years on this calendar", "按此日历需十年以上")))
         }
         _ => None,
     };
@@ -323,14 +345,17 @@ fn can_be_kept(target: Target, calendar: Option<&Calendar>) -> bool {
 
 fn levels(drafts: Vec<LevelDraft>, faults: &mut Faults) -> Vec<Level> {
     if drafts.is_empty() {
-        faults.add("levels", "must have at least level 1");
+        faults.add("levels", ("must have at least level 1", "至少须有 1 级"));
     }
     faults.at_most(drafts.len(), usize::from(ReceiverLevel::MAX), "levels");
     for (index, draft) in drafts.iter().enumerate() {
         if usize::try_from(draft.level) != Ok(index + 1) {
-            let description =
-                format!("must be {}: levels count from 1 without a gap, in order", index + 1);
-            faults.add(format_args!("levels[{index}].level"), description);
+            let level = index + 1;
+            let words = (
+                format!("must be {level}: levels count from 1 without a gap, in order"),
+                format!("须为 {level}：级别须从 1 起依次连续"),
+            );
+            faults.add(format_args!("levels[{index}].level"), words);
         }
     }
     let level = |(index, draft): (usize, LevelDraft)| Level {
@@ -346,9 +371,13 @@ fn roles(drafts: Vec<String>, level: usize, faults: &mut Faults) -> BTreeSet<Str
     for (index, name) in drafts.into_iter().enumerate() {
         let path = format!("levels[{level}].roles[{index}]");
         if !role::ALL.contains(&&*name) {
-            faults.add(path, format!("must be one of {}", role::ALL.join(", ")));
+            let roles = role::ALL.join(", ");
+            faults.add(
+                path,
+                (format!("must be one of {roles}"), format!("须为以下角色之一：{roles}")),
+            );
         } else if !roles.insert(name) {
-            faults.add(path, "is given twice");
+            faults.add(path, ("is given twice", "重复"));
         }
     }
     roles
@@ -370,7 +399,10 @@ fn starts(
         let level = ReceiverLevel::from_number(draft.receiver_level)
             .filter(|level| usize::from(level.number()) <= levels);
         if level.is_none() {
-            faults.add(format_args!("{path}.receiver_level"), "is not one of `levels`");
+            faults.add(
+                format_args!("{path}.receiver_level"),
+                ("is not one of `levels`", "不在 `levels` 所列级别中"),
+            );
         }
         if let Some(severity) = severity {
             let level = level.unwrap_or(ReceiverLevel::FRONT_LINE);
@@ -383,11 +415,19 @@ fn starts(
 fn verdicts(drafts: Vec<VerdictOptionDraft>, faults: &mut Faults) -> BTreeMap<u8, VerdictOption> {
     const PATH: &str = "verdict_scale.options";
     if !VERDICT_OPTIONS.contains(&drafts.len()) {
-        faults.add(PATH, format!("must have 2 to 11 entries, has {}", drafts.len()));
+        let has = drafts.len();
+        let english = format!("must have 2 to 11 entries, has {has}");
+        faults.add(PATH, (english, format!("须有 2 至 11 项，现有 {has} 项")));
     }
     for (outcome, description) in [
-        (VerdictOutcome::Close, "must have a value that closes the ticket"),
-        (VerdictOutcome::Reopen, "must have a value that reopens the ticket"),
+        (
+            VerdictOutcome::Close,
+            ("must have a value that closes the ticket", "须有一个使工单关闭的评价"),
+        ),
+        (
+            VerdictOutcome::Reopen,
+            ("must have a value that reopens the ticket", "须有一个使工单重开的评价"),
+        ),
     ] {
         if !drafts.iter().any(|draft| draft.outcome == Some(outcome)) {
             faults.add(PATH, description);
@@ -398,7 +438,7 @@ fn verdicts(drafts: Vec<VerdictOptionDraft>, faults: &mut Faults) -> BTreeMap<u8
         let path = format!("{PATH}[{index}]");
         let value = u8::try_from(draft.value).ok().filter(|value| *value <= MAX_VERDICT);
         if value.is_none() {
-            faults.add(format_args!("{path}.value"), "must be 0 to 10");
+            faults.add(format_args!("{path}.value"), ("must be 0 to 10", "须为 0 至 10"));
         }
         let outcome = faults.required(draft.outcome, format_args!("{path}.outcome"));
         if let Some(value) = value {
@@ -430,15 +470,20 @@ fn violations(drafts: Vec<ViolationDraft>, faults: &mut Faults) -> BTreeMap<Stri
         let path = format!("violations[{index}]");
         faults.name(&draft.code, format_args!("{path}.code"));
         if draft.description == Text::default() {
-            faults
-                .add(format_args!("{path}.description"), "must have a text in English or Chinese");
+            faults.add(
+                format_args!("{path}.description"),
+                ("must have a text in English or Chinese", "须有英文或中文内容"),
+            );
         }
         if draft.amount_cents < 0 {
-            faults.add(format_args!("{path}.amount_cents"), "must not be negative");
+            faults.add(format_args!("{path}.amount_cents"), ("must not be negative", "不得为负数"));
         }
         let most = draft.max_amount_cents;
         if most != 0 && most < draft.amount_cents {
-            faults.add(format_args!("{path}.max_amount_cents"), "must not be below amount_cents");
+            faults.add(
+                format_args!("{path}.max_amount_cents"),
+                ("must not be below amount_cents", "不得小于 amount_cents"),
+            );
         }
         let currency = Some(draft.currency).filter(|currency| !currency.is_empty());
         let sound = match &currency {
@@ -446,7 +491,10 @@ fn violations(drafts: Vec<ViolationDraft>, faults: &mut Faults) -> BTreeMap<Stri
             Some(code) => code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase()),
         };
         if !sound {
-            let description = "must be three capital letters as in ISO 4217, set with an amount";
+            let description = (
+                "must be three capital letters as in ISO 4217, set with an amount",
+                "须为 ISO 4217 的三个大写字母，与金额一并填写",
+            );
             faults.add(format_args!("{path}.currency"), description);
         }
         let rule = ViolationRule {

@@ -25,7 +25,10 @@ pub(super) fn reopen(
 ) -> ReopenMode {
     let resumes = kind.is_none_or(|kind| kind == ClockKind::Resolution);
     if mode == Some(ReopenMode::Resume) && !resumes {
-        faults.add(format_args!("{path}.on_reopen"), "only a resolution can go on");
+        faults.add(
+            format_args!("{path}.on_reopen"),
+            ("only a resolution can go on", "只有处理时限可以延续"),
+        );
     }
     let by_kind = if resumes { ReopenMode::Resume } else { ReopenMode::Restart };
     mode.unwrap_or(by_kind)
@@ -48,16 +51,20 @@ pub(super) fn steps(
         let when = faults.required(draft.when, format_args!("{path}.when"));
         let fault = match when {
             Some(StepTime::Percent(percent)) if !PERCENT.contains(&percent) => {
-                Some(("percent", "must be 1 to 1000"))
+                Some(("percent", ("must be 1 to 1000", "须为 1 至 1000")))
             }
             Some(StepTime::Before(time))
                 if time.is_zero() || target.is_some_and(|target| time >= target) =>
             {
-                Some(("before", "must be more than nothing and less than the target"))
+                Some((
+                    "before",
+                    ("must be more than nothing and less than the target", "须大于零且小于时限"),
+                ))
             }
-            Some(StepTime::After(time)) if time.is_zero() || time > DAY * MAX_DAYS => {
-                Some(("after", "must be more than nothing, up to 366 days"))
-            }
+            Some(StepTime::After(time)) if time.is_zero() || time > DAY * MAX_DAYS => Some((
+                "after",
+                ("must be more than nothing, up to 366 days", "须大于零，最多 366 天"),
+            )),
             _ => None,
         };
         if let Some((field, description)) = fault {
@@ -67,7 +74,7 @@ pub(super) fn steps(
         let raise_to =
             level(draft.raise_to_level, levels, &format!("{path}.raise_to_level"), faults);
         if (draft.notify_level, draft.raise_to_level) == (0, 0) {
-            let description = "must be set, or raise_to_level";
+            let description = ("must be set, or raise_to_level", "须填写此项或 raise_to_level");
             faults.add(format_args!("{path}.notify_level"), description);
         }
         if let Some(when) = when {
@@ -85,7 +92,7 @@ fn level(number: i32, levels: usize, path: &str, faults: &mut Faults) -> Option<
     let known = usize::try_from(number).is_ok_and(|number| number <= levels);
     let level = ReceiverLevel::from_number(number).filter(|_| known);
     if level.is_none() {
-        faults.add(path, "is not a level of `levels`");
+        faults.add(path, ("is not a level of `levels`", "不在 `levels` 所列级别中"));
     }
     level
 }
@@ -101,7 +108,10 @@ pub(super) fn pause_reasons(
         let path = format!("pause_reasons[{index}]");
         faults.name(&draft.code, format_args!("{path}.code"));
         if draft.title == Text::default() {
-            faults.add(format_args!("{path}.title"), "must have a text in English or Chinese");
+            faults.add(
+                format_args!("{path}.title"),
+                ("must have a text in English or Chinese", "须有英文或中文内容"),
+            );
         }
         let mut after = |time: Option<_>, field: &str| {
             time.and_then(|time| target(Some(time), calendar, &format!("{path}.{field}"), faults))

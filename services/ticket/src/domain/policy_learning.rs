@@ -45,6 +45,8 @@ pub struct Learning {
     pub refused_order: Option<RefusedOrderRule>,
     /// What has to be noted on a ticket by when.
     pub required_fields: Vec<RequiredFields>,
+    /// How far ahead the next reply to a work order may be promised; none means without limit.
+    pub order_reply_within: Option<Target>,
 }
 
 /// When an order counts as refused.
@@ -101,6 +103,8 @@ pub struct LearningDraft {
     pub refused_order: Option<(Option<Target>, String)>,
     /// `required_fields`.
     pub required_fields: Vec<RequiredFieldsDraft>,
+    /// `order_reply_within`.
+    pub order_reply_within: Option<Target>,
 }
 
 /// Every fault with its path below `learning`.
@@ -115,10 +119,14 @@ pub(super) fn check(
     };
     let appeal_within = within(draft.appeal_within, "violation_appeal_within", faults);
     let decided = within(draft.suggestion_decision_within, "suggestion_decision_within", faults);
+    let order_reply_within = within(draft.order_reply_within, "order_reply_within", faults);
     let code = |code: String, field: &str, faults: &mut Faults| {
         let code = Some(code).filter(|code| !code.is_empty())?;
         if !violations.contains_key(&code) {
-            faults.add(format_args!("learning.{field}"), "is not in the table `violations`");
+            faults.add(
+                format_args!("learning.{field}"),
+                ("is not in the table `violations`", "违规条款表 `violations` 中没有此代码"),
+            );
         }
         Some(code)
     };
@@ -128,12 +136,15 @@ pub(super) fn check(
         let missed = code(shifts.missed_list_violation, "shifts.missed_list_violation", faults);
         let lead = shifts.list_before_end.filter(|lead| LEADS.contains(lead));
         if lead.is_none() {
-            faults.add("learning.shifts.list_before_end", "must be 1 minute to 12 hours");
+            faults.add(
+                "learning.shifts.list_before_end",
+                ("must be 1 minute to 12 hours", "须为 1 分钟至 12 小时"),
+            );
         }
         let ahead = shifts.plan_before.unwrap_or(Some(PLAN_BEFORE));
         let ahead = ahead.filter(|ahead| *ahead <= MAX_PLAN_BEFORE);
         if ahead.is_none() {
-            faults.add("learning.shifts.plan_before_start", "must be up to 7 days");
+            faults.add("learning.shifts.plan_before_start", ("must be up to 7 days", "最多 7 天"));
         }
         let patterns = shift_pattern::check(shifts.patterns, lead, faults);
         Some(ShiftRules {
@@ -145,7 +156,8 @@ pub(super) fn check(
     });
     let refused_order = draft.refused_order.and_then(|(within, violation)| {
         if !violations.contains_key(&violation) {
-            let description = "is not in the table `violations`";
+            let description =
+                ("is not in the table `violations`", "违规条款表 `violations` 中没有此代码");
             faults.add("learning.refused_order.violation", description);
         }
         let within = target(within, calendar, "learning.refused_order.accept_within", faults);
@@ -162,6 +174,7 @@ pub(super) fn check(
         shifts,
         refused_order,
         required_fields,
+        order_reply_within,
     }
 }
 
@@ -172,7 +185,10 @@ fn root_causes(drafts: Vec<(String, Text)>, faults: &mut Faults) -> BTreeMap<Str
         let path = format!("learning.root_causes[{index}]");
         faults.name(&code, format_args!("{path}.code"));
         if title == Text::default() {
-            faults.add(format_args!("{path}.title"), "must have a text in English or Chinese");
+            faults.add(
+                format_args!("{path}.title"),
+                ("must have a text in English or Chinese", "须有英文或中文内容"),
+            );
         }
         faults.unique(&mut causes, code, title, format_args!("{path}.code"));
     }
@@ -191,7 +207,7 @@ fn hold_categories(
         if !tree.allows(&category) {
             faults.add(path, NO_CATEGORY);
         } else if !categories.insert(category) {
-            faults.add(path, "is given twice");
+            faults.add(path, ("is given twice", "重复"));
         }
     }
     categories

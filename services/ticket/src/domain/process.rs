@@ -7,13 +7,15 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use kefu_calendar::{Calendar, DueError, Explanation, Timeline};
+use kefu_calendar::{Calendar, DueError, Explanation, Pause, Timeline};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
+    clock_note::Step,
+    process_follow::Hold,
     process_need::{NeedKind, ProcessNeed},
-    process_template::{Agreed, Approval, ProcessTemplate, Stage, StageClock},
+    process_template::{Agreed, Approval, ProcessTemplate, Stage},
     word::{Subject, Text, coded},
     work_order::StepTaken,
 };
@@ -39,6 +41,8 @@ pub struct Process {
     pub runs: Vec<StageRun>,
     /// The requested changes, oldest first.
     pub changes: Vec<ProcessChange>,
+    /// That its clocks stand still with the ticket.
+    pub held: Option<Hold>,
     /// That it is over.
     pub end: Option<ProcessEnd>,
     /// Who started it.
@@ -95,14 +99,19 @@ pub struct StageRun {
     pub state: RunState,
     /// When it began.
     pub started_at: Timestamp,
-    /// By when it has to be completed. Kept, not recomputed.
+    /// By when it has to be completed, as it was computed at the start or the last resumption; none while it stands still.
+    /// Kept, not recomputed.
     pub due: Option<Timestamp>,
-    /// When it is to be told that the deadline comes near.
+    /// When it is to be told that the deadline comes near; none while it stands still.
     pub warn_at: Option<Timestamp>,
     /// When that was told.
     pub warned_at: Option<Timestamp>,
     /// The deadline that passed. Never unmade.
     pub breached_at: Option<Timestamp>,
+    /// The steps of its escalation, in the order of the template.
+    pub steps: Vec<Step>,
+    /// When its clock stood still: in order, only the last may be open.
+    pub pauses: Vec<Pause>,
     /// By whom and when it ended.
     pub ended: Option<StepTaken>,
     /// What is on record.
@@ -128,12 +137,18 @@ pub struct RunRecord {
 pub struct DocumentRecord {
     /// Its code.
     pub document: String,
-    /// Where it is.
+    /// Where it is; may be empty beside an attachment.
     pub reference: String,
     /// Who put it on record.
     pub by: Subject,
     /// When.
     pub at: Timestamp,
+    /// The file of the ticket that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachment: Option<Uuid>,
+    /// When that file was withdrawn: since then it counts no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_at: Option<Timestamp>,
 }
 
 /// An inspection.
@@ -253,6 +268,10 @@ impl Process {
         self.runs.iter().filter(|run| run.state == RunState::Running)
     }
 
+    pub(super) fn running_mut(&mut self) -> impl Iterator<Item = &mut StageRun> {
+        self.runs.iter_mut().filter(|run| run.state == RunState::Running)
+    }
+
     /// The run of a stage that counts: under way or completed.
     #[must_use]
     pub fn counting(&self, stage: &str) -> Option<&StageRun> {
@@ -293,6 +312,7 @@ impl Process {
         by: &Subject,
     ) -> Result<(), DueError> {
         let at = self.updated_at;
+        let waits = self.held.as_ref().map(|held| held.reason.clone());
         let route = template.route(&self.agreed);
         for group in template.groups() {
             let stages = template.stages().get(group).unwrap_or_default();
@@ -305,22 +325,23 @@ impl Process {
             }
             for stage in open {
                 if self.counting(&stage.code).is_none() {
-                    let run = StageRun::begin(stage, stage.clock(route), calendar, at)?;
+                    let clock = stage.clock(route);
+                    let run = StageRun::begin(stage, clock, calendar, at, waits.as_deref())?;
                     self.runs.push(run);
                 }
             }
             return Ok(());
         }
         self.end = Some(ProcessEnd { taken: StepTaken { by: by.clone(), at }, cancelled: None });
+        self.held = None;
         Ok(())
     }
 
     /// Calls it off.
     pub(super) fn cancel(&mut self, by: &Subject, reason: String) {
         let taken = StepTaken { by: by.clone(), at: self.updated_at };
-        for run in self.runs.iter_mut().filter(|run| run.state == RunState::Running) {
-            run.end(RunState::Cancelled, &taken);
-        }
+        self.running_mut().for_each(|run| run.end(RunState::Cancelled, &taken));
+        self.held = None;
         if let Some(change) = self.changes.last_mut()
             && change.outcome == ChangeOutcome::Pending
         {
@@ -355,9 +376,7 @@ impl Process {
             }
         }
         // What was submitted was submitted for what was agreed before.
-        for run in self.runs.iter_mut().filter(|run| run.state == RunState::Running) {
-            run.withdraw(taken.at);
-        }
+        self.running_mut().for_each(|run| run.withdraw(taken.at));
     }
 
     /// Everything that is missing until a running stage can be completed.
@@ -376,7 +395,7 @@ impl Process {
         missing
     }
 
-    /// How the deadline of a run that counts comes about.
+    /// How the deadline of a run that counts comes about; while its clock stands still, how much of it was used up by `now`.
     ///
     /// # Errors
     /// If the calendar does not reach it, which it did when the stage began.
@@ -385,64 +404,31 @@ impl Process {
         template: &ProcessTemplate,
         calendar: &Calendar,
         run: &StageRun,
+        now: Timestamp,
     ) -> Result<Option<(Timeline, Explanation)>, DueError> {
         let route = template.route(&self.agreed);
         let clock = template.stage(&run.stage).and_then(|(_, stage)| stage.clock(route));
-        let target = clock.and_then(|clock| clock.length.from(run.started_at, calendar));
-        let Some((due, target)) = run.due.zip(target) else { return Ok(None) };
-        let timeline = Timeline::new(run.started_at, target);
-        let explanation = timeline.explain(calendar, due)?;
+        let Some(clock) = clock.filter(|_| run.due.is_some() || run.is_paused()) else {
+            return Ok(None);
+        };
+        let timeline = run.timeline(run.target(clock, calendar)?);
+        let explanation = timeline.explain(calendar, run.due.unwrap_or(now))?;
         // What was promised at the time stands, whatever a newer time zone database says.
-        let explanation = Explanation { due: Some(due), ..explanation };
+        let explanation = Explanation { due: run.due, ..explanation };
         Ok(Some((timeline, explanation)))
     }
 }
 
-/// What is due of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RunAlarm {
-    /// The deadline comes near.
-    Warn,
-    /// The deadline passes.
-    Breach,
-}
-
 impl StageRun {
-    fn begin(
-        stage: &Stage,
-        clock: Option<&StageClock>,
-        calendar: &Calendar,
-        at: Timestamp,
-    ) -> Result<Self, DueError> {
-        let mut run = Self {
-            stage: stage.code.clone(),
-            state: RunState::Running,
-            started_at: at,
-            due: None,
-            warn_at: None,
-            warned_at: None,
-            breached_at: None,
-            ended: None,
-            record: RunRecord::default(),
-        };
-        if let Some(clock) = clock {
-            let target = clock.length.from(at, calendar).ok_or(DueError::TooFar { start: at })?;
-            let timeline = Timeline::new(at, target);
-            run.due = timeline.due(calendar)?;
-            if let Some(percent) = clock.warn_percent {
-                run.warn_at = timeline.at_share(calendar, percent)?;
-            }
-        }
-        Ok(run)
-    }
-
     pub(super) fn end(&mut self, state: RunState, taken: &StepTaken) {
+        self.end_pause(taken.at);
         self.state = state;
         self.ended = Some(taken.clone());
     }
 
     fn supersede(&mut self, taken: &StepTaken) {
         if self.state == RunState::Running {
+            self.end_pause(taken.at);
             self.withdraw(taken.at);
             self.ended = Some(taken.clone());
         }
@@ -450,21 +436,10 @@ impl StageRun {
     }
 
     /// What waits for approval or has it does not count any more.
-    fn withdraw(&mut self, at: Timestamp) {
+    pub(super) fn withdraw(&mut self, at: Timestamp) {
         if let Some(last) = self.record.submissions.last_mut().filter(|last| last.end.is_none()) {
             last.end = Some(SubmissionEnd::Withdrawn { at });
         }
-    }
-
-    /// When it next has something to put on record, and what.
-    #[must_use]
-    pub fn next_alarm(&self) -> Option<(Timestamp, RunAlarm)> {
-        if self.state != RunState::Running || self.breached_at.is_some() {
-            return None;
-        }
-        let warn = self.warn_at.filter(|_| self.warned_at.is_none());
-        let breach = self.due.map(|at| (at, RunAlarm::Breach));
-        warn.map(|at| (at, RunAlarm::Warn)).into_iter().chain(breach).min()
     }
 
     /// The submission that counts.
@@ -491,7 +466,10 @@ impl StageRun {
     /// The documents and inspections that are missing.
     #[must_use]
     pub fn missing_work(&self, stage: &Stage, route: Option<&str>) -> Vec<ProcessNeed> {
-        let there = |code: &str| self.record.documents.iter().any(|have| have.document == code);
+        let counts = |have: &&DocumentRecord| have.withdrawn_at.is_none();
+        let there = |code: &str| {
+            self.record.documents.iter().filter(counts).any(|have| have.document == code)
+        };
         let documents = stage.documents(route).filter(|code| !there(code));
         let mut missing: Vec<_> =
             documents.map(|code| ProcessNeed::new(NeedKind::Document, code)).collect();

@@ -1,13 +1,15 @@
 //! From drafts of staged processes to what can be followed: every fault at once, each with its path (T-22, X-06).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use kefu_calendar::Calendar;
 use kefu_identity::role;
 
 use super::{
     policy::ViolationRule,
-    policy_check::{self, Faults},
+    policy_check::{self, DAY, Faults, Pair},
+    policy_check_clock,
     process_draft::{
         ApprovalDraft, AttributeDraft, InspectionsDraft, LengthDraft, ProcessTemplateDraft,
         StageClockDraft, StageDraft, ValueKind,
@@ -35,8 +37,10 @@ const MAX_REQUIREMENTS: usize = 50;
 const MAX_APPROVALS: usize = 20;
 const MAX_INSPECTIONS: i32 = 20;
 const MAX_MONTHS: u32 = 12;
+/// No month is shorter.
+const SHORTEST_MONTH: Duration = DAY.saturating_mul(28);
 const GREATEST: f64 = 1e12;
-const NO_TEXT: &str = "must have a text in English or Chinese";
+const NO_TEXT: Pair = ("must have a text in English or Chinese", "须有英文或中文内容");
 
 /// What of the policy processes refer to.
 pub(super) struct Known<'a> {
@@ -77,7 +81,7 @@ fn template(
     if changes && attributes.iter().all(|attribute| attribute.restarts_at.is_none()) {
         faults.add(
             format_args!("{path}.change_deciders"),
-            "must be empty: no attribute can be changed",
+            ("must be empty: no attribute can be changed", "不得填写：没有可变更的属性"),
         );
     }
     let documents = texts(draft.documents, MAX_DOCUMENTS, &format!("{path}.documents"), faults);
@@ -86,19 +90,24 @@ fn template(
     let stages = place.stages(draft.stages, path, faults);
     for (index, route) in routes.iter().enumerate() {
         if !stages.iter().any(|stage| stage.applies(Some(&route.code))) {
-            faults.add(format_args!("{path}.routes[{index}]"), "leads through no stage");
+            faults.add(
+                format_args!("{path}.routes[{index}]"),
+                ("leads through no stage", "不经过任何阶段"),
+            );
         }
     }
     let asked: BTreeSet<&String> =
         stages.iter().flat_map(|stage| &stage.documents).map(|document| &document.asked).collect();
     for code in documents.keys().filter(|code| !asked.contains(code)) {
-        faults.add(format_args!("{path}.documents"), format!("no stage asks for {code}"));
+        let words = (format!("no stage asks for {code}"), format!("没有阶段需要资料 {code}"));
+        faults.add(format_args!("{path}.documents"), words);
     }
     ProcessTemplate {
         code: draft.code,
         title: draft.title,
         attributes,
         documents,
+        attached: draft.attached.into_iter().collect(),
         routes,
         stages,
         change_deciders: draft.change_deciders,
@@ -130,11 +139,15 @@ fn texts(
 
 fn roles(roles: &[String], least: usize, path: &str, faults: &mut Faults) {
     if roles.len() < least {
-        faults.add(path, "must name at least one role");
+        faults.add(path, ("must name at least one role", "至少指定一个角色"));
     }
     faults.at_most(roles.len(), MAX_ROLES, path);
     let known = roles.iter().map(|role| PROCESS_ROLES.iter().find(|known| *known == role));
-    faults.set(known, path, "is no role of those who work with customers");
+    faults.set(
+        known,
+        path,
+        ("is no role of those who work with customers", "不是面向客户工作的角色"),
+    );
 }
 
 fn attributes(
@@ -156,8 +169,11 @@ fn attributes(
         let restarts = &draft.change_restarts_at;
         let restarts_at = stages.iter().position(|stage| stage == restarts);
         if !restarts.is_empty() && (restarts_at.is_none() || !changes) {
-            let description =
-                if changes { "is not in the list `stages`" } else { "needs `change_deciders`" };
+            let description = if changes {
+                ("is not in the list `stages`", "不在 `stages` 清单中")
+            } else {
+                ("needs `change_deciders`", "须先有 `change_deciders`")
+            };
             faults.add(format_args!("{path}.change_restarts_at"), description);
         }
         let (code, title) = (draft.code.clone(), draft.title.clone());
@@ -171,18 +187,27 @@ fn attributes(
 fn kind(draft: AttributeDraft, path: &str, faults: &mut Faults) -> Option<AttributeKind> {
     let kind = faults.required(draft.kind, format_args!("{path}.kind"))?;
     if kind != ValueKind::Choice && !draft.choices.is_empty() {
-        faults.add(format_args!("{path}.choices"), "must be empty: it has no choices");
+        faults.add(
+            format_args!("{path}.choices"),
+            ("must be empty: it has no choices", "不得填写：该属性没有选项"),
+        );
     }
     for (field, bound) in [("minimum", draft.minimum), ("maximum", draft.maximum)] {
         if bound.is_some() && kind != ValueKind::Number {
-            faults.add(format_args!("{path}.{field}"), "must be unset: it is no number");
+            faults.add(
+                format_args!("{path}.{field}"),
+                ("must be unset: it is no number", "不得填写：该属性不是数值"),
+            );
         }
     }
     match kind {
         ValueKind::Flag => Some(AttributeKind::Flag),
         ValueKind::Choice => {
             if draft.choices.len() < 2 {
-                faults.add(format_args!("{path}.choices"), "must have at least 2 entries");
+                faults.add(
+                    format_args!("{path}.choices"),
+                    ("must have at least 2 entries", "至少须有 2 项"),
+                );
             }
             let list = format!("{path}.choices");
             Some(AttributeKind::Choice(texts(draft.choices, MAX_CHOICES, &list, faults)))
@@ -194,7 +219,10 @@ fn kind(draft: AttributeDraft, path: &str, faults: &mut Faults) -> Option<Attrib
                 if number.is_none() {
                     faults.add(
                         format_args!("{path}.{field}"),
-                        "must be a number up to 1,000,000,000,000",
+                        (
+                            "must be a number up to 1,000,000,000,000",
+                            "须为不超过 1,000,000,000,000 的数",
+                        ),
                     );
                 }
                 number
@@ -203,7 +231,10 @@ fn kind(draft: AttributeDraft, path: &str, faults: &mut Faults) -> Option<Attrib
             let most = bound(draft.maximum, GREATEST, "maximum", faults);
             let (least, most) = (least?, most?);
             if least >= most {
-                faults.add(format_args!("{path}.maximum"), "must be more than `minimum`");
+                faults.add(
+                    format_args!("{path}.maximum"),
+                    ("must be more than `minimum`", "须大于 `minimum`"),
+                );
             }
             Some(AttributeKind::Number(least, most))
         }
@@ -221,7 +252,7 @@ impl Place<'_> {
     fn stages(&self, drafts: Vec<StageDraft>, path: &str, faults: &mut Faults) -> Vec<Stage> {
         let list = format!("{path}.stages");
         if drafts.is_empty() {
-            faults.add(&list, "must have at least one stage");
+            faults.add(&list, ("must have at least one stage", "至少须有一个阶段"));
         }
         faults.at_most(drafts.len(), MAX_STAGES, &list);
         let mut codes = BTreeMap::new();
@@ -234,7 +265,7 @@ impl Place<'_> {
             if index == 0 && draft.parallel {
                 faults.add(
                     format_args!("{path}.parallel"),
-                    "must be false: there is no stage before it",
+                    ("must be false: there is no stage before it", "须为 false：其前没有阶段"),
                 );
             }
             roles(&draft.roles, 1, &format!("{path}.roles"), faults);
@@ -264,7 +295,11 @@ impl Place<'_> {
     /// Routes that are named are among these, each once.
     fn on(&self, routes: &[String], among: &[&str], path: &str, faults: &mut Faults) {
         let found = routes.iter().map(|route| among.iter().find(|known| *known == route));
-        faults.set(found, path, "is no route of the template that leads here");
+        faults.set(
+            found,
+            path,
+            ("is no route of the template that leads here", "不是模板中通往此处的路线"),
+        );
     }
 
     /// Something that a route asks for once only, such as a clock: which routes it is for, and a fault where they have one.
@@ -284,7 +319,8 @@ impl Place<'_> {
         let twice: Vec<&str> = twice.collect();
         if !twice.is_empty() {
             let on = twice.join(", ");
-            faults.add(path, format!("there is one already on the same route {on}"));
+            let english = format!("there is one already on the same route {on}");
+            faults.add(path, (english, format!("同一路线上已有一个：{on}")));
         }
     }
 
@@ -303,16 +339,31 @@ impl Place<'_> {
             Self::once(&mut taken, &draft.routes, own, &path, faults);
             let warn = u32::try_from(draft.warn_percent).ok().filter(|percent| *percent < 100);
             if warn.is_none() {
-                faults.add(format_args!("{path}.warn_percent"), "must be 0 (no warning) to 99");
+                faults.add(
+                    format_args!("{path}.warn_percent"),
+                    ("must be 0 (no warning) to 99", "须为 0（不预警）至 99"),
+                );
             }
             let violation = Some(draft.breach_violation).filter(|code| !code.is_empty());
             if violation.as_ref().is_some_and(|code| !self.known.violations.contains_key(code)) {
                 let path = format_args!("{path}.breach_violation");
-                faults.add(path, "is not in the table `violations`");
+                faults.add(
+                    path,
+                    ("is not in the table `violations`", "违规条款表 `violations` 中没有此代码"),
+                );
             }
-            if let Some(length) = self.length(draft.length, &path, faults) {
-                let warn_percent = warn.filter(|percent| *percent > 0);
-                let asked = StageClock { length, warn_percent, violation };
+            let length = self.length(draft.length, &path, faults);
+            let at_least = length.and_then(|length| self.at_least(length));
+            let levels = self.known.levels;
+            let steps = policy_check_clock::steps(draft.steps, at_least, levels, &path, faults);
+            if let Some(length) = length {
+                let asked = StageClock {
+                    length,
+                    warn_percent: warn.filter(|percent| *percent > 0),
+                    violation,
+                    breach_raises_level: draft.breach_raises_level,
+                    steps,
+                };
                 clocks.push(OnRoutes { routes: draft.routes, asked });
             }
         }
@@ -327,7 +378,7 @@ impl Place<'_> {
     ) -> Option<Length> {
         match draft {
             None => {
-                faults.add(path, "must have a target or months");
+                faults.add(path, ("must have a target or months", "须填写时限或月数"));
                 None
             }
             Some(LengthDraft::Target(target)) => {
@@ -339,10 +390,18 @@ impl Place<'_> {
                 let months = u32::try_from(months).ok();
                 let months = months.filter(|months| (1..=MAX_MONTHS).contains(months));
                 if months.is_none() {
-                    faults.add(format_args!("{path}.months"), "must be 1 to 12");
+                    faults.add(format_args!("{path}.months"), ("must be 1 to 12", "须为 1 至 12"));
                 }
                 months.map(Length::Months)
             }
+        }
+    }
+
+    /// How long that is whenever it begins.
+    fn at_least(&self, length: Length) -> Option<Duration> {
+        match length {
+            Length::Target(target) => self.known.calendar.map(|calendar| target.amount(calendar)),
+            Length::Months(months) => Some(SHORTEST_MONTH.saturating_mul(months)),
         }
     }
 
@@ -359,7 +418,10 @@ impl Place<'_> {
         for (index, (asked, routes)) in drafts.into_iter().enumerate() {
             let path = format!("{path}.documents[{index}]");
             if !self.documents.contains_key(&asked) {
-                faults.add(format_args!("{path}.document"), "is not in the list `documents`");
+                faults.add(
+                    format_args!("{path}.document"),
+                    ("is not in the list `documents`", "不在 `documents` 清单中"),
+                );
             }
             self.on(&routes, own, &format!("{path}.routes"), faults);
             let taken = taken.entry(asked.clone()).or_default();
@@ -388,11 +450,17 @@ impl Place<'_> {
                 _ => None,
             };
             if count.is_none() {
-                faults.add(format_args!("{path}.count"), "must be 0 (meaning 1) to 10");
+                faults.add(
+                    format_args!("{path}.count"),
+                    ("must be 0 (meaning 1) to 10", "须为 0（即 1）至 10"),
+                );
             }
             let known = usize::try_from(draft.level).is_ok_and(|level| level <= self.known.levels);
             if !known {
-                faults.add(format_args!("{path}.level"), "is not a level of `levels`");
+                faults.add(
+                    format_args!("{path}.level"),
+                    ("is not a level of `levels`", "不在 `levels` 所列级别中"),
+                );
             }
             let level = ReceiverLevel::from_number(draft.level).filter(|_| known);
             let asked = Approval { roles: draft.roles, count: count.unwrap_or(1), level };
@@ -406,14 +474,17 @@ fn inspections(draft: InspectionsDraft, path: &str, faults: &mut Faults) -> Opti
     let path = format!("{path}.inspections");
     let InspectionsDraft { minimum, maximum, outcomes: drafts } = draft;
     if !(1..=MAX_INSPECTIONS).contains(&minimum) {
-        faults.add(format_args!("{path}.minimum"), "must be 1 to 20");
+        faults.add(format_args!("{path}.minimum"), ("must be 1 to 20", "须为 1 至 20"));
     }
     if maximum < minimum || maximum > MAX_INSPECTIONS {
-        faults.add(format_args!("{path}.maximum"), "must be `minimum` to 20");
+        faults.add(
+            format_args!("{path}.maximum"),
+            ("must be `minimum` to 20", "须不小于 `minimum`，最多 20"),
+        );
     }
     let list = format!("{path}.outcomes");
     if !drafts.iter().any(|outcome| outcome.passed) {
-        faults.add(&list, "must have an outcome that passes");
+        faults.add(&list, ("must have an outcome that passes", "须有一个合格的结果"));
     }
     faults.at_most(drafts.len(), 20, &list);
     let mut outcomes = BTreeMap::new();
@@ -422,9 +493,15 @@ fn inspections(draft: InspectionsDraft, path: &str, faults: &mut Faults) -> Opti
         faults.name(&outcome.code, format_args!("{path}.code"));
         titled(&outcome.title, &path, faults);
         match (&outcome.next, outcome.passed) {
-            (Some(_), true) => faults.add(format_args!("{path}.next"), "must be unset: it passes"),
+            (Some(_), true) => faults.add(
+                format_args!("{path}.next"),
+                ("must be unset: it passes", "不得填写：该结果为合格"),
+            ),
             (None, false) => {
-                faults.add(format_args!("{path}.next"), "must say what the next inspection is");
+                faults.add(
+                    format_args!("{path}.next"),
+                    ("must say what the next inspection is", "须说明下一次检查"),
+                );
             }
             _ => {}
         }

@@ -5,14 +5,18 @@ use kefu_calendar::{Calendar, DueError};
 use uuid::Uuid;
 
 use super::{
+    attachment::AttachmentState,
     process::{
         AnswerRecord, ApprovalRecord, ChangeOutcome, DocumentRecord, InspectionRecord, Process,
-        ProcessChange, RunAlarm, RunState, StageRun, Submission, SubmissionEnd,
+        ProcessChange, RunState, StageRun, Submission, SubmissionEnd,
     },
+    process_clock::RunAlarm,
+    process_command::{NamedFile, ProcessActor, ProcessCommand, Said},
+    process_follow::{Hold, Standing},
     process_need::{NeedKind, ProcessDuty, ProcessNeed, ProcessRefusal},
     process_template::{Agreed, Approval, ProcessTemplate, Stage, Value, fault},
-    ticket::Ticket,
-    word::{Fault, Subject, TicketKind},
+    ticket::{State, Ticket},
+    word::{Fault, TicketKind},
     work_order::StepTaken,
 };
 
@@ -22,124 +26,6 @@ const MAX_DOCUMENTS: usize = 200;
 const MAX_SUBMISSIONS: usize = 50;
 /// The most changes of one process.
 const MAX_CHANGES: usize = 50;
-
-/// Who asks.
-#[derive(Clone, Debug)]
-pub struct ProcessActor {
-    /// By the sign-in token.
-    pub subject: Subject,
-    /// Its roles.
-    pub roles: Vec<String>,
-}
-
-impl ProcessActor {
-    fn has_one_of(&self, roles: &[String]) -> bool {
-        self.roles.iter().any(|role| roles.contains(role))
-    }
-}
-
-/// What is asked of a process. Texts were checked for length and characters by whoever decoded them.
-#[derive(Clone, Debug)]
-pub enum ProcessCommand {
-    /// Put a document on record.
-    RecordDocument {
-        /// In which stage.
-        stage: String,
-        /// Which.
-        document: String,
-        /// Where it is.
-        reference: String,
-    },
-    /// Put an inspection on record.
-    RecordInspection {
-        /// In which stage.
-        stage: String,
-        /// Code of the outcome.
-        outcome: String,
-        /// What was found.
-        finding: String,
-    },
-    /// Name the written answer.
-    RecordAnswer {
-        /// Of which stage.
-        stage: String,
-        /// The message on the ticket; none where there is no such.
-        said: Option<Said>,
-    },
-    /// Submit for approval.
-    Submit {
-        /// Which stage.
-        stage: String,
-    },
-    /// Approve.
-    Approve {
-        /// Which stage.
-        stage: String,
-        /// Remarks.
-        comment: String,
-    },
-    /// Reject.
-    Reject {
-        /// Which stage.
-        stage: String,
-        /// Why.
-        reason: String,
-    },
-    /// Complete.
-    Complete {
-        /// Which stage.
-        stage: String,
-    },
-    /// Request a change.
-    RequestChange {
-        /// What instead.
-        values: Vec<(String, Value)>,
-        /// Why.
-        reason: String,
-    },
-    /// Decide on it.
-    DecideChange {
-        /// Whether it is agreed.
-        agreed: bool,
-        /// Why.
-        decision: String,
-    },
-    /// Call the process off.
-    Cancel {
-        /// Why.
-        reason: String,
-    },
-}
-
-/// A message to the customer.
-#[derive(Clone, Copy, Debug)]
-pub struct Said {
-    /// Its id.
-    pub message: Uuid,
-    /// When it was sent.
-    pub sent_at: Timestamp,
-    /// Whether it was given up before it left.
-    pub is_void: bool,
-}
-
-impl ProcessCommand {
-    /// The name of the method that asks for it.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::RecordDocument { .. } => "RecordProcessDocument",
-            Self::RecordInspection { .. } => "RecordProcessInspection",
-            Self::RecordAnswer { .. } => "RecordProcessAnswer",
-            Self::Submit { .. } => "SubmitProcessStage",
-            Self::Approve { .. } => "ApproveProcessStage",
-            Self::Reject { .. } => "RejectProcessStage",
-            Self::Complete { .. } => "CompleteProcessStage",
-            Self::RequestChange { .. } => "RequestProcessChange",
-            Self::DecideChange { .. } => "DecideProcessChange",
-            Self::Cancel { .. } => "CancelProcess",
-        }
-    }
-}
 
 /// A new process for a ticket, at its first stage.
 ///
@@ -159,8 +45,15 @@ pub fn start_process(
     if ticket.kind != TicketKind::Request {
         missing.push(ProcessNeed::new(NeedKind::Request, "ticket"));
     }
-    if ticket.state.is_final() {
-        missing.push(ProcessNeed::new(NeedKind::OpenTicket, "ticket"));
+    match ticket.state {
+        State::Open(_) | State::Waiting { .. } => {}
+        // It is to be solved by the process, and cannot be while that runs.
+        State::Resolved(_) | State::ResultFedBack { .. } => {
+            missing.push(ProcessNeed::new(NeedKind::UnsolvedTicket, "ticket"));
+        }
+        State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
+            missing.push(ProcessNeed::new(NeedKind::OpenTicket, "ticket"));
+        }
     }
     if !missing.is_empty() {
         return Err(ProcessRefusal::Lacking { command, missing });
@@ -175,6 +68,10 @@ pub fn start_process(
         agreed,
         runs: Vec::new(),
         changes: Vec::new(),
+        held: match Standing::of(ticket) {
+            Standing::Held(hold) => Some(Hold { since: now, ..hold }),
+            Standing::Going | Standing::Over(_) => None,
+        },
         end: None,
         started_by: actor.subject.clone(),
         created_at: now,
@@ -215,20 +112,29 @@ pub fn notice_process(
         return None;
     }
     let mut next = process.changed(at);
-    let run = next.runs.get_mut(place)?;
-    match alarm {
-        RunAlarm::Warn => run.warned_at = Some(at),
-        RunAlarm::Breach => run.breached_at = Some(at),
-    }
+    next.runs.get_mut(place)?.ring(alarm, at);
     Some((next, Notice { run: place, alarm, at }))
 }
 
-/// Ends a process whose ticket was cancelled.
+/// What the withdrawal of a file makes of a process: in a stage that is under way it is the document no more, and what was
+/// submitted with it is not what was submitted. None where no running stage has it.
 #[must_use]
-pub fn cancel_with_ticket(process: &Process, by: &Subject, now: Timestamp) -> Process {
+pub fn without_file(process: &Process, attachment: Uuid, now: Timestamp) -> Option<Process> {
+    let has = |document: &&mut DocumentRecord| {
+        document.attachment == Some(attachment) && document.withdrawn_at.is_none()
+    };
     let mut next = process.changed(now);
-    next.cancel(by, "the ticket was cancelled / 工单已取消".to_owned());
-    next
+    let at = next.updated_at;
+    let mut found = false;
+    for run in next.running_mut() {
+        let documents: Vec<_> = run.record.documents.iter_mut().filter(has).collect();
+        if !documents.is_empty() {
+            documents.into_iter().for_each(|document| document.withdrawn_at = Some(at));
+            run.withdraw(at);
+            found = true;
+        }
+    }
+    found.then_some(next)
 }
 
 /// What a command makes of a process as of `now`.
@@ -248,13 +154,15 @@ pub fn decide_process(
     }
     let mut next = process.changed(now);
     match command {
-        ProcessCommand::RecordDocument { stage, document, reference } => {
-            desk.document(&mut next, &stage, document, reference)?;
+        ProcessCommand::RecordDocument { stage, document, reference, file } => {
+            desk.document(&mut next, &stage, (document, reference), file)?;
         }
         ProcessCommand::RecordInspection { stage, outcome, finding } => {
             desk.inspection(&mut next, &stage, outcome, finding)?;
         }
-        ProcessCommand::RecordAnswer { stage, said } => desk.answer(&mut next, &stage, said)?,
+        ProcessCommand::RecordAnswer { stage, said, .. } => {
+            desk.answer(&mut next, &stage, said)?;
+        }
         ProcessCommand::Submit { stage } => desk.submit(&mut next, &stage)?,
         ProcessCommand::Approve { stage, comment } => desk.approve(&mut next, &stage, comment)?,
         ProcessCommand::Reject { stage, reason } => desk.reject(&mut next, &stage, reason)?,
@@ -333,8 +241,8 @@ impl<'a> Desk<'a> {
         &self,
         process: &mut Process,
         stage: &str,
-        document: String,
-        reference: String,
+        (document, reference): (String, String),
+        file: Option<NamedFile>,
     ) -> Result<(), ProcessRefusal> {
         let StepTaken { by, at } = self.taken(process);
         let route = self.template.route(&process.agreed).map(str::to_owned);
@@ -342,12 +250,40 @@ impl<'a> Desk<'a> {
         if !stage.documents(route.as_deref()).any(|code| *code == document) {
             return wrong("document", "is none that the stage asks for", "该环节不需要此资料");
         }
+        self.is_there(&document, file)?;
         self.open(run)?;
         if run.record.documents.len() >= MAX_DOCUMENTS {
             return self.lacks(NeedKind::Room, &run.stage);
         }
-        run.record.documents.push(DocumentRecord { document, reference, by, at });
+        let attachment = file.map(|named| named.file.id);
+        run.record.documents.push(DocumentRecord {
+            document,
+            reference,
+            by,
+            at,
+            attachment,
+            withdrawn_at: None,
+        });
         Ok(())
+    }
+
+    /// A file that is named is one of the ticket that can be looked at; and is named where nothing else counts.
+    fn is_there(&self, document: &str, file: Option<NamedFile>) -> Result<(), ProcessRefusal> {
+        match file.map(|named| named.state) {
+            None if self.template.is_attached(document) => wrong(
+                "attachment",
+                "must name a file of the ticket: nothing else counts as this document",
+                "该资料须以工单附件形式提交",
+            ),
+            None | Some(Some(AttachmentState::Stored)) => Ok(()),
+            Some(None) => wrong("attachment", "is no file of the ticket", "工单上没有此附件"),
+            Some(Some(AttachmentState::Withdrawn)) => {
+                wrong("attachment", "was withdrawn", "该附件已撤回")
+            }
+            Some(Some(AttachmentState::Refused)) => {
+                wrong("attachment", "was refused: there are no bytes of it", "该附件已被拒收")
+            }
+        }
     }
 
     fn inspection(
@@ -497,7 +433,10 @@ impl<'a> Desk<'a> {
             Some(missing) => return self.lacks_all(missing),
             None => return self.lacks(NeedKind::RunningStage, &stage.code),
         }
+        let clock = stage.clock(self.template.route(&process.agreed));
         if let Some(run) = process.runs.get_mut(place) {
+            // Completed while it stood still, it was completed in time.
+            run.resume(clock, self.calendar, taken.at).map_err(no_deadline)?;
             run.end(RunState::Completed, &taken);
         }
         process.advance(self.template, self.calendar, &taken.by).map_err(no_deadline)

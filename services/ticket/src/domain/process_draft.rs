@@ -2,7 +2,7 @@
 
 use kefu_calendar::Target;
 
-use super::word::Text;
+use super::{policy_draft::StepDraft, word::Text};
 
 /// `process_templates[n]`.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,8 @@ pub struct ProcessTemplateDraft {
     pub attributes: Vec<AttributeDraft>,
     /// `documents`: code and title.
     pub documents: Vec<(String, Text)>,
+    /// The codes of those of them that are `attached`.
+    pub attached: Vec<String>,
     /// `routes`.
     pub routes: Vec<RouteDraft>,
     /// `stages`.
@@ -117,6 +119,10 @@ pub struct StageClockDraft {
     pub warn_percent: i32,
     /// `breach_violation`; empty means none.
     pub breach_violation: String,
+    /// `breach_raises_level`.
+    pub breach_raises_level: bool,
+    /// `steps`.
+    pub steps: Vec<StepDraft>,
     /// `routes`.
     pub routes: Vec<String>,
 }

@@ -27,6 +27,10 @@ coded! {
         RunningProcess = "running_process",
         /// The ticket is closed or cancelled.
         OpenTicket = "open_ticket",
+        /// There is a solution already.
+        UnsolvedTicket = "unsolved_ticket",
+        /// The ticket is merged.
+        UnmergedTicket = "unmerged_ticket",
         /// The ticket is no request.
         Request = "request",
         /// It waits for approval or has it.
@@ -99,6 +103,14 @@ impl ProcessNeed {
             NeedKind::OpenTicket => {
                 ("the ticket is closed or cancelled".to_owned(), "工单已关闭或取消".to_owned())
             }
+            NeedKind::UnsolvedTicket => (
+                "a solution is on record: a process begins while the ticket is open".to_owned(),
+                "已登记处理方案，流程须在处理之前启动".to_owned(),
+            ),
+            NeedKind::UnmergedTicket => (
+                "the ticket is merged: undo that first, or call the process off".to_owned(),
+                "工单已并入其他工单，须先撤销合并或取消流程".to_owned(),
+            ),
             NeedKind::Request => {
                 ("only a request follows a process".to_owned(), "只有报事工单可走流程".to_owned())
             }
@@ -142,15 +154,21 @@ coded! {
 }
 
 impl ProcessDuty {
-    const fn words(self) -> &'static str {
-        match self {
-            Self::Role => "the template gives it to another role",
-            Self::NotSubmitter => {
-                "whoever submitted it or put any of it on record may not judge it"
+    /// In words, for whoever was refused.
+    #[must_use]
+    pub fn words(self) -> Text {
+        let (en, zh) = match self {
+            Self::Role => ("the template gives it to another role", "流程模板将此步骤交由其他角色"),
+            Self::NotSubmitter => (
+                "whoever submitted it or put any of it on record may not judge it",
+                "提交人或参与登记的人不得评判",
+            ),
+            Self::NotApprover => ("it has approved already", "本人已审批"),
+            Self::NotRequester => {
+                ("whoever requested a change may not decide on it", "变更申请人不得自行决定")
             }
-            Self::NotApprover => "it has approved already",
-            Self::NotRequester => "whoever requested a change may not decide on it",
-        }
+        };
+        Text::new(en, zh)
     }
 }
 
@@ -166,7 +184,7 @@ pub enum ProcessRefusal {
         missing: Vec<ProcessNeed>,
     },
     /// Somebody else has to do that.
-    #[error("{command} is not for this caller: {}", duty.words())]
+    #[error("{command} is not for this caller: {}", duty.words().en)]
     NotYours {
         /// What was asked for.
         command: &'static str,

@@ -34,11 +34,17 @@ pub(super) fn routes(
         let path = format!("{list}[{index}]");
         faults.name(&draft.code, format_args!("{path}.code"));
         if draft.title == Text::default() {
-            faults.add(format_args!("{path}.title"), "must have a text in English or Chinese");
+            faults.add(
+                format_args!("{path}.title"),
+                ("must have a text in English or Chinese", "须有英文或中文内容"),
+            );
         }
         faults.unique(&mut codes, draft.code.clone(), (), format_args!("{path}.code"));
         if draft.cases.is_empty() {
-            faults.add(format_args!("{path}.cases"), "must have at least one case");
+            faults.add(
+                format_args!("{path}.cases"),
+                ("must have at least one case", "至少须有一种情形"),
+            );
         }
         faults.at_most(draft.cases.len(), MAX_CASES, &format!("{path}.cases"));
         let cases = draft.cases.into_iter().enumerate();
@@ -67,7 +73,10 @@ fn conditions(
         let path = format!("{path}.conditions[{index}]");
         let known = attributes.iter().find(|attribute| attribute.code == draft.attribute);
         let Some(known) = known else {
-            faults.add(format_args!("{path}.attribute"), "is not in the list `attributes`");
+            faults.add(
+                format_args!("{path}.attribute"),
+                ("is not in the list `attributes`", "不在 `attributes` 清单中"),
+            );
             continue;
         };
         faults.unique(&mut names, known.code.clone(), (), format_args!("{path}.attribute"));
@@ -93,7 +102,13 @@ fn condition(
         AttributeKind::Choice(_) => [false, false, true],
     };
     if given != wanted {
-        faults.add(path, "must ask what the kind of the attribute can be asked, and nothing else");
+        faults.add(
+            path,
+            (
+                "must ask what the kind of the attribute can be asked, and nothing else",
+                "须为该属性类型可用的条件，且不得有其他条件",
+            ),
+        );
         return None;
     }
     match kind {
@@ -103,7 +118,8 @@ fn condition(
             let known = draft.choices.iter().map(|choice| choices.get_key_value(choice));
             let known = known.map(|known| known.map(|(code, _)| code));
             let path = format!("{path}.choices");
-            let found = faults.set(known, path, "is none of the attribute's choices");
+            let found =
+                faults.set(known, path, ("is none of the attribute's choices", "不是该属性的选项"));
             Some(Is::OneOf(found.into_iter().cloned().collect()))
         }
     }
@@ -112,7 +128,9 @@ fn condition(
 fn between(draft: &RouteConditionDraft, path: &str, faults: &mut Faults) -> Option<Is> {
     let mut end = |open: Option<f64>, closed: Option<f64>, fields: [&str; 2]| {
         if open.is_some() && closed.is_some() {
-            faults.add(format_args!("{path}.{}", fields[0]), format!("excludes `{}`", fields[1]));
+            let [field, other] = fields;
+            let words = (format!("excludes `{other}`"), format!("不得与 `{other}` 同时填写"));
+            faults.add(format_args!("{path}.{field}"), words);
         }
         let (number, field, at) = match (open, closed) {
             (Some(open), _) => (open, fields[0], false),
@@ -121,7 +139,7 @@ fn between(draft: &RouteConditionDraft, path: &str, faults: &mut Faults) -> Opti
         };
         let number = Number::new(number);
         if number.is_none() {
-            faults.add(format_args!("{path}.{field}"), "must be a finite number");
+            faults.add(format_args!("{path}.{field}"), ("must be a finite number", "须为有限的数"));
         }
         number.map(|number| (number, at))
     };
@@ -130,7 +148,7 @@ fn between(draft: &RouteConditionDraft, path: &str, faults: &mut Faults) -> Opti
     if let (Some((from, from_in)), Some((to, to_in))) = (from, to)
         && (from > to || (from == to && !(from_in && to_in)))
     {
-        faults.add(path, "no number lies between these");
+        faults.add(path, ("no number lies between these", "二者之间没有任何数值"));
     }
     Some(Is::Between(from, to))
 }
@@ -140,7 +158,8 @@ fn try_all(routes: &[Route], attributes: &[Attribute], list: &str, faults: &mut 
         return;
     }
     let Some(tried) = combinations(routes, attributes) else {
-        faults.add(list, format!("must tell apart at most {MAX_CELLS} combinations of values"));
+        let english = format!("must tell apart at most {MAX_CELLS} combinations of values");
+        faults.add(list, (english, format!("最多区分 {MAX_CELLS} 种取值组合")));
         return;
     };
     let mut gap = None;
@@ -170,16 +189,26 @@ fn try_all(routes: &[Route], attributes: &[Attribute], list: &str, faults: &mut 
         }
     }
     if let Some(agreed) = gap {
-        faults.add(list, format!("leave a gap: none fits for {}", words(agreed)));
+        let agreed = words(agreed);
+        let english = format!("leave a gap: none fits for {agreed}");
+        faults.add(list, (english, format!("有遗漏：{agreed} 不符合任何路线")));
     }
     for ((first, second), agreed) in overlaps {
-        let description = format!("overlaps {list}[{first}]: both fit for {}", words(agreed));
-        faults.add(format_args!("{list}[{second}]"), description);
+        let agreed = words(agreed);
+        let english = format!("overlaps {list}[{first}]: both fit for {agreed}");
+        let chinese = format!("与 {list}[{first}] 重叠：{agreed} 同时符合二者");
+        faults.add(format_args!("{list}[{second}]"), (english, chinese));
     }
     for (index, route) in routes.iter().enumerate() {
         for case in (0..route.cases.len()).filter(|case| !reached.contains(&(index, *case))) {
             let path = format_args!("{list}[{index}].cases[{case}]");
-            faults.add(path, "cannot be reached: no value that the attributes may have fits");
+            faults.add(
+                path,
+                (
+                    "cannot be reached: no value that the attributes may have fits",
+                    "无法到达：属性的任何取值都不符合",
+                ),
+            );
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Staged processes as the policy writes them down (流程模板), checked (T-22).
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use jiff::{Timestamp, ToSpan};
 use kefu_calendar::{Calendar, Target};
 use serde::{Deserialize, Serialize};
 
-use super::word::{Fault, ReceiverLevel, Text};
+use super::{
+    clock_note::StepRule,
+    word::{Fault, ReceiverLevel, Text},
+};
 
 /// A process in stages, checked as its policy was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub struct ProcessTemplate {
     pub(super) title: Text,
     pub(super) attributes: Vec<Attribute>,
     pub(super) documents: BTreeMap<String, Text>,
+    /// Codes of the documents as which only a file of the ticket counts.
+    pub(super) attached: BTreeSet<String>,
     /// Exactly one fits whatever is agreed; empty where there is one way for all.
     pub(super) routes: Vec<Route>,
     /// In order; never empty.
@@ -203,6 +208,10 @@ pub struct StageClock {
     pub warn_percent: Option<u32>,
     /// Code of the violation that a breach proposes.
     pub violation: Option<String>,
+    /// Whether a breach raises the ticket to the next receiver level.
+    pub breach_raises_level: bool,
+    /// The steps of its escalation.
+    pub steps: Vec<StepRule>,
 }
 
 /// A length of time from when a stage begins.
@@ -335,6 +344,12 @@ impl ProcessTemplate {
         self.stages.iter().enumerate().find(|(_, stage)| stage.code == code)
     }
 
+    /// Whether only a file of the ticket counts as this document.
+    #[must_use]
+    pub fn is_attached(&self, document: &str) -> bool {
+        self.attached.contains(document)
+    }
+
     /// Which role decides on changes.
     #[must_use]
     pub fn change_deciders(&self) -> &[String] {
@@ -430,5 +445,5 @@ impl AttributeKind {
 
 /// A fault in both languages.
 pub(super) fn fault(path: &str, en: &str, zh: &str) -> Fault {
-    Fault { chinese: zh.to_owned(), ..Fault::new(path, en) }
+    Fault::new(path, (en, zh))
 }

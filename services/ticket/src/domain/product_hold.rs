@@ -35,7 +35,7 @@ pub struct ProductHold {
     pub revision: i64,
 }
 
-const IN_FORCE: Need = Need { code: "hold_in_force", en: "the hold was lifted already" };
+const IN_FORCE: Need = Need::new("hold_in_force", "the hold was lifted already", "停发货已解除");
 
 impl ProductHold {
     /// When it was last changed.

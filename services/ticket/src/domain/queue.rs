@@ -7,7 +7,7 @@ use kefu_filter::{Comparator, Compiled, Field, Filter, Kind, Moment, Schema, Val
 
 use super::word::UnknownCode;
 
-/// What a filter of tickets can name; the function `ticket_fields` of migration 0029 has the same names. What is closed,
+/// What a filter of tickets can name; the function `ticket_fields` of migration 0031 has the same names. What is closed,
 /// cancelled or merged is in no queue, but lists have it.
 pub static TICKET_FIELDS: Schema = Schema(&[
     Field::new(
@@ -47,6 +47,8 @@ pub static TICKET_FIELDS: Schema = Schema(&[
     Field::new("cycle", Kind::Number),
     Field::new("number", Kind::Text),
     Field::new("product", Kind::Text),
+    Field::new("order_reference", Kind::Text),
+    Field::new("shop", Kind::Text),
     Field::new("category", Kind::Path),
     Field::new("org_unit", Kind::Path),
     Field::new("tag", Kind::Tags),

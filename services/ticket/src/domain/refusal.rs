@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     message_template::Variable,
+    process_need::ProcessNeed,
     ticket::StateName,
     word::{Fault, ReceiverLevel, Subject, Text, coded},
 };
@@ -83,6 +84,20 @@ pub enum Refusal {
         command: &'static str,
         /// Their codes, never empty.
         fields: Vec<String>,
+    },
+    /// The process that it follows is under way (T-22).
+    #[error("{command} is not possible in state {state}: its process is under way at {}", stages.join(", "))]
+    ProcessRuns {
+        /// Where the ticket stands.
+        state: StateName,
+        /// What was asked for.
+        command: &'static str,
+        /// Which process.
+        process: Uuid,
+        /// The stages that are under way, never empty.
+        stages: Vec<String>,
+        /// What they lack, as far as whoever tells it has looked that up.
+        missing: Vec<ProcessNeed>,
     },
     /// Fields are wrong in a way that only the ticket and its policy can tell.
     #[error("fields are wrong")]

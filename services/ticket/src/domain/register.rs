@@ -17,7 +17,7 @@ use super::{
     story::started,
     terms::Terms,
     ticket::{Complainant, Details, Open, State, Ticket},
-    word::{Actor, Channel, ClockKind, Fault, Severity, TicketKind},
+    word::{Actor, Channel, ClockKind, Fault, Severity, TicketKind, Words},
 };
 
 /// What was said at intake. Checked for length and characters by whoever decoded it.
@@ -87,15 +87,13 @@ pub fn register(
 ) -> Result<Registration, Refusal> {
     let mut faults = Vec::new();
     if intake.occurred_at.is_some_and(|at| at > now) {
-        faults.push(Fault::new("occur_time", format!("must not be after {now}, which is now")));
+        faults.push(Fault::new("occur_time", Words::ahead(now)));
     }
     if !policy.routing().categories().allows(&intake.details.category) {
         faults.push(unknown_category());
     }
     if !policy.routing().allows_complainant_type(intake.complainant_type.as_deref()) {
-        let description = "must be one of the policy's types of complainants, or empty";
-        let chinese = "投诉人类型不在制度规定的范围内".to_owned();
-        faults.push(Fault { chinese, ..Fault::new("ticket.complainant_type", description) });
+        faults.push(unknown_complainant_type());
     }
     match content_rules::read(policy.content(), None, intake.details.clone(), intake.kind) {
         Ok(details) => intake.details = details,
@@ -143,6 +141,7 @@ pub fn register(
         handling: Handling::default(),
         links: Links::default(),
         outbound: Outbound::default(),
+        process: None,
         revision: 1,
         created_at: now,
         updated_at: now,
@@ -175,9 +174,12 @@ pub fn is_known_category(policy: &Policy, category: &str) -> Result<(), Refusal>
     Err(Refusal::Fields(vec![Fault { path: "category".to_owned(), ..unknown_category() }]))
 }
 
+pub(super) fn unknown_complainant_type() -> Fault {
+    let english = "must be one of the policy's types of complainants, or empty";
+    Fault::new("ticket.complainant_type", (english, "投诉人类型不在制度规定的范围内"))
+}
+
 pub(super) fn unknown_category() -> Fault {
-    let description =
-        "must be a category of the policy's tree, by the codes from the top, or empty";
-    let chinese = "类别不在制度的类别树中".to_owned();
-    Fault { chinese, ..Fault::new("ticket.category", description) }
+    let english = "must be a category of the policy's tree, by the codes from the top, or empty";
+    Fault::new("ticket.category", (english, "类别不在制度的类别树中"))
 }

@@ -87,7 +87,13 @@ impl Drafted {
         for (index, code, draft, timed) in self.0 {
             let path = format!("pause_reasons[{index}].reminder");
             if !timed {
-                faults.add(&path, "needs `remind_after`, which says when");
+                faults.add(
+                    &path,
+                    (
+                        "needs `remind_after`, which says when",
+                        "须填写 `remind_after` 以说明何时提醒",
+                    ),
+                );
             }
             let adapter_path = format!("{path}.adapter");
             let adapter =
@@ -110,7 +116,8 @@ pub(super) fn recipient(
     let Some(asked) = asked.filter(|asked| !asked.is_empty()) else { return Ok(None) };
     let at_field = |fault: Fault| Fault { path: "reminder_recipient".to_owned(), ..fault };
     let Some(reminder) = &reason.reminder else {
-        let description = "must be empty: the pause reason has no reminder";
+        let description =
+            ("must be empty: the pause reason has no reminder", "不得填写：该等待原因没有提醒");
         return Err(at_field(Fault::new("", description)));
     };
     check_recipient(reminder.adapter.kind, &asked).map_err(at_field)?;

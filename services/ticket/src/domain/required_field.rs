@@ -98,22 +98,27 @@ pub(super) fn check(
     for (index, draft) in drafts.into_iter().enumerate() {
         let path = format!("learning.required_fields[{index}]");
         let moment = faults.required(draft.moment, format_args!("{path}.moment"));
-        let unknown = "must be a field of a ticket";
+        let unknown = ("must be a field of a ticket", "须为工单的字段");
         if draft.fields.is_empty() {
-            faults.add(format_args!("{path}.fields"), "must name at least one field");
+            faults.add(
+                format_args!("{path}.fields"),
+                ("must name at least one field", "至少指定一个字段"),
+            );
         }
         let fields = faults.set(draft.fields, format_args!("{path}.fields"), unknown);
-        let unknown = "must be a kind of ticket";
+        let unknown = ("must be a kind of ticket", "须为工单的类型");
         let kinds = faults.set(draft.kinds, format_args!("{path}.ticket_kinds"), unknown);
         if draft.within.is_some() && moment.is_some_and(|m| m != RequiredMoment::Registered) {
-            let description = "must be unset with every moment but the registration";
+            let description =
+                ("must be unset with every moment but the registration", "只有登记时可填写此项");
             faults.add(format_args!("{path}.within"), description);
         }
         let within = draft
             .within
             .and_then(|within| target(Some(within), calendar, &format!("{path}.within"), faults));
         if !violations.contains_key(&draft.violation) {
-            let description = "is not in the table `violations`";
+            let description =
+                ("is not in the table `violations`", "违规条款表 `violations` 中没有此代码");
             faults.add(format_args!("{path}.violation"), description);
         }
         let violation = draft.violation;
@@ -174,7 +179,7 @@ impl RequiredField {
         Text::new(en, zh)
     }
 
-    fn is_missing(self, ticket: &Ticket) -> bool {
+    pub(super) fn is_missing(self, ticket: &Ticket) -> bool {
         let details = &ticket.details;
         match self {
             Self::Complainant => ticket.complainant == Complainant::Anonymous,
@@ -184,7 +189,9 @@ impl RequiredField {
             }
             Self::ComplainantType => ticket.complainant_type.is_none(),
             Self::Category => details.category.trim().is_empty(),
-            Self::Product => details.product.trim().is_empty(),
+            Self::Product => [&details.product, &details.order_reference, &details.shop]
+                .iter()
+                .all(|named| named.trim().is_empty()),
             Self::Description => details.description.trim().is_empty(),
             Self::OccurTime => ticket.occurred_at.is_none(),
             Self::Amount => ticket.amount.is_none(),

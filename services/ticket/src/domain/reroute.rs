@@ -110,7 +110,7 @@ impl Routing {
             (category.clone(), product.clone())
         };
         let changed = |change: &Change| match &change.what {
-            What::Updated(_) => self.rerouting.on_category_change,
+            What::Updated(_) | What::Corrected(_) => self.rerouting.on_category_change,
             What::Assessed { .. } => self.rerouting.on_severity_change,
             _ => false,
         };

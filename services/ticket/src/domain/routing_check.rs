@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     category::CategoryTree,
     keyword::{Collector, folded},
-    policy_check::{Faults, NO_SEVERITY, UNKNOWN},
+    policy_check::{Faults, NO_SEVERITY, Pair, UNKNOWN},
     routing::{AmountRange, Conditions, Criterion, Rerouting, Routing, Rule},
     routing_draft::{
         ComplainantTypeDraft, ConditionsDraft, CriterionDraft, RoutingDraft, RuleDraft,
@@ -24,7 +24,7 @@ pub(crate) const MAX_VALUES: usize = 50;
 /// The longest subject of a person, in bytes, so that it has room in an event.
 pub(crate) const MAX_STAFF: usize = 120;
 const MAX_REPEAT_DAYS: i32 = 3_660;
-const NO_TEXT: &str = "must have a text in English or Chinese";
+const NO_TEXT: Pair = ("must have a text in English or Chinese", "须有英文或中文内容");
 
 /// What the conditions may name.
 struct Known<'a> {
@@ -42,7 +42,7 @@ pub(super) fn check(
     let complainant_types = types(draft.complainant_types, faults);
     let rerouting = draft.rerouting;
     if rerouting != Rerouting::default() && draft.rules.is_empty() {
-        faults.add("rerouting", "needs `routing_rules`");
+        faults.add("rerouting", ("needs `routing_rules`", "须先有 `routing_rules`"));
     }
     let known = Known { categories: &categories, types: &complainant_types, grades };
     let mut words = Collector::default();
@@ -71,9 +71,11 @@ pub(super) fn check(
         };
         if let Some((earlier, _)) = rules[..index].iter().find(covers) {
             let name = &earlier.name;
-            let description =
-                format!("is never reached: the rule {name:?} before it leaves nothing to it");
-            faults.add(format_args!("routing_rules[{index}]"), description);
+            let words = (
+                format!("is never reached: the rule {name:?} before it leaves nothing to it"),
+                format!("永不会用到：其前的规则“{name}”已涵盖全部情形"),
+            );
+            faults.add(format_args!("routing_rules[{index}]"), words);
         }
     }
     let rules = rules.into_iter().map(|(rule, _)| rule).collect();
@@ -112,8 +114,9 @@ fn criteria(
             faults.add(format_args!("{path}.text"), NO_TEXT);
         }
         if !(0..=MAX_REPEAT_DAYS).contains(&draft.repeat_within_days) {
-            let description = format!("must be 0 (no matter) to {MAX_REPEAT_DAYS}");
-            faults.add(format_args!("{path}.repeat_within_days"), description);
+            let english = format!("must be 0 (no matter) to {MAX_REPEAT_DAYS}");
+            let words = (english, format!("须为 0（不计）至 {MAX_REPEAT_DAYS}"));
+            faults.add(format_args!("{path}.repeat_within_days"), words);
         }
         let conditions = conditions(draft.conditions, known, words, &path, faults);
         criteria.push(Criterion {
@@ -145,21 +148,26 @@ fn rules(
             faults.name(team, format_args!("{path}.team"));
         } else {
             if !draft.owner.is_empty() {
-                faults.add(format_args!("{path}.owner"), "needs a team");
+                faults.add(format_args!("{path}.owner"), ("needs a team", "须指定团队"));
             }
             if draft.distribution.is_some() {
-                faults.add(format_args!("{path}.distribution"), "needs a team");
+                faults.add(format_args!("{path}.distribution"), ("needs a team", "须指定团队"));
             }
             if draft.priority.is_none() {
                 faults.add(
                     format_args!("{path}.team"),
-                    "must be set where the rule sets no priority",
+                    ("must be set where the rule sets no priority", "规则未设定优先级时必填"),
                 );
             }
         }
         if draft.owner.len() > MAX_STAFF {
-            faults
-                .add(format_args!("{path}.owner"), format!("must have at most {MAX_STAFF} bytes"));
+            faults.add(
+                format_args!("{path}.owner"),
+                (
+                    format!("must have at most {MAX_STAFF} bytes"),
+                    format!("最多 {MAX_STAFF} 个字节"),
+                ),
+            );
         }
         let before = faults.len();
         let conditions = conditions(draft.conditions, known, words, &path, faults);
@@ -184,7 +192,7 @@ fn conditions(
     path: &str,
     faults: &mut Faults,
 ) -> Conditions {
-    let mut names = |field: &str, values: Vec<String>, unknown: &dyn Fn(&str) -> Option<String>| {
+    let mut names = |field: &str, values: Vec<String>, unknown: &dyn Fn(&str) -> Option<Pair>| {
         faults.at_most(values.len(), MAX_VALUES, &format!("{path}.{field}"));
         let mut set = BTreeSet::new();
         for (index, value) in values.into_iter().enumerate() {
@@ -192,33 +200,41 @@ fn conditions(
             if let Some(description) = unknown(&value) {
                 faults.add(&place, description);
             } else if !set.insert(value) {
-                faults.add(&place, "is given twice");
+                faults.add(&place, ("is given twice", "重复"));
             }
         }
         set
     };
     let categories = names("categories", draft.categories, &|path| {
-        (!known.categories.contains(path)).then(|| "is no category of the tree".to_owned())
+        (!known.categories.contains(path)).then_some(("is no category of the tree", "不在类别树中"))
     });
     let products = draft.products.iter().map(|product| folded(product)).collect();
     let products = names("products", products, &|product| {
-        product.is_empty().then(|| "must have at least one letter or digit".to_owned())
+        product
+            .is_empty()
+            .then_some(("must have at least one letter or digit", "至少须有一个字母、汉字或数字"))
     });
     let org_units = names("org_units", draft.org_units, &|unit| {
-        unit.parse::<kefu_identity::OrgUnit>().err().map(|error| error.to_string())
+        let unknown = unit.parse::<kefu_identity::OrgUnit>().is_err();
+        unknown.then_some((
+            "must be the path of an org unit such as `group/north`",
+            "须为组织单元的路径，例如 `group/north`",
+        ))
     });
     let grades = names("customer_grades", draft.grades, &|grade| {
-        (!known.grades.contains_key(grade)).then(|| "is not in `grade_priorities`".to_owned())
+        (!known.grades.contains_key(grade))
+            .then_some(("is not in `grade_priorities`", "不在 `grade_priorities` 中"))
     });
     let complainant_types = names("complainant_types", draft.complainant_types, &|code| {
-        (!known.types.contains_key(code)).then(|| "is not in `complainant_types`".to_owned())
+        (!known.types.contains_key(code))
+            .then_some(("is not in `complainant_types`", "不在 `complainant_types` 中"))
     });
     faults.at_most(draft.keywords.len(), MAX_VALUES, &format!("{path}.keywords"));
     let mut keywords = BTreeSet::new();
     for (index, word) in draft.keywords.iter().enumerate() {
         let place = format!("{path}.keywords[{index}]");
         if !keywords.insert(words.add(word, &place, faults)) {
-            faults.add(&place, "is given twice");
+            faults.add(&place, ("is given twice", "重复"));
         }
     }
     let amount = (draft.min_amount_cents, draft.below_amount_cents, draft.currency.as_str());
@@ -245,19 +261,27 @@ fn amount_range(
 ) -> Option<AmountRange> {
     let bounded = min != 0 || below != 0;
     if min < 0 {
-        faults.add(format_args!("{path}.min_amount_cents"), "must not be negative");
+        faults.add(format_args!("{path}.min_amount_cents"), ("must not be negative", "不得为负数"));
     }
     if below < 0 || (below != 0 && below <= min) {
-        let description = "must be 0 (no bound) or more than `min_amount_cents`";
+        let description = (
+            "must be 0 (no bound) or more than `min_amount_cents`",
+            "须为 0（不限）或大于 `min_amount_cents`",
+        );
         faults.add(format_args!("{path}.below_amount_cents"), description);
     }
     if bounded && !is_currency(currency) {
-        let description =
-            "must be three capital letters as in ISO 4217, with a bound on the amount";
+        let description = (
+            "must be three capital letters as in ISO 4217, with a bound on the amount",
+            "限定金额时须为 ISO 4217 的三个大写字母",
+        );
         faults.add(format_args!("{path}.currency"), description);
     }
     if !bounded && !currency.is_empty() {
-        faults.add(format_args!("{path}.currency"), "must be empty without a bound on the amount");
+        faults.add(
+            format_args!("{path}.currency"),
+            ("must be empty without a bound on the amount", "未限定金额时不得填写"),
+        );
     }
     bounded.then(|| AmountRange {
         currency: currency.to_owned(),

@@ -8,7 +8,7 @@ use super::{
     policy::Policy,
     step::{Need, Step, StepRefusal, wrong_field},
     violation::ProposedViolation,
-    word::{Fault, Subject, coded},
+    word::{Fault, Subject, Words, coded},
     work_order::StepTaken,
 };
 
@@ -97,24 +97,32 @@ pub enum ShiftCommand {
     },
 }
 
-const LIST: Need = Need { code: "list", en: "the list must have been submitted" };
-const NO_LIST_YET: Need = Need { code: "no_list_yet", en: "the list was submitted already" };
+const LIST: Need = Need::new("list", "the list must have been submitted", "须先提交未完成工单清单");
+const NO_LIST_YET: Need = Need::new("no_list_yet", "the list was submitted already", "清单已提交");
 const NOT_SIGNED: Need =
-    Need { code: "not_signed_yet", en: "the outgoing shift has signed already" };
+    Need::new("not_signed_yet", "the outgoing shift has signed already", "交班人员已签字");
 const OUTGOING_SIGNATURE: Need =
-    Need { code: "outgoing_signature", en: "the outgoing shift must have signed" };
+    Need::new("outgoing_signature", "the outgoing shift must have signed", "交班人员须先签字");
 const NOT_HANDED_OVER: Need =
-    Need { code: "not_handed_over_yet", en: "both shifts have signed already" };
-const REASONS: Need =
-    Need { code: "reasons", en: "every unfinished work order must have a reason" };
-const BEGUN: Need = Need { code: "begun", en: "the shift has not begun" };
-const MEMBER: Need = Need { code: "member", en: "only somebody of the shift may do this" };
-const INCOMING_MEMBER: Need =
-    Need { code: "incoming_member", en: "only somebody of the incoming shift may do this" };
-const SOMEBODY_ELSE: Need = Need {
-    code: "somebody_else",
-    en: "the incoming shift signs by somebody else than the outgoing one",
-};
+    Need::new("not_handed_over_yet", "both shifts have signed already", "双方均已签字");
+const REASONS: Need = Need::new(
+    "reasons",
+    "every unfinished work order must have a reason",
+    "每张未完成的工单都须说明原因",
+);
+const BEGUN: Need = Need::new("begun", "the shift has not begun", "班次尚未开始");
+const MEMBER: Need =
+    Need::new("member", "only somebody of the shift may do this", "只有本班次人员可以执行此操作");
+const INCOMING_MEMBER: Need = Need::new(
+    "incoming_member",
+    "only somebody of the incoming shift may do this",
+    "只有接班人员可以执行此操作",
+);
+const SOMEBODY_ELSE: Need = Need::new(
+    "somebody_else",
+    "the incoming shift signs by somebody else than the outgoing one",
+    "接班签字人不得与交班签字人相同",
+);
 
 impl Shift {
     /// Where it stands.
@@ -166,17 +174,19 @@ impl Shift {
 /// [`StepRefusal::Fields`] with everything that is wrong.
 pub fn plan_shift(mut shift: Shift, policy: &Policy, now: Timestamp) -> Result<Shift, StepRefusal> {
     let mut faults = Vec::new();
-    let mut wrong = |field: &str, description: String| {
-        faults.push(Fault::new(format!("shift.{field}"), description));
+    let mut wrong = |field: &str, words: Words| {
+        faults.push(Fault::new(format!("shift.{field}"), words));
     };
     let length = shift.length();
     if shift.ends <= now {
-        wrong("end_time", format!("must be after {now}, which is now"));
+        wrong("end_time", Words::not_ahead(now));
     } else if length <= SignedDuration::ZERO || length > LONGEST {
-        wrong("end_time", "must be after start_time by at most 24 hours".to_owned());
+        let words =
+            ("must be after start_time by at most 24 hours", "须晚于 start_time，最多相差 24 小时");
+        wrong("end_time", words.into());
     }
     if !shift.has(&shift.leader) {
-        wrong("leader", "must be one of the members".to_owned());
+        wrong("leader", ("must be one of the members", "须为本班次人员").into());
     }
     if !faults.is_empty() {
         return Err(StepRefusal::Fields(faults));
@@ -300,11 +310,11 @@ pub fn decide_shift(
             }
             let mut faults = Vec::new();
             if !members.contains(&leader) {
-                let description = "must be one of the members";
+                let description = ("must be one of the members", "须为本班次人员");
                 faults.push(Fault::new("shift.leader", description));
             }
             if shift.listed.as_ref().is_some_and(|listed| !members.contains(&listed.by)) {
-                let description = "must have whoever submitted the list";
+                let description = ("must have whoever submitted the list", "须包括提交清单的人");
                 faults.push(Fault::new("shift.members", description));
             }
             if !faults.is_empty() {
@@ -335,7 +345,10 @@ pub fn decide_shift(
                 return step.missing(NOT_HANDED_OVER);
             }
             if incoming.centre != shift.centre || incoming.starts <= shift.starts {
-                let description = "must be a shift of the same dispatch centre that begins after the outgoing one";
+                let description = (
+                    "must be a shift of the same dispatch centre that begins after the outgoing one",
+                    "须为同一调度中心在交班班次之后开始的班次",
+                );
                 return wrong_field("incoming_shift", description);
             }
             step.duty(incoming.has(actor), INCOMING_MEMBER)?;

@@ -69,17 +69,23 @@ pub(super) fn check(
         faults.name(&draft.code, format_args!("{path}.code"));
         faults.name(&draft.team, format_args!("{path}.team"));
         if draft.title == Text::default() {
-            faults.add(format_args!("{path}.title"), "must have a text in English or Chinese");
+            faults.add(
+                format_args!("{path}.title"),
+                ("must have a text in English or Chinese", "须有英文或中文内容"),
+            );
         }
         let start = time(&draft.start, &format!("{path}.start_time"), faults);
         let end = time(&draft.end, &format!("{path}.end_time"), faults);
-        let unknown = "must be a day of the week";
+        let unknown = ("must be a day of the week", "须为一周中的某一天");
         let days = faults.set(draft.days, format_args!("{path}.days_of_week"), unknown);
         let Some((start, end)) = start.zip(end) else { continue };
         let length = length(start, end);
         let lead = lead.and_then(|lead| SignedDuration::try_from(lead).ok()).unwrap_or_default();
         if length > LONGEST || length <= lead {
-            let description = "must be later than start_time by at most 22 hours, and by more than list_before_end";
+            let description = (
+                "must be later than start_time by at most 22 hours, and by more than list_before_end",
+                "须晚于 start_time，最多相差 22 小时，且间隔须大于 list_before_end",
+            );
             faults.add(format_args!("{path}.end_time"), description);
         }
         let pattern = ShiftPattern {
@@ -100,7 +106,7 @@ pub(super) fn check(
 fn time(text: &str, path: &str, faults: &mut Faults) -> Option<Time> {
     let time = (text.len() == 5).then(|| Time::strptime("%H:%M", text).ok()).flatten();
     if time.is_none() {
-        faults.add(path, "must be a time of the day, HH:MM");
+        faults.add(path, ("must be a time of the day, HH:MM", "须为一天中的时刻，格式 HH:MM"));
     }
     time
 }

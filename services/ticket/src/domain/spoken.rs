@@ -10,10 +10,11 @@ use super::{
     change::{Change, What},
     delivery::{DeliveryState, Dispatch},
     handling::HandlingChange,
+    policy::Policy,
     story::Story,
     ticket::Ticket,
     timers::{Until, settle},
-    word::MessagePurpose,
+    word::{Actor, MessagePurpose},
 };
 
 /// A message that a change makes.
@@ -82,6 +83,8 @@ pub struct Outbound {
 pub struct Undelivered {
     /// Which.
     pub message: Uuid,
+    /// The merged ticket on which it was said, instead of which this one is handled (T-04); none for this one.
+    pub said_on: Option<Uuid>,
     /// What was to carry it.
     pub delivery: Uuid,
     /// When it counted as said.
@@ -134,6 +137,7 @@ pub(super) fn note(story: &mut Story<'_>, note: DeliveryNote) {
             story.record(
                 What::Undelivered(Undelivered {
                     message: note.message,
+                    said_on: None,
                     delivery: note.delivery,
                     sent_at: note.sent_at,
                     failed_at: story.now,
@@ -143,9 +147,64 @@ pub(super) fn note(story: &mut Story<'_>, note: DeliveryNote) {
             );
         }
         DeliveryState::Sent if marked.is_some() && !later => {
-            story.record(What::Delivered { message: note.message }, Vec::new());
+            let (message, said_on) = (note.message, None);
+            story.record(What::Delivered { message, said_on }, Vec::new());
         }
         _ => {}
+    }
+}
+
+/// What a ticket shows of a message that was said on another one, `source`, which was merged into it, when `changes` come of that
+/// message there: the mark is seen where the matter is handled, and once the message was taken after all it goes from there as
+/// well. `overtaken` is whether its customer has heard a later one on this ticket. Moves no clock.
+#[must_use]
+pub fn follow_mark(
+    (ticket, policy): (&Ticket, &Policy),
+    source: &Ticket,
+    changes: &[Change],
+    overtaken: bool,
+    (actor, now): (&Actor, Timestamp),
+) -> Vec<Change> {
+    let mut story = Story::new(ticket, policy, actor, now);
+    let said_on = |on: Option<Uuid>| Some(on.unwrap_or(source.id));
+    for change in changes {
+        match &change.what {
+            What::Undelivered(lost) => show(&mut story, source.id, lost, overtaken),
+            What::Delivered { message, said_on: on } => {
+                let (was, is) = (&source.outbound.undelivered, &story.ticket.outbound.undelivered);
+                let both = was.as_ref().zip(is.as_ref());
+                if both.is_some_and(|(was, is)| was.message == is.message) {
+                    let what = What::Delivered { message: *message, said_on: said_on(*on) };
+                    story.record(what, Vec::new());
+                }
+            }
+            _ => {}
+        }
+    }
+    story.changes
+}
+
+/// The same when `source` is being merged: the mark that it brings along.
+#[must_use]
+pub fn bring_mark(
+    (ticket, policy): (&Ticket, &Policy),
+    source: &Ticket,
+    overtaken: bool,
+    (actor, now): (&Actor, Timestamp),
+) -> Vec<Change> {
+    let mut story = Story::new(ticket, policy, actor, now);
+    if let Some(lost) = &source.outbound.undelivered {
+        show(&mut story, source.id, lost, overtaken);
+    }
+    story.changes
+}
+
+fn show(story: &mut Story<'_>, source: Uuid, lost: &Undelivered, overtaken: bool) {
+    let marked = story.ticket.outbound.undelivered.as_ref();
+    let later = marked.is_some_and(|own| (own.sent_at, own.message) > (lost.sent_at, lost.message));
+    if !overtaken && !later {
+        let said_on = Some(lost.said_on.unwrap_or(source));
+        story.record(What::Undelivered(Undelivered { said_on, ..lost.clone() }), Vec::new());
     }
 }
 

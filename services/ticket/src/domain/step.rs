@@ -1,8 +1,9 @@
 //! Why a step of one of the smaller nouns is refused: violations, corrective actions, product holds, suggestions, shifts.
 
 use thiserror::Error;
+use uuid::Uuid;
 
-use super::word::Fault;
+use super::word::{Fault, Words, is_chinese};
 
 /// Something that a step needs: a stable code in lower snake case, and words for whoever was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,17 @@ pub struct Need {
     pub code: &'static str,
     /// In words.
     pub en: &'static str,
+    /// In Chinese words.
+    pub zh: &'static str,
+}
+
+impl Need {
+    /// A need. One without Chinese words is no constant: it does not compile.
+    #[must_use]
+    pub const fn new(code: &'static str, en: &'static str, zh: &'static str) -> Self {
+        assert!(is_chinese(zh), "in Chinese");
+        Self { code, en, zh }
+    }
 }
 
 /// Why a step was refused. Nothing has changed.
@@ -49,6 +61,14 @@ pub enum StepRefusal {
         command: &'static str,
         /// Whose it is.
         duty: Need,
+    },
+    /// Tickets are merged: others are handled instead (T-04).
+    #[error("{command} is not possible: {} of its tickets are merged", merged.len())]
+    Merged {
+        /// What was asked for.
+        command: &'static str,
+        /// Each with the one where its chain of merges ends, never empty.
+        merged: Vec<(Uuid, Uuid)>,
     },
     /// Fields are wrong in a way that only what is on record can tell.
     #[error("fields are wrong")]
@@ -90,6 +110,6 @@ impl Step {
 }
 
 /// One wrong field.
-pub(super) fn wrong_field<T>(path: &str, description: impl Into<String>) -> Result<T, StepRefusal> {
-    Err(StepRefusal::Fields(vec![Fault::new(path, description)]))
+pub(super) fn wrong_field<T>(path: &str, words: impl Into<Words>) -> Result<T, StepRefusal> {
+    Err(StepRefusal::Fields(vec![Fault::new(path, words)]))
 }

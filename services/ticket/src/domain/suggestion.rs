@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     step::{Need, Step, StepRefusal, wrong_field},
-    word::{Subject, coded},
+    word::{Subject, Words, coded},
     work_order::StepTaken,
 };
 
@@ -70,15 +70,23 @@ coded! {
     }
 }
 
-const UNDECIDED: Need = Need { code: "undecided", en: "the suggestion was decided already" };
-const DECISIONS: Need =
-    Need { code: "decisions", en: "the suggestion was deferred as often as it may be" };
-const DECISION_MAKER: Need = Need {
-    code: "decision_maker",
-    en: "only the decision maker may decide, or a superior who may overrule",
-};
-const NOT_PROPOSER: Need =
-    Need { code: "not_proposer", en: "nobody decides on a suggestion of its own" };
+const UNDECIDED: Need =
+    Need::new("undecided", "the suggestion was decided already", "该建议已有决定");
+const DECISIONS: Need = Need::new(
+    "decisions",
+    "the suggestion was deferred as often as it may be",
+    "该建议已达最多延期次数",
+);
+const DECISION_MAKER: Need = Need::new(
+    "decision_maker",
+    "only the decision maker may decide, or a superior who may overrule",
+    "只有指定的决策人或有权代为决定的上级可以决定",
+);
+const NOT_PROPOSER: Need = Need::new(
+    "not_proposer",
+    "nobody decides on a suggestion of its own",
+    "不得决定本人提出的建议",
+);
 
 impl Suggestion {
     /// Where it stands.
@@ -113,7 +121,7 @@ impl Suggestion {
 /// [`StepRefusal::Fields`] for one that its proposer would decide.
 pub fn submit_suggestion(suggestion: Suggestion) -> Result<Suggestion, StepRefusal> {
     if suggestion.proposer == suggestion.decision_maker {
-        let description = "must be somebody else than the proposer";
+        let description = ("must be somebody else than the proposer", "须为建议人以外的人");
         return wrong_field("suggestion.decision_maker", description);
     }
     Ok(suggestion)
@@ -155,13 +163,19 @@ pub fn decide_suggestion(
             }
         }
         (SuggestionState::Deferred, _) => {
-            return wrong_field("defer_until_time", format!("must be after {now}, which is now"));
+            return wrong_field("defer_until_time", Words::not_ahead(now));
         }
         (SuggestionState::Submitted, _) => {
-            return wrong_field("outcome", "must be accepted, rejected or deferred");
+            return wrong_field(
+                "outcome",
+                ("must be accepted, rejected or deferred", "须为采纳、不采纳或延期"),
+            );
         }
         (_, Some(_)) => {
-            return wrong_field("defer_until_time", "must be empty unless it is deferred");
+            return wrong_field(
+                "defer_until_time",
+                ("must be empty unless it is deferred", "未延期时不得填写"),
+            );
         }
         (_, None) => {}
     }

@@ -10,7 +10,7 @@ use super::{
     refusal::{Missing, Refusal},
     story::Story,
     timers::{Until, settle},
-    word::{Actor, Fault, Text},
+    word::{Actor, Fault, Text, Words},
 };
 
 /// Supervision goes on after the ticket has ended, until headquarters ends it.
@@ -74,7 +74,8 @@ fn supervise(
     let mut faults = text_faults("instruction", &instruction);
     future(story, answer_by, &mut faults);
     if story.ticket.handling.supervisions >= MOST {
-        faults.push(Fault::new("name", format!("was supervised {MOST} times already")));
+        let english = format!("was supervised {MOST} times already");
+        faults.push(Fault::new("name", (english, format!("已督办 {MOST} 次"))));
     }
     refuse(faults)?;
     let by = story.actor.clone();
@@ -86,8 +87,7 @@ fn supervise(
 fn future(story: &Story<'_>, at: Timestamp, faults: &mut Vec<Fault>) {
     let now = story.now;
     if at <= now {
-        let description = format!("must be after {now}, which is now");
-        faults.push(Fault::new("answer_due_time", description));
+        faults.push(Fault::new("answer_due_time", Words::not_ahead(now)));
     }
 }
 
@@ -123,7 +123,8 @@ fn urge(
         future(story, at, &mut faults);
     }
     if supervision.urgings >= MOST {
-        faults.push(Fault::new("name", format!("was urged {MOST} times already")));
+        let english = format!("was urged {MOST} times already");
+        faults.push(Fault::new("name", (english, format!("已催办 {MOST} 次"))));
     }
     refuse(faults)?;
     let number = supervision.urgings + 1;

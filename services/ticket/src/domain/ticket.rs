@@ -10,6 +10,7 @@ use super::{
     handling::Handling,
     link::{Links, Merged},
     policy::Policy,
+    process_follow::RunningProcess,
     required_field,
     routing::{Amount, Distribution},
     spoken::Outbound,
@@ -93,6 +94,8 @@ pub struct Ticket {
     pub links: Links,
     /// What became of what was said to the customer (T-14).
     pub outbound: Outbound,
+    /// The process that it follows while that is under way (T-22). Changes with the process and not with the ticket.
+    pub process: Option<RunningProcess>,
     /// Counts the changes, 1 at registration.
     pub revision: i64,
     /// When it was registered.
@@ -129,8 +132,12 @@ pub struct Details {
     pub description: String,
     /// Category from the company's tree.
     pub category: String,
-    /// The product, order or shop concerned.
+    /// The product concerned.
     pub product: String,
+    /// The customer's order or contract concerned; no work order.
+    pub order_reference: String,
+    /// The shop concerned.
+    pub shop: String,
     /// Free tags.
     pub tags: Vec<String>,
     /// The company's own fields.
@@ -138,6 +145,19 @@ pub struct Details {
 }
 
 impl Details {
+    /// The same with other tags: what was there keeps its place, what is new comes last, each once.
+    #[must_use]
+    pub(super) fn tagged(&self, add: &[String], remove: &[String]) -> Self {
+        let mut details = self.clone();
+        details.tags.retain(|tag| !remove.contains(tag));
+        for tag in add {
+            if !details.tags.contains(tag) {
+                details.tags.push(tag.clone());
+            }
+        }
+        details
+    }
+
     /// The fields in which `other` differs, by their names in the API.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
@@ -146,6 +166,8 @@ impl Details {
             ("description", self.description == other.description),
             ("category", self.category == other.category),
             ("product", self.product == other.product),
+            ("order_reference", self.order_reference == other.order_reference),
+            ("shop", self.shop == other.shop),
             ("tags", self.tags == other.tags),
             ("custom_fields", self.fields == other.fields),
         ];
@@ -376,11 +398,17 @@ impl Ticket {
         self.clocks.iter().rfind(|clock| &*clock.rule == rule && clock.cycle == cycle)
     }
 
-    /// Whether somebody handles it in this cycle: has done so, owns it, or has received it. Whoever does judges nothing about it
-    /// (T-13).
+    /// Everybody who handled it in this cycle, or what was merged into it.
+    pub fn handlers(&self) -> impl Iterator<Item = &Subject> {
+        let own = &self.cycle_handlers;
+        self.links.handlers.iter().filter(|staff| !own.contains(staff)).chain(own)
+    }
+
+    /// Whether somebody handles it in this cycle: has done so, also as what was merged into it, owns it, or has received it.
+    /// Whoever does judges nothing about it (T-13).
     #[must_use]
     pub fn is_in_hands_of(&self, staff: &Subject) -> bool {
-        self.cycle_handlers.contains(staff)
+        self.handlers().any(|handler| handler == staff)
             || self.owner.as_ref() == Some(staff)
             || self.handling.receiver.as_ref() == Some(staff)
     }

@@ -7,6 +7,7 @@ use super::{
     clock::ClockChange,
     escalation::{self, EscalationCause},
     policy::{VerdictOption, VerdictOutcome},
+    process_follow,
     refusal::{Missing, Refusal},
     story::Story,
     ticket::State,
@@ -61,6 +62,9 @@ pub(super) fn record(story: &mut Story<'_>, value: i32, comment: String) -> Resu
         return Err(Refusal::SeparationOfDuties { state, command: COMMAND, staff });
     }
     let (value, outcome) = on_scale(story, value)?;
+    if outcome.outcome == VerdictOutcome::Close {
+        process_follow::none_runs(story, COMMAND)?;
+    }
     judge(story, value, outcome, VerdictSource::Call, comment)
 }
 
@@ -85,8 +89,10 @@ fn on_scale(story: &Story<'_>, value: i32) -> Result<(u8, VerdictOption), Refusa
         return Ok((value, option.clone()));
     }
     let values: Vec<String> = story.policy.verdict_values().map(|v| v.to_string()).collect();
-    let description = format!("is not on the scale of the policy: {}", values.join(", "));
-    Err(Refusal::Fields(vec![Fault::new("value", description)]))
+    let values = values.join(", ");
+    let english = format!("is not on the scale of the policy: {values}");
+    let words = (english, format!("不在制度规定的评价范围内：{values}"));
+    Err(Refusal::Fields(vec![Fault::new("value", words)]))
 }
 
 fn judge(

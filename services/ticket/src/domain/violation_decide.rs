@@ -169,21 +169,32 @@ impl ViolationCommand {
     }
 }
 
-const PROPOSAL: Need = Need { code: "proposal", en: "the violation was decided about already" };
-const CONFIRMATION: Need = Need { code: "confirmation", en: "the violation must be confirmed" };
-const NO_APPEAL_YET: Need = Need { code: "no_appeal_yet", en: "there was an appeal already" };
-const OPEN_APPEAL: Need = Need { code: "open_appeal", en: "there is no open appeal" };
-const APPEAL_IN_TIME: Need = Need { code: "appeal_in_time", en: "the time for an appeal is over" };
+const PROPOSAL: Need =
+    Need::new("proposal", "the violation was decided about already", "该违规已处理");
+const CONFIRMATION: Need =
+    Need::new("confirmation", "the violation must be confirmed", "该违规须先确认");
+const NO_APPEAL_YET: Need =
+    Need::new("no_appeal_yet", "there was an appeal already", "已提出过申诉");
+const OPEN_APPEAL: Need = Need::new("open_appeal", "there is no open appeal", "没有待处理的申诉");
+const APPEAL_IN_TIME: Need =
+    Need::new("appeal_in_time", "the time for an appeal is over", "申诉期限已过");
 const CONCERNED: Need =
-    Need { code: "person_concerned", en: "only the person concerned may appeal" };
-const NOT_CONCERNED: Need =
-    Need { code: "not_person_concerned", en: "nobody decides about a violation of its own" };
-const NOT_REPORTER: Need =
-    Need { code: "not_reporter", en: "whoever reported the violation may not decide this" };
-const NOT_CONFIRMER: Need = Need {
-    code: "not_confirmer",
-    en: "whoever confirmed the violation may not decide on the appeal",
-};
+    Need::new("person_concerned", "only the person concerned may appeal", "只有当事人可以申诉");
+const NOT_CONCERNED: Need = Need::new(
+    "not_person_concerned",
+    "nobody decides about a violation of its own",
+    "不得处理本人的违规",
+);
+const NOT_REPORTER: Need = Need::new(
+    "not_reporter",
+    "whoever reported the violation may not decide this",
+    "举报人不得作出此决定",
+);
+const NOT_CONFIRMER: Need = Need::new(
+    "not_confirmer",
+    "whoever confirmed the violation may not decide on the appeal",
+    "确认该违规的人不得处理其申诉",
+);
 
 impl ViolationState {
     /// Its name.
@@ -298,15 +309,24 @@ fn amount(
     let (lowest, highest) = (proposed.amount_cents, proposed.max_amount_cents);
     let amount = asked.unwrap_or(lowest);
     if !(lowest..=highest).contains(&amount) {
-        let description = if lowest == highest {
-            format!("must be {lowest}, as the policy says")
+        let words = if lowest == highest {
+            (format!("must be {lowest}, as the policy says"), format!("按制度须为 {lowest}"))
         } else {
-            format!("must be {lowest} to {highest}, as the policy says")
+            (
+                format!("must be {lowest} to {highest}, as the policy says"),
+                format!("按制度须为 {lowest} 至 {highest}"),
+            )
         };
-        return wrong_field("amount_cents", description);
+        return wrong_field("amount_cents", words);
     }
     if amount > lowest && reason.is_empty() {
-        return wrong_field("reason", "is required for a penalty above the lower end of the range");
+        return wrong_field(
+            "reason",
+            (
+                "is required for a penalty above the lower end of the range",
+                "处罚金额高于下限时须说明理由",
+            ),
+        );
     }
     Ok(amount)
 }
@@ -315,6 +335,9 @@ fn appeal_until(policy: &Policy, now: Timestamp) -> Result<Option<Timestamp>, St
     let Some(target) = policy.learning().appeal_within else { return Ok(None) };
     match policy.calendar().due_at(now, target) {
         Ok(until) => Ok(Some(until)),
-        Err(error) => wrong_field("name", format!("the time for appeals has no end: {error}")),
+        Err(error) => {
+            let english = format!("the time for appeals has no end: {error}");
+            wrong_field("name", (english, format!("无法算出申诉期限：{error}")))
+        }
     }
 }

@@ -50,15 +50,18 @@ impl FollowUp {
         if policy.pause_reasons().is_empty() && code.is_empty() {
             let unused = recipient.is_some_and(|recipient| !recipient.is_empty());
             if unused {
-                let description = "must be empty: the policy has no reminders";
+                let description =
+                    ("must be empty: the policy has no reminders", "不得填写：制度中没有提醒");
                 return Err(Refusal::Fields(vec![Fault::new("reminder_recipient", description)]));
             }
             return Ok(None);
         }
         let Some(reason) = policy.pause_reason(code) else {
             let known: Vec<&str> = policy.pause_reasons().keys().map(|code| &**code).collect();
-            let description = format!("must be one of the policy's: {}", known.join(", "));
-            return Err(Refusal::Fields(vec![Fault::new("pause_reason", description)]));
+            let known = known.join(", ");
+            let english = format!("must be one of the policy's: {known}");
+            let words = (english, format!("须为制度规定的等待原因之一：{known}"));
+            return Err(Refusal::Fields(vec![Fault::new("pause_reason", words)]));
         };
         let PauseReason { code, remind_after, propose_close_after, .. } = reason;
         let recipient = reminder::recipient(reason, recipient);

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use thiserror::Error;
 
 /// A text that the product or the company itself writes, in English and Chinese.
@@ -285,15 +286,57 @@ pub struct Fault {
     pub reason: &'static str,
     /// What is wrong with it, for whoever wrote it.
     pub description: String,
-    /// The same in Chinese, where there is a text of its own.
+    /// The same in Chinese.
     pub chinese: String,
 }
 
 impl Fault {
-    /// A fault at a path.
+    /// A fault at a path: what is wrong, in English and in Chinese.
     #[must_use]
-    pub fn new(path: impl Into<String>, description: impl Into<String>) -> Self {
-        let description = description.into();
-        Self { path: path.into(), reason: "INVALID", chinese: description.clone(), description }
+    pub fn new(path: impl Into<String>, words: impl Into<Words>) -> Self {
+        let Words { english, chinese } = words.into();
+        debug_assert!(is_chinese(&chinese), "{english:?} in Chinese is {chinese:?}");
+        Self { path: path.into(), reason: "INVALID", description: english, chinese }
     }
+}
+
+/// The same in both languages of the product, for whoever is told that something is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// In English.
+    pub english: String,
+    /// In Chinese.
+    pub chinese: String,
+}
+
+impl Words {
+    /// Of a time that must lie ahead.
+    pub(super) fn not_ahead(now: Timestamp) -> Self {
+        (format!("must be after {now}, which is now"), format!("须晚于当前时间 {now}")).into()
+    }
+
+    /// Of a time that must not.
+    pub(super) fn ahead(now: Timestamp) -> Self {
+        let english = format!("must not be after {now}, which is now");
+        (english, format!("不得晚于当前时间 {now}")).into()
+    }
+}
+
+impl<E: Into<String>, C: Into<String>> From<(E, C)> for Words {
+    fn from((english, chinese): (E, C)) -> Self {
+        Self { english: english.into(), chinese: chinese.into() }
+    }
+}
+
+/// Whether a text has a Chinese character in it. Asked where the text is written down, so that none is forgotten.
+pub(super) const fn is_chinese(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while let [byte, others @ ..] = rest {
+        // How the characters from U+4000 to U+9FFF begin in UTF-8.
+        if matches!(byte, 0xE4..=0xE9) {
+            return true;
+        }
+        rest = others;
+    }
+    false
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     violation::ProposedViolation,
     word::{Actor, Subject, coded},
+    work_order_reassign,
 };
 
 /// A work order. Made by [`issue_order`](super::issue_order), changed by [`apply_order`] alone; the
@@ -36,6 +37,8 @@ pub struct WorkOrder {
     pub issued_at: Timestamp,
     /// Where it stands.
     pub state: OrderState,
+    /// Who had it before, oldest first.
+    pub reassignments: Vec<Reassignment>,
     /// The reports on the way, oldest first.
     pub progress: Vec<Progress>,
     /// The objections, oldest first; only the last may be open.
@@ -120,6 +123,21 @@ pub struct StepTaken {
     pub by: Subject,
     /// When.
     pub at: Timestamp,
+}
+
+/// That somebody else got it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reassignment {
+    /// Who had it; none where only a team did.
+    pub from: Option<Subject>,
+    /// When that one had accepted it.
+    pub accepted_at: Option<Timestamp>,
+    /// Who got it.
+    pub to: Subject,
+    /// Why.
+    pub reason: String,
+    /// Who gave it, when.
+    pub reassigned: StepTaken,
 }
 
 /// The result.
@@ -256,6 +274,17 @@ pub enum OrderEvent {
     },
     /// The objection was decided.
     DisputeDecided(Decision),
+    /// Somebody else got it.
+    Reassigned {
+        /// Who.
+        to: Subject,
+        /// Why.
+        reason: String,
+        /// By when the next reply is due; none leaves it as it is.
+        due: Option<Timestamp>,
+        /// By when it is to be accepted.
+        accept_due: Option<Timestamp>,
+    },
     /// It is done.
     Completed {
         /// What came of it.
@@ -419,7 +448,9 @@ impl WorkOrder {
     pub fn is_worker(&self, subject: &str) -> bool {
         let done = self.state.done().map(|done| &done.done.by);
         let accepted = self.state.accepted().map(|accepted| &accepted.by);
-        [self.assignee.as_ref(), accepted, done].into_iter().flatten().any(|by| &**by == subject)
+        let earlier = self.reassignments.iter().filter_map(|earlier| earlier.from.as_ref());
+        let present = [self.assignee.as_ref(), accepted, done].into_iter().flatten();
+        present.chain(earlier).any(|by| &**by == subject)
     }
 
     /// Who answers for a reply that does not come: whoever has to do it, or, while that is only a
@@ -439,6 +470,7 @@ impl OrderChange {
             OrderEvent::Reported(_) => "ReportWorkOrderProgress",
             OrderEvent::Disputed { .. } => "DisputeWorkOrder",
             OrderEvent::DisputeDecided(_) => "DecideWorkOrderDispute",
+            OrderEvent::Reassigned { .. } => "ReassignWorkOrder",
             OrderEvent::Completed { .. } => "CompleteWorkOrder",
             OrderEvent::SignedOff { .. } => "SignOffWorkOrder",
             OrderEvent::CalledBack { .. } => "CallBackWorkOrder",
@@ -488,6 +520,9 @@ pub fn apply_order(order: &mut WorkOrder, change: &OrderChange) {
                 order.accept_due = later.filter(|_| order.refused.is_none()).or(order.accept_due);
                 dispute.decision = Some(decision.clone());
             }
+        }
+        OrderEvent::Reassigned { to, reason, due, accept_due } => {
+            work_order_reassign::apply(order, (to, reason), (*due, *accept_due), step);
         }
         OrderEvent::Completed { result } => {
             if let Some(accepted) = order.state.accepted().cloned() {

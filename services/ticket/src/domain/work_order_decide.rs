@@ -6,12 +6,12 @@ use uuid::Uuid;
 
 use super::{
     policy::Policy,
-    violation::ProposedViolation,
-    word::{Actor, Fault, Subject, Text, coded},
+    word::{Actor, Fault, Subject, Text, Words, coded},
     work_order::{
         Brief, Decision, DisputeOutcome, OrderChange, OrderEvent, OrderState, OrderStateName,
         Progress, Signature, StepTaken, Unsigned, WorkOrder, apply_order,
     },
+    work_order_alarm::{missed, refused},
 };
 
 /// What is asked of an order. Texts were checked for length and characters by whoever decoded them.
@@ -29,7 +29,7 @@ pub enum OrderCommand {
         /// What was done, what holds it up.
         note: String,
         /// By when the next reply is promised.
-        next: Option<Timestamp>,
+        next: Timestamp,
     },
     /// Object; it goes on running.
     Dispute {
@@ -42,6 +42,17 @@ pub enum OrderCommand {
         outcome: DisputeOutcome,
         /// In words.
         decision: String,
+    },
+    /// Give it to somebody else.
+    Reassign {
+        /// Who has to do it.
+        assignee: Subject,
+        /// Why.
+        reason: String,
+        /// By when the next reply is due; none leaves it as it is.
+        next: Option<Timestamp>,
+        /// Whether whoever gives it may stand in for the dispatcher.
+        supervisor: bool,
     },
     /// Put the result on record.
     Complete {
@@ -84,6 +95,7 @@ impl OrderCommand {
             Self::Report { .. } => "ReportWorkOrderProgress",
             Self::Dispute { .. } => "DisputeWorkOrder",
             Self::DecideDispute { .. } => "DecideWorkOrderDispute",
+            Self::Reassign { .. } => "ReassignWorkOrder",
             Self::Complete { .. } => "CompleteWorkOrder",
             Self::SignOff { .. } => "SignOffWorkOrder",
             Self::CallBack { .. } => "CallBackWorkOrder",
@@ -244,8 +256,7 @@ pub fn issue_order(
     now: Timestamp,
 ) -> Result<WorkOrder, OrderRefusal> {
     if brief.reply_by <= now {
-        let description = format!("must be after {now}, which is now");
-        let fault = Fault::new("work_order.reply_by_time", description);
+        let fault = Fault::new("work_order.reply_by_time", Words::not_ahead(now));
         return Err(OrderRefusal::Fields(vec![fault]));
     }
     let OrderIdentity { id, number, year, sequence, policy_version } = identity;
@@ -263,6 +274,7 @@ pub fn issue_order(
         assignee,
         issued_at: now,
         state: OrderState::Unsigned(Unsigned::Issued),
+        reassignments: Vec::new(),
         progress: Vec::new(),
         disputes: Vec::new(),
         overdue_since: None,
@@ -278,9 +290,14 @@ pub fn issue_order(
 /// for none.
 #[must_use]
 pub fn expecting_acceptance(order: WorkOrder, policy: &Policy) -> WorkOrder {
-    let rule = policy.learning().refused_order.as_ref();
-    let due = rule.and_then(|rule| policy.calendar().due_at(order.issued_at, rule.within).ok());
+    let due = accept_due(policy, order.issued_at);
     WorkOrder { accept_due: due, ..order }
+}
+
+/// By when an order is to be accepted that somebody got at a time.
+pub(super) fn accept_due(policy: &Policy, since: Timestamp) -> Option<Timestamp> {
+    let rule = policy.learning().refused_order.as_ref()?;
+    policy.calendar().due_at(since, rule.within).ok()
 }
 
 /// Decides on a command as of `now`: the changes that it makes, in order, or why it is refused.
@@ -308,9 +325,12 @@ pub fn decide_order(
     let events = match command {
         OrderCommand::FireTimer => Vec::new(),
         OrderCommand::Accept { at, stands_in } => desk.accept(at, stands_in)?,
-        OrderCommand::Report { note, next } => desk.report(note, next)?,
+        OrderCommand::Report { note, next } => desk.report(note, next, policy)?,
         OrderCommand::Dispute { reason } => desk.dispute(reason)?,
         OrderCommand::DecideDispute { outcome, decision } => desk.settle(outcome, decision)?,
+        OrderCommand::Reassign { assignee, reason, next, supervisor } => {
+            desk.reassign((assignee, reason), next, supervisor, policy)?
+        }
         OrderCommand::Complete { result } => {
             desk.at_stage(1)?;
             vec![OrderEvent::Completed { result }]
@@ -343,52 +363,6 @@ pub fn with_changes(order: &WorkOrder, changes: &[OrderChange]) -> WorkOrder {
     order
 }
 
-/// That nobody accepted the order or objected to it in time, as of `accepted_at` where it is accepted. A command at that very
-/// instant is still in time.
-fn refused(
-    order: &WorkOrder,
-    policy: &Policy,
-    (now, accepted_at): (Timestamp, Timestamp),
-    is_timer: bool,
-) -> Option<OrderChange> {
-    let passed = |due: &Timestamp| *due < accepted_at || (is_timer && *due == now);
-    let due = order.accept_alarm().filter(passed)?;
-    let rule = policy.learning().refused_order.as_ref();
-    let rule = rule.and_then(|rule| policy.violation(&rule.violation));
-    let (number, issued) = (&order.number, order.issued_at);
-    let evidence = format!(
-        "Work order {number}: issued {issued}, to be accepted by {due}, neither accepted nor objected to by then. An order \
-         cannot be refused. / 派工单 {number}：{issued} 派发，应于 {due} 前接单，逾期既未接单也未申诉。派工单不得拒接。"
-    );
-    let staff = order.answerable().clone();
-    let violation = rule.map(|rule| rule.broken(staff, evidence, due, order.policy_version));
-    let what = OrderEvent::Refused { due, violation: violation.map(Box::new) };
-    Some(OrderChange { actor: Actor::TIMERS, at: now, what })
-}
-
-/// That the reply which was due has not come. A command at that very instant is still in time.
-fn missed(
-    order: &WorkOrder,
-    policy: &Policy,
-    now: Timestamp,
-    is_timer: bool,
-) -> Option<OrderChange> {
-    let due = order.due.filter(|due| *due < now || (is_timer && *due == now))?;
-    let violation = violation(order, policy, due).map(Box::new);
-    let what = OrderEvent::ReplyMissed { due, violation };
-    Some(OrderChange { actor: Actor::TIMERS, at: now, what })
-}
-
-fn violation(order: &WorkOrder, policy: &Policy, due: Timestamp) -> Option<ProposedViolation> {
-    let rule = policy.violation(policy.learning().late_work_order.as_deref()?)?;
-    let (number, issued) = (&order.number, order.issued_at);
-    let evidence = format!(
-        "Work order {number}: issued {issued}, reply due {due}, neither result nor progress report by then. / \
-         派工单 {number}：{issued} 派发，应于 {due} 前反馈，逾期未反馈结果或进度。"
-    );
-    Some(rule.broken(order.answerable().clone(), evidence, due, order.policy_version))
-}
-
 /// To the minute.
 #[must_use]
 pub fn to_minute(at: Timestamp) -> Timestamp {
@@ -398,11 +372,11 @@ pub fn to_minute(at: Timestamp) -> Timestamp {
 }
 
 /// A command on the table.
-struct Desk<'a> {
-    order: &'a WorkOrder,
+pub(super) struct Desk<'a> {
+    pub(super) order: &'a WorkOrder,
     command: &'static str,
-    actor: &'a Actor,
-    now: Timestamp,
+    pub(super) actor: &'a Actor,
+    pub(super) now: Timestamp,
 }
 
 /// What each step needs to be there, and what it says if it is there already. A step with index i
@@ -428,7 +402,7 @@ impl Desk<'_> {
         })
     }
 
-    fn allow(&self, missing: Vec<OrderMissing>) -> Result<(), OrderRefusal> {
+    pub(super) fn allow(&self, missing: Vec<OrderMissing>) -> Result<(), OrderRefusal> {
         if missing.is_empty() {
             return Ok(());
         }
@@ -442,7 +416,7 @@ impl Desk<'_> {
     }
 
     /// What is missing for a command that is possible from stage `first` to stage `last`.
-    fn missing_between(&self, first: usize, last: usize) -> Vec<OrderMissing> {
+    pub(super) fn missing_between(&self, first: usize, last: usize) -> Vec<OrderMissing> {
         match self.stage() {
             None => vec![OrderMissing::NotVoided],
             Some(stage) if stage < first => {
@@ -454,7 +428,7 @@ impl Desk<'_> {
         }
     }
 
-    fn duty(&self, holds: bool, duty: Duty) -> Result<(), OrderRefusal> {
+    pub(super) fn duty(&self, holds: bool, duty: Duty) -> Result<(), OrderRefusal> {
         if holds {
             return Ok(());
         }
@@ -462,7 +436,7 @@ impl Desk<'_> {
         Err(OrderRefusal::NotYours { state, command, duty })
     }
 
-    fn is(&self, subject: &Subject) -> bool {
+    pub(super) fn is(&self, subject: &Subject) -> bool {
         self.actor.subject() == *subject
     }
 
@@ -478,14 +452,15 @@ impl Desk<'_> {
         (earliest, what): (Timestamp, &str),
     ) -> Result<(), OrderRefusal> {
         let now = self.now;
-        let description = if at > now {
-            format!("must not be after {now}, which is now")
+        let words = if at > now {
+            Words::ahead(now)
         } else if at < earliest {
-            format!("must not be before {earliest}, when the order was {what}")
+            let english = format!("must not be before {earliest}, when the order was {what}");
+            (english, format!("不得早于上一步骤的时间 {earliest}")).into()
         } else {
             return Ok(());
         };
-        Err(OrderRefusal::Fields(vec![Fault::new(field, description)]))
+        Err(OrderRefusal::Fields(vec![Fault::new(field, words)]))
     }
 
     /// To the minute, so both the issue and the acceptance count by their minutes.
@@ -498,22 +473,44 @@ impl Desk<'_> {
         let theirs = self.order.assignee.as_ref().is_none_or(|assignee| self.is(assignee));
         self.duty(theirs || stands_in, Duty::Assignee)?;
         let at = to_minute(at.unwrap_or(self.now));
-        self.check_time("accept_time", at, (to_minute(self.order.issued_at), "issued"))?;
+        // Whoever got it from somebody else cannot have accepted it before.
+        let (since, what) = match self.order.reassignments.last() {
+            Some(last) => (last.reassigned.at, "given to whoever has it"),
+            None => (self.order.issued_at, "issued"),
+        };
+        self.check_time("accept_time", at, (to_minute(since), what))?;
         Ok(vec![OrderEvent::Accepted(StepTaken { by: self.actor.subject(), at })])
     }
 
+    /// A report promises the next, so that an order is under a deadline until it is done.
     fn report(
         &self,
         note: String,
-        next: Option<Timestamp>,
+        next: Timestamp,
+        policy: &Policy,
     ) -> Result<Vec<OrderEvent>, OrderRefusal> {
         self.at_stage(1)?;
-        if next.is_some_and(|next| next <= self.now) {
-            let description = format!("must be after {}, which is now", self.now);
-            let fault = Fault::new("next_reply_time", description);
-            return Err(OrderRefusal::Fields(vec![fault]));
+        let faults: Vec<Fault> = self.reply_fault(next, policy).into_iter().collect();
+        if !faults.is_empty() {
+            return Err(OrderRefusal::Fields(faults));
         }
+        let next = Some(next);
         Ok(vec![OrderEvent::Reported(Progress { note, next, reported: self.step() })])
+    }
+
+    /// What is wrong with a time by which the next reply is to come. A calendar that does not reach so far sets no limit.
+    pub(super) fn reply_fault(&self, next: Timestamp, policy: &Policy) -> Option<Fault> {
+        let within = policy.learning().order_reply_within;
+        let limit = within.and_then(|within| policy.calendar().due_at(self.now, within).ok());
+        let words = if next <= self.now {
+            Words::not_ahead(self.now)
+        } else if let Some(limit) = limit.filter(|limit| next > *limit) {
+            let english = format!("must not be after {limit}: the policy allows no later time");
+            (english, format!("不得晚于 {limit}：制度规定的最长期限")).into()
+        } else {
+            return None;
+        };
+        Some(Fault::new("next_reply_time", words))
     }
 
     fn dispute(&self, reason: String) -> Result<Vec<OrderEvent>, OrderRefusal> {

@@ -80,7 +80,7 @@ fn revision(revision: &Revision) -> pb::ClockRevision {
     }
 }
 
-fn step(step: &Step) -> pb::ClockStep {
+pub(super) fn step(step: &Step) -> pb::ClockStep {
     pb::ClockStep {
         step: step.name.to_string(),
         due_time: optional_time(step.at),

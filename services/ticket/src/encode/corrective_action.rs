@@ -7,7 +7,9 @@ use kefu_rpc::Etag;
 use uuid::Uuid;
 
 use super::{optional_time, ticket, time};
-use crate::domain::{ActionKind, ActionState, ActionVerdict, CorrectiveAction, ProductHold, Round};
+use crate::domain::{
+    ActionKind, ActionState, ActionVerdict, CorrectiveAction, ProductHold, Reassignment, Round,
+};
 use crate::store::root_cause::RootCause;
 
 /// `correctiveActions/{uuid}`.
@@ -43,6 +45,18 @@ pub fn resource(action: &CorrectiveAction, now: Timestamp) -> pb::CorrectiveActi
         cancel_reason: action.cancelled.as_ref().map(|(_, why)| why.clone()).unwrap_or_default(),
         overdue_time: optional_time(action.overdue_since(now)),
         etag: Etag::of_revision(action.revision).to_string(),
+        reassignments: action.reassignments.iter().map(reassignment).collect(),
+    }
+}
+
+fn reassignment(earlier: &Reassignment) -> pb::CorrectiveActionReassignment {
+    pb::CorrectiveActionReassignment {
+        previous_owner: earlier.from.as_deref().unwrap_or_default().to_owned(),
+        start_time: optional_time(earlier.accepted_at),
+        owner: earlier.to.to_string(),
+        reason: earlier.reason.clone(),
+        reassigner: earlier.reassigned.by.to_string(),
+        reassign_time: time(earlier.reassigned.at),
     }
 }
 

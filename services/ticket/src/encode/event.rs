@@ -7,7 +7,7 @@ use kefu_rpc::to_proto_timestamp;
 use prost::{DecodeError, Message as _, Name as _};
 
 use super::{clock, clock_ledger as ledger, handling, link, policy, ticket as encode, violation};
-use crate::domain::{AssignCause, Change, Ticket, Violation, What};
+use crate::domain::{AssignCause, Change, Corrected, Facts, Ticket, Violation, What};
 
 /// What others learn of a change that made `ticket` what it is; `None` where it is none of their business.
 pub(crate) fn of(
@@ -54,6 +54,8 @@ pub(crate) fn of(
             // Which ones is known where the change was made, see `app::change`.
             fields: Vec::new(),
         }),
+        // What it was before is known where the change was made, see `app::change`.
+        What::Corrected(right) => corrected(ticket, ticket, right),
         What::Assigned(assignment) => PublicEvent::of(&pb::TicketAssigned {
             ticket: summary,
             cause: super::routing::cause(assignment.cause).into(),
@@ -111,9 +113,9 @@ pub(crate) fn of(
             ticket: summary,
             undelivered: Some(encode::undelivered(ticket.id, lost)),
         }),
-        What::Delivered { message } => PublicEvent::of(&pb::TicketAnswerDelivered {
+        What::Delivered { message, said_on } => PublicEvent::of(&pb::TicketAnswerDelivered {
             ticket: summary,
-            message: super::message::name(ticket.id, *message),
+            message: super::message::name(said_on.unwrap_or(ticket.id), *message),
         }),
         What::CloseProposed { reason } => PublicEvent::of(&pb::TicketCloseProposed {
             ticket: summary,
@@ -141,6 +143,20 @@ pub(crate) fn registered(ticket: &Ticket) -> PublicEvent {
 /// That fields noted at intake were corrected.
 pub(crate) fn updated(ticket: &Ticket, fields: Vec<String>) -> PublicEvent {
     PublicEvent::of(&pb::TicketUpdated { ticket: Some(encode::summary(ticket)), fields })
+}
+
+/// That of whom or about what it was registered was put right.
+pub(crate) fn corrected(ticket: &Ticket, before: &Ticket, corrected: &Corrected) -> PublicEvent {
+    let (customer, contact) = encode::customer_names(&before.complainant);
+    let fields = corrected.facts.differences(&Facts::of(before));
+    PublicEvent::of(&pb::TicketCorrected {
+        ticket: Some(encode::summary(ticket)),
+        fields: fields.into_iter().map(ToOwned::to_owned).collect(),
+        previous_customer: customer,
+        previous_contact: contact,
+        previous_priority: encode::priority(before.priority).into(),
+        reason: corrected.reason.clone(),
+    })
 }
 
 /// That it was given to somebody.
@@ -188,6 +204,7 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
     let change = by_name! {
         TicketRegistered => Registered,
         TicketUpdated => Updated,
+        TicketCorrected => Corrected,
         TicketResponded => Responded,
         TicketPaused => Paused,
         TicketResumed => Resumed,
@@ -234,6 +251,7 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         ProcessChanged => ProcessChanged,
         ProcessStageWarned => ProcessStageWarned,
         ProcessStageBreached => ProcessStageBreached,
+        ProcessStageEscalated => ProcessStageEscalated,
         AttachmentChanged => AttachmentChanged,
     };
     // A delivery, a process and an attachment are aggregates of their own, and leave their ticket as it is.
@@ -244,6 +262,7 @@ pub(crate) fn live(event: &Recorded) -> Result<Option<pb::TicketEvent>, DecodeEr
         Kind::ProcessChanged(changed) => of(changed.process.as_ref()),
         Kind::ProcessStageWarned(warned) => of(warned.process.as_ref()),
         Kind::ProcessStageBreached(breached) => of(breached.process.as_ref()),
+        Kind::ProcessStageEscalated(escalated) => of(escalated.process.as_ref()),
         Kind::DeliveryChanged(delivery) => (delivery.ticket.clone(), 0),
         Kind::AttachmentChanged(changed) => (changed.ticket.clone(), 0),
         _ => (encode::name(event.aggregate_id), event.revision),

@@ -47,12 +47,12 @@ pub(super) fn event(changed: &Ticket, what: &LinkChange) -> Option<PublicEvent> 
         LinkChange::Merged { .. } => {
             PublicEvent::of(&pb::TicketMerged { ticket: summary, merge: merge_of(changed) })
         }
-        LinkChange::Unmerged { from, reason } => PublicEvent::of(&pb::TicketUnmerged {
+        LinkChange::Unmerged { from, reason, .. } => PublicEvent::of(&pb::TicketUnmerged {
             ticket: summary,
             from: ticket::name(*from),
             reason: reason.clone(),
         }),
-        LinkChange::Taken { source, number, promises } => {
+        LinkChange::Taken { source, number, promises, .. } => {
             PublicEvent::of(&pb::TicketDuplicateTaken {
                 ticket: summary,
                 source: ticket::name(*source),
@@ -60,7 +60,7 @@ pub(super) fn event(changed: &Ticket, what: &LinkChange) -> Option<PublicEvent> 
                 promises: promises.iter().filter_map(|taken| promise(changed, taken)).collect(),
             })
         }
-        LinkChange::Returned { source } => PublicEvent::of(&pb::TicketDuplicateReturned {
+        LinkChange::Returned { source, .. } => PublicEvent::of(&pb::TicketDuplicateReturned {
             ticket: summary,
             source: ticket::name(*source),
         }),

@@ -7,12 +7,12 @@ use kefu_policy::decode::to_localized_text;
 use kefu_rpc::Etag;
 use uuid::Uuid;
 
-use super::clock::{MAX_SEGMENTS, segment, target};
-use super::{number, optional_time, policy, ticket, time, violation};
+use super::clock::{MAX_SEGMENTS, segment, step, target};
+use super::{attachment, number, optional_time, policy, ticket, time, violation};
 use crate::domain::{
-    Agreed, ChangeOutcome, DeadlineExplanation, InspectionRecord, NeedKind, Process, ProcessChange,
-    ProcessNeed, ProcessState, ProcessTemplate, RunState, Stage, StageRun, Submission,
-    SubmissionEnd, Value,
+    Agreed, ChangeOutcome, DeadlineExplanation, DocumentRecord, InspectionRecord, NeedKind,
+    Process, ProcessChange, ProcessNeed, ProcessState, ProcessTemplate, ReceiverLevel, RunState,
+    Stage, StageRun, Submission, SubmissionEnd, Value,
 };
 
 /// `processes/{uuid}`.
@@ -31,7 +31,7 @@ pub fn resource(process: &Process, template: &ProcessTemplate) -> pb::Process {
         let ahead = ahead.filter(|stage| process.counting(&stage.code).is_none());
         stages.extend(ahead.map(pending));
     }
-    let end = process.end.as_ref();
+    let (end, held) = (process.end.as_ref(), process.held.as_ref());
     pb::Process {
         name: name(process.id),
         ticket: ticket::name(process.ticket),
@@ -60,6 +60,8 @@ pub fn resource(process: &Process, template: &ProcessTemplate) -> pb::Process {
         end_time: optional_time(end.map(|end| end.taken.at)),
         cancel_reason: end.and_then(|end| end.cancelled.clone()).unwrap_or_default(),
         due_time: optional_time(process.due()),
+        pause_time: optional_time(held.map(|held| held.since)),
+        pause_reason: held.map(|held| held.reason.clone()).unwrap_or_default(),
         etag: Etag::of_revision(process.revision).to_string(),
     }
 }
@@ -111,6 +113,7 @@ fn run(
     let ended = run.ended.as_ref();
     let inspections = run.record.inspections.iter().enumerate();
     let record = &run.record;
+    let (paused, pause_time) = run.paused();
     pb::ProcessStageRun {
         stage: run.stage.clone(),
         title: stage.map(|stage| to_localized_text(&stage.title)),
@@ -131,16 +134,10 @@ fn run(
             RunState::Completed => ended.map(|ended| ended.by.to_string()).unwrap_or_default(),
             _ => String::new(),
         },
-        documents: record
-            .documents
-            .iter()
-            .map(|document| pb::ProcessDocumentRecord {
-                document: document.document.clone(),
-                reference: document.reference.clone(),
-                recorder: document.by.to_string(),
-                record_time: time(document.at),
-            })
-            .collect(),
+        steps: run.steps.iter().map(step).collect(),
+        paused_duration: prost_types::Duration::try_from(paused).ok(),
+        pause_time: optional_time(pause_time),
+        documents: record.documents.iter().map(|found| document(process.ticket, found)).collect(),
         submissions: record.submissions.iter().map(|found| submission(found, pending)).collect(),
         inspections: inspections
             .map(|(place, found)| inspection(found, place, &record.inspections, stage))
@@ -155,6 +152,18 @@ fn run(
             .and_then(|stage| run.next_inspection(stage))
             .map(to_localized_text),
         missing: missing.iter().map(need).collect(),
+    }
+}
+
+fn document(of: Uuid, document: &DocumentRecord) -> pb::ProcessDocumentRecord {
+    let attachment = document.attachment.map(|id| attachment::name(of, id));
+    pb::ProcessDocumentRecord {
+        document: document.document.clone(),
+        reference: document.reference.clone(),
+        recorder: document.by.to_string(),
+        record_time: time(document.at),
+        attachment: attachment.unwrap_or_default(),
+        withdraw_time: optional_time(document.withdrawn_at),
     }
 }
 
@@ -272,9 +281,38 @@ pub(crate) fn warned(process: &pb::Process, stage: &str) -> PublicEvent {
     PublicEvent::of(&pb::ProcessStageWarned { process, stage })
 }
 
-/// That a deadline passed.
-pub(crate) fn breached(process: &pb::Process, stage: &str, proposed: Option<Uuid>) -> PublicEvent {
-    let violation = proposed.map(violation::name).unwrap_or_default();
-    let (process, stage) = (Some(process.clone()), stage.to_owned());
-    PublicEvent::of(&pb::ProcessStageBreached { process, stage, violation })
+/// That a deadline passed; which level is told, and to which the ticket was raised.
+pub(crate) fn breached(
+    process: &pb::Process,
+    stage: &str,
+    proposed: Option<Uuid>,
+    (notify, raised): (Option<ReceiverLevel>, Option<ReceiverLevel>),
+) -> PublicEvent {
+    PublicEvent::of(&pb::ProcessStageBreached {
+        process: Some(process.clone()),
+        stage: stage.to_owned(),
+        violation: proposed.map(violation::name).unwrap_or_default(),
+        notify_level: level(notify),
+        raised_to_level: level(raised),
+    })
+}
+
+/// That a step of an escalation was taken.
+pub(crate) fn escalated(
+    process: &pb::Process,
+    (stage, step): (&str, &str),
+    (notify, raised): (Option<ReceiverLevel>, Option<ReceiverLevel>),
+) -> PublicEvent {
+    PublicEvent::of(&pb::ProcessStageEscalated {
+        process: Some(process.clone()),
+        stage: stage.to_owned(),
+        step: step.to_owned(),
+        notify_level: level(notify),
+        raised_to_level: level(raised),
+    })
+}
+
+/// 0 where there is none.
+fn level(level: Option<ReceiverLevel>) -> i32 {
+    level.map_or(0, |level| level.number().into())
 }

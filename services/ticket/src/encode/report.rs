@@ -57,6 +57,7 @@ pub(crate) fn resource(
     report.category_tree.sort_by(|a, b| a.category.split('/').cmp(b.category.split('/')));
     report.categories = Some(section(&counted.rows, "category", totals.received));
     report.products = Some(section(&counted.rows, "product", totals.received));
+    report.shops = Some(section(&counted.rows, "shop", totals.received));
     report.verdict_summary = Some(verdict_summary(&report.verdicts));
     report.open = Some(open(counted)?);
     report.backlog = Some(backlog(counted));
@@ -81,7 +82,7 @@ fn add(report: &mut pb::ComplaintReport, row: &CountRow) -> Result<(), StoreErro
             report.channels.push(pb::ChannelCount { channel, count });
         }
         "org_unit" => report.org_units.push(pb::OrgUnitCount { org_unit: text, count }),
-        "category" | "product" | "cause" | "cause_total" | "found" | "found_total" => {}
+        "category" | "product" | "shop" | "cause" | "cause_total" | "found" | "found_total" => {}
         "node" => report.category_tree.push(pb::CategoryNode {
             category: text,
             count,

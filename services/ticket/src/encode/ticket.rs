@@ -16,7 +16,7 @@ pub fn name(id: Uuid) -> String {
 }
 
 /// `customers/{uuid}`, and `customers/{uuid}/contacts/{uuid}`; empty where there is none.
-fn customer_names(complainant: &Complainant) -> (String, String) {
+pub(super) fn customer_names(complainant: &Complainant) -> (String, String) {
     match complainant {
         Complainant::Customer { customer, contact } => {
             let customer = format!("customers/{customer}");
@@ -58,6 +58,8 @@ pub fn resource(ticket: &Ticket) -> pb::Ticket {
             .map(|(field, values)| pb::CustomFieldValue { field, values })
             .collect(),
         product: details.product,
+        order_reference: details.order_reference,
+        shop: details.shop,
         state: state(ticket.state.name()).into(),
         priority: priority(ticket.priority).into(),
         customer_grade: ticket.customer_grade.clone().unwrap_or_default(),
@@ -109,7 +111,7 @@ pub fn resource(ticket: &Ticket) -> pb::Ticket {
 /// A message that never left.
 pub(crate) fn undelivered(ticket: Uuid, lost: &Undelivered) -> pb::UndeliveredMessage {
     pb::UndeliveredMessage {
-        message: super::message::name(ticket, lost.message),
+        message: super::message::name(lost.said_on.unwrap_or(ticket), lost.message),
         delivery: super::delivery::name(lost.delivery),
         send_time: time(lost.sent_at),
         fail_time: time(lost.failed_at),
@@ -145,7 +147,7 @@ pub fn summary(ticket: &Ticket) -> pb::TicketSummary {
         cycle: number(ticket.cycle),
         handler: ticket.handler.as_deref().unwrap_or_default().to_owned(),
         first_contact_owner: ticket.first_contact_owner.to_string(),
-        cycle_handlers: ticket.cycle_handlers.iter().map(ToString::to_string).collect(),
+        cycle_handlers: ticket.handlers().map(ToString::to_string).collect(),
         team: ticket.team.map(team::name).unwrap_or_default(),
         owner: ticket.owner.as_deref().unwrap_or_default().to_owned(),
     }

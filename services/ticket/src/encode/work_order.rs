@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{number, optional_time, ticket, time};
 use crate::domain::{
     CalledBack, Dispute, DisputeOutcome, Done, OrderChange, OrderEvent, OrderState, OrderStateName,
-    Progress, Signature, SignedOff, WorkOrder,
+    Progress, Reassignment, Signature, SignedOff, WorkOrder,
 };
 
 /// `workOrders/{uuid}`.
@@ -61,6 +61,7 @@ pub fn resource(order: &WorkOrder) -> pb::WorkOrder {
         etag: Etag::of_revision(order.revision).to_string(),
         accept_by_time: optional_time(order.accept_due),
         refuse_time: optional_time(order.refused),
+        reassignments: order.reassignments.iter().map(reassignment).collect(),
     }
 }
 
@@ -83,6 +84,17 @@ fn progress(progress: &Progress) -> pb::WorkOrderProgress {
         next_reply_time: optional_time(progress.next),
         reporter: progress.reported.by.to_string(),
         report_time: time(progress.reported.at),
+    }
+}
+
+fn reassignment(earlier: &Reassignment) -> pb::WorkOrderReassignment {
+    pb::WorkOrderReassignment {
+        previous_assignee: earlier.from.as_deref().unwrap_or_default().to_owned(),
+        accept_time: optional_time(earlier.accepted_at),
+        assignee: earlier.to.to_string(),
+        reason: earlier.reason.clone(),
+        dispatcher: earlier.reassigned.by.to_string(),
+        reassign_time: time(earlier.reassigned.at),
     }
 }
 
@@ -138,8 +150,16 @@ pub(crate) fn issued(order: &WorkOrder) -> PublicEvent {
     PublicEvent::of(&pb::WorkOrderIssued { work_order: Some(summary(order)) })
 }
 
-/// What others learn of a change that made `order` what it is; only its end concerns them.
+/// What others learn of a change that made `order` what it is; only who has it and its end concern them.
 pub(crate) fn event(order: &WorkOrder, change: &OrderChange) -> Option<PublicEvent> {
+    if let OrderEvent::Reassigned { reason, .. } = &change.what {
+        let previous = order.reassignments.last().and_then(|earlier| earlier.from.as_deref());
+        return Some(PublicEvent::of(&pb::WorkOrderReassigned {
+            work_order: Some(summary(order)),
+            previous_assignee: previous.unwrap_or_default().to_owned(),
+            reason: reason.clone(),
+        }));
+    }
     let void_reason = match &change.what {
         OrderEvent::Archived => String::new(),
         OrderEvent::Voided { reason } => reason.clone(),

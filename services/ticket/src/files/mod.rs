@@ -2,6 +2,7 @@
 //!
 //! Which one is the operator's setting. Keys are made here of the attachment's random id, are nobody's input and reach nobody.
 
+mod places;
 mod sink;
 
 use std::fmt;
@@ -16,16 +17,20 @@ use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, RetryConfig};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub(crate) use self::sink::Sink;
+use self::places::Places;
+pub(crate) use self::{places::Place, sink::Sink};
 
 /// What uploads hold of their files in memory at once in one process, in MiB.
 const MEMORY: usize = 96;
+/// What the uploads of one person hold of it: three of long files, or many of short ones.
+const MEMORY_OF_ONE: u32 = 32;
 /// What one holds at most, in MiB: a part that is being written and one that is coming.
 const TWO_PARTS: u64 = 10;
 /// Downloads at once in one process.
 const MAX_DOWNLOADS: usize = 64;
+/// Downloads of one person at once in one process.
+const MAX_DOWNLOADS_OF_ONE: u32 = 8;
 /// How long a store may be tried again before it is said that it does not answer.
 const RETRY_TIME: Duration = Duration::from_secs(20);
 
@@ -36,8 +41,8 @@ pub struct Files {
     prefix: Path,
     /// The directory, where it is one.
     local: Option<PathBuf>,
-    uploads: Arc<Semaphore>,
-    downloads: Arc<Semaphore>,
+    uploads: Places,
+    downloads: Places,
 }
 
 impl fmt::Debug for Files {
@@ -53,7 +58,7 @@ pub enum FilesError {
     /// There is none.
     #[error("no object store is configured")]
     None,
-    /// As many as it takes are under way.
+    /// As many as it takes are under way, of all or of one person.
     #[error("too many files are on their way")]
     Busy,
     /// It does not answer, or says no.
@@ -90,8 +95,8 @@ impl Files {
     }
 
     fn of(store: Option<Arc<dyn ObjectStore>>, prefix: Path, local: Option<PathBuf>) -> Self {
-        let uploads = Arc::new(Semaphore::new(MEMORY));
-        let downloads = Arc::new(Semaphore::new(MAX_DOWNLOADS));
+        let uploads = Places::new(MEMORY, MEMORY_OF_ONE);
+        let downloads = Places::new(MAX_DOWNLOADS, MAX_DOWNLOADS_OF_ONE);
         Self { store, prefix, local, uploads, downloads }
     }
 
@@ -103,16 +108,14 @@ impl Files {
         key.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
     }
 
-    /// A place among the uploads at once, by how long the file is, as far as that is known; more than that is not taken.
-    pub(crate) fn upload_place(
-        &self,
-        size: Option<u64>,
-    ) -> Result<OwnedSemaphorePermit, FilesError> {
+    /// A place for somebody among the uploads at once, by how long the file is, as far as that is known; more than that is
+    /// not taken.
+    pub(crate) fn upload_place(&self, who: &str, size: Option<u64>) -> Result<Place, FilesError> {
         self.store()?;
         let known = size.map(|size| (size / (1024 * 1024)).saturating_add(1));
         let share = known.unwrap_or(TWO_PARTS).min(TWO_PARTS);
         let share = u32::try_from(share).unwrap_or_default();
-        Arc::clone(&self.uploads).try_acquire_many_owned(share).map_err(|_| FilesError::Busy)
+        self.uploads.take(who, share).ok_or(FilesError::Busy)
     }
 
     /// Begins to write what is to stand under a key. It stands there when it is whole and not before.
@@ -126,15 +129,14 @@ impl Files {
         Ok(self.store()?.get_range(&self.place(key), from..to).await?)
     }
 
-    /// What stands under a key, from an offset on, as it is asked for; with its place among the downloads at once.
+    /// What stands under a key, from an offset on, as it is asked for; with somebody's place among the downloads at once.
     pub(crate) async fn read(
         &self,
+        who: &str,
         key: &str,
         from: u64,
-    ) -> Result<(BoxStream<'static, object_store::Result<Bytes>>, OwnedSemaphorePermit), FilesError>
-    {
-        let place = Arc::clone(&self.downloads);
-        let place = place.try_acquire_owned().map_err(|_| FilesError::Busy)?;
+    ) -> Result<(BoxStream<'static, object_store::Result<Bytes>>, Place), FilesError> {
+        let place = self.downloads.take(who, 1).ok_or(FilesError::Busy)?;
         let range = (from > 0).then_some(GetRange::Offset(from));
         let options = GetOptions { range, ..GetOptions::default() };
         let found = self.store()?.get_opts(&self.place(key), options).await?;
@@ -210,19 +212,27 @@ mod tests {
     fn x08_uploads_at_once_are_bounded_by_what_they_hold_in_memory() {
         let home = tempfile::tempdir().unwrap();
         let files = Files::open(home.path().to_str()).unwrap();
-        let places: Vec<_> = (0..9).map(|_| files.upload_place(None).unwrap()).collect();
-        assert!(matches!(files.upload_place(Some(1 << 40)), Err(FilesError::Busy)));
-        let small: Vec<_> = (0..6).map(|_| files.upload_place(Some(5_000)).unwrap()).collect();
-        assert!(matches!(files.upload_place(Some(1)), Err(FilesError::Busy)));
-        drop((places, small));
-        drop(files.upload_place(Some(1 << 40)).unwrap());
+        let long = |who| files.upload_place(who, Some(1 << 40));
+        let short = |who| files.upload_place(who, Some(5_000));
+        let places: Vec<_> = (0..3).map(|_| long("li").unwrap()).collect();
+        // Others have places when one person has no more.
+        assert!(matches!(long("li"), Err(FilesError::Busy)));
+        let others = ["an", "bo"].map(|who| (0..3).map(|_| long(who).unwrap()).collect::<Vec<_>>());
+        assert!(matches!(long("zhao"), Err(FilesError::Busy)));
+        let small: Vec<_> = (0..6).map(|_| short("zhao").unwrap()).collect();
+        assert!(matches!(short("zhao"), Err(FilesError::Busy)));
+        drop((places, small, others));
+        drop(files.upload_place("li", None).unwrap());
     }
 
     #[test]
     fn x06_a_setting_that_names_nothing_is_refused() {
         assert!(Files::open(Some("s3://")).is_err());
         assert!(Files::open(Some("s3://bucket/../other")).is_err());
-        assert!(matches!(Files::open(None).unwrap().upload_place(None), Err(FilesError::None)));
+        assert!(matches!(
+            Files::open(None).unwrap().upload_place("li", None),
+            Err(FilesError::None)
+        ));
         // Builds with the TLS that we have, and connects to nothing.
         let files = Files::open(Some("s3://kefu-attachments/riverside")).unwrap();
         assert_eq!(files.place("2026/a").as_ref(), "riverside/2026/a");

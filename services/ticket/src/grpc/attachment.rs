@@ -87,7 +87,8 @@ impl AttachmentService for Grpc {
         let found = self.app.downloadable(context.caller(), name, offset).await;
         let (attachment, key) = found.map_err(|error| status(&context, error))?;
         let source = if offset < attachment.size {
-            let source = self.app.files.read(&key, offset).await;
+            let who = context.caller().subject();
+            let source = self.app.files.read(who, &key, offset).await;
             Some(source.map_err(|error| status(&context, error.into()))?)
         } else {
             None
@@ -168,7 +169,10 @@ fn upload(violations: &mut Violations, header: pb::UploadAttachmentHeader) -> Op
     let declared = declared.filter(|declared| {
         let sound = declared.is_empty() || is_media_type(&canonical(declared));
         if !sound {
-            violations.add("media_type", Fault::malformed("a media type such as image/jpeg"));
+            violations.add(
+                "media_type",
+                Fault::malformed("a media type such as image/jpeg", "媒体类型，例如 image/jpeg"),
+            );
         }
         sound
     });
@@ -210,7 +214,7 @@ fn hash(violations: &mut Violations, text: &str) -> Option<Option<[u8; 32]>> {
         *byte = digits(place).and_then(|two| u8::from_str_radix(two, 16).ok()).unwrap_or_default();
     }
     if !sound {
-        violations.add("sha256", Fault::malformed("64 hexadecimal digits"));
+        violations.add("sha256", Fault::malformed("64 hexadecimal digits", "64 位十六进制数字"));
     }
     sound.then_some(Some(hash))
 }
@@ -223,8 +227,13 @@ fn name(violations: &mut Violations, name: &str) -> Option<AttachmentId> {
         Some(AttachmentId { ticket: uuid(ticket)?, id: uuid(id)? })
     });
     if parts.is_none() {
-        violations
-            .add("name", Fault::malformed("a name of the form tickets/UUID/attachments/UUID"));
+        violations.add(
+            "name",
+            Fault::malformed(
+                "a name of the form tickets/UUID/attachments/UUID",
+                "形如 tickets/UUID/attachments/UUID 的名称",
+            ),
+        );
     }
     parts
 }
@@ -247,15 +256,21 @@ pub(super) fn refused(context: &RequestContext, fault: &FileFault) -> Status {
 }
 
 /// A ticket can take no more.
-pub(super) fn no_room(what: &'static str, most: u64) -> Status {
-    let description = match what {
-        "ATTACHMENT_COUNT" => format!("the ticket has {most} files, as many as the policy allows"),
-        _ => format!("the files of the ticket would come to more than {most} bytes"),
+pub(super) fn no_room(context: &RequestContext, what: &'static str, most: u64) -> Status {
+    let (english, chinese) = match what {
+        "ATTACHMENT_COUNT" => (
+            format!("the ticket has {most} files, as many as the policy allows"),
+            format!("工单已有 {most} 个附件，达到制度上限"),
+        ),
+        _ => (
+            format!("the files of the ticket would come to more than {most} bytes"),
+            format!("工单附件总大小将超过 {most} 字节"),
+        ),
     };
-    let lack = [Precondition::new(what, "ticket", &description)];
-    Failure::new(Code::FailedPrecondition, Reason::IllegalState, description.clone())
+    let lack = Precondition::new(what, "ticket", english.clone(), chinese);
+    Failure::new(Code::FailedPrecondition, Reason::IllegalState, english)
         .metadata("command", "UploadAttachment")
-        .preconditions(lack)
+        .preconditions(context.language(), [lack])
         .into_status()
 }
 

@@ -13,17 +13,16 @@ use kefu_api::ticket::v1::handling_service_server::HandlingService;
 use kefu_api::ticket::v1::routing_service_server::RoutingService;
 use kefu_api::ticket::v1::run_bulk_request::Command as Part;
 use kefu_api::ticket::v1::ticket_service_server::TicketService;
-use kefu_rpc::{Deadline, Failure, Fault, RequestContext, TextRule, Violations};
+use kefu_rpc::{Deadline, Failure, Fault, RequestContext, Violations};
 use prost::Message as _;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Extensions, Request, Response, Status};
 use uuid::Uuid;
 
 use super::status::status;
-use super::{Grpc, target, values};
+use super::{Grpc, values};
 use crate::app::Call;
 use crate::app::bulk::request_id_of;
-use crate::domain::Command;
 use crate::encode::ticket as encode;
 
 /// The most tickets of one bulk.
@@ -32,8 +31,6 @@ const MOST: usize = 200;
 const AT_ONCE: usize = 4;
 /// What of the time is kept for the answer: a tenth, within these bounds.
 const RESERVE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-const TAG: TextRule = TextRule::line(50).required();
-const MAX_TAGS: usize = 50;
 
 /// For each kind of command: what it is sent as, and which handler does it.
 macro_rules! parts {
@@ -56,7 +53,7 @@ macro_rules! parts {
 
 parts! {
     Assign => RoutingService::assign_ticket,
-    UpdateTags => BulkService::update_ticket_tags,
+    Tag => TicketService::tag_ticket,
     Assess => TicketService::assess_ticket,
     Respond => TicketService::respond_ticket,
     AddNote => TicketService::add_ticket_note,
@@ -91,7 +88,7 @@ impl By {
 fn field(part: &Part) -> &'static str {
     match part {
         Part::Assign(_) => "assign",
-        Part::UpdateTags(_) => "update_tags",
+        Part::Tag(_) => "tag",
         Part::Assess(_) => "assess",
         Part::Respond(_) => "respond",
         Part::AddNote(_) => "add_note",
@@ -259,62 +256,4 @@ impl BulkService for Grpc {
         let done_count = i32::try_from(done).unwrap_or(i32::MAX);
         Ok(Response::new(pb::RunBulkResponse { results, done_count }))
     }
-
-    async fn update_ticket_tags(
-        &self,
-        request: Request<pb::UpdateTicketTagsRequest>,
-    ) -> Result<Response<pb::Ticket>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.BulkService/UpdateTicketTags";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let common = (&*message.name, &*message.etag, &*request_id);
-        let target = target(&context, &mut violations, (METHOD, "tickets"), common, &message);
-        let changes = tag_changes(&mut violations, &message);
-        let (target, (add, remove)) = violations.finish(target.zip(changes))?;
-        let (call, id, etag) = (target.call, target.id, target.etag);
-        let answer = self.app.command(&call, "ticket.UpdateTicketTags", id, etag, |ticket| {
-            let mut details = ticket.details.clone();
-            details.tags.retain(|tag| !remove.contains(tag));
-            for tag in add {
-                if !details.tags.contains(&tag) {
-                    details.tags.push(tag);
-                }
-            }
-            Command::UpdateDetails { details }
-        });
-        answer.await.map(Response::new).map_err(|error| status(&context, error))
-    }
-}
-
-/// What to add and what to take away.
-fn tag_changes(
-    violations: &mut Violations,
-    message: &pb::UpdateTicketTagsRequest,
-) -> Option<(Vec<String>, Vec<String>)> {
-    let mut tags = |field: &str, tags: &[String]| {
-        if !violations.at_most(field, tags.len(), MAX_TAGS) {
-            return None;
-        }
-        let tag = |(index, tag): (usize, &String)| {
-            violations.text(&format!("{field}[{index}]"), tag, TAG)
-        };
-        Some(tags.iter().enumerate().map(tag).collect::<Vec<_>>())
-    };
-    let add = tags("add_tags", &message.add_tags);
-    let remove = tags("remove_tags", &message.remove_tags);
-    let (add, remove) = (add?, remove?);
-    if add.is_empty() && remove.is_empty() {
-        let fault = "must have at least one tag, or `remove_tags` must";
-        violations.add("add_tags", Fault::new("REQUIRED", fault, "添加或删除至少一个标签"));
-    }
-    for (index, tag) in remove.iter().enumerate() {
-        if add.contains(tag) {
-            let fault =
-                Fault::new("DUPLICATE", "is to be added as well", "同一标签不能既添加又删除");
-            violations.add(&format!("remove_tags[{index}]"), fault);
-        }
-    }
-    Some((add, remove))
 }

@@ -1,23 +1,18 @@
 //! `kefu.ticket.v1.CorrectiveActionService` (T-18).
 
-use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::corrective_action_service_server::CorrectiveActionService;
 use kefu_rpc::{PageQuery, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
 use super::status::status;
-use super::{Grpc, Target, page_size, target, text, values};
-use crate::app::Call;
+use super::{Grpc, Target, decode, page_size, text, values};
 use crate::app::corrective_action::{Finding, Plan};
 use crate::app::product_hold::NewHold;
 use crate::domain::{ActionCommand, ActionKind, ActionState, ActionVerdict};
 use crate::encode::corrective_action as encode;
 use crate::store::corrective_action::ActionQuery;
 
-/// The most states that a list can be asked for: each more than twice.
-const MAX_STATES: usize = 20;
 const COLLECTION: &str = "correctiveActions";
 const CODE: TextRule = TextRule::line(63).required();
 const METHOD_NAME: TextRule = TextRule::line(100).required();
@@ -28,20 +23,16 @@ const PRODUCT: TextRule = TextRule::line(200).required();
 
 /// Every command on an action: decode, and hand over.
 macro_rules! command {
-    ($self:ident, $request:ident, $method:literal, |$violations:ident, $message:ident| $decode:expr) => {{
-        let context = RequestContext::of(&$request);
-        let mut $message = $request.into_inner();
-        let request_id = std::mem::take(&mut $message.request_id);
-        let mut $violations = context.violations();
-        let method = concat!("kefu.ticket.v1.CorrectiveActionService/", $method);
-        let common = (&*$message.name, &*$message.etag, &*request_id);
-        let target = target(&context, &mut $violations, (method, COLLECTION), common, &$message);
-        let command: Option<ActionCommand> = $decode;
-        let (Target { call, id, etag }, command) = $violations.finish(target.zip(command))?;
-        let action = concat!("ticket.", $method);
-        let answer = $self.app.action_command(&call, action, id, etag, command).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
-    }};
+    ($self:ident, $request:ident, $method:literal, |$violations:ident, $message:ident| $decode:expr) => {
+        named_command!(
+            $request, "CorrectiveActionService" / $method of COLLECTION,
+            |$violations, $message| $decode,
+            |target, command| {
+                let Target { call, id, etag } = &target;
+                $self.app.action_command(call, concat!("ticket.", $method), *id, *etag, command)
+            }
+        )
+    };
 }
 
 #[tonic::async_trait]
@@ -50,17 +41,9 @@ impl CorrectiveActionService for Grpc {
         &self,
         request: Request<pb::RecordRootCauseRequest>,
     ) -> Result<Response<pb::RootCause>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.CorrectiveActionService/RecordRootCause";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let call = Call::of(&context, &mut violations, METHOD, &request_id, &message);
-        let cause = message.root_cause.unwrap_or_default();
-        let new = violations.within("root_cause", |violations| finding(violations, &cause));
-        let new = violations.finish(new)?;
-        let answer = self.app.record_root_cause(&call, new).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        creation!(request, "CorrectiveActionService" / "RecordRootCause", root_cause by finding, |call, new| {
+            self.app.record_root_cause(&call, new)
+        })
     }
 
     async fn list_root_causes(
@@ -80,17 +63,9 @@ impl CorrectiveActionService for Grpc {
         &self,
         request: Request<pb::PlanCorrectiveActionRequest>,
     ) -> Result<Response<pb::CorrectiveAction>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.CorrectiveActionService/PlanCorrectiveAction";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let call = Call::of(&context, &mut violations, METHOD, &request_id, &message);
-        let action = message.corrective_action.unwrap_or_default();
-        let new = violations.within("corrective_action", |violations| plan(violations, &action));
-        let new = violations.finish(new)?;
-        let answer = self.app.plan_corrective_action(&call, new).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        creation!(request, "CorrectiveActionService" / "PlanCorrectiveAction", corrective_action by plan, |call, new| {
+            self.app.plan_corrective_action(&call, new)
+        })
     }
 
     async fn get_corrective_action(
@@ -116,22 +91,13 @@ impl CorrectiveActionService for Grpc {
         let size = page_size(&mut violations, message.page_size);
         let ticket = values::optional_id(&mut violations, "ticket", &message.ticket, "tickets");
         let owner = violations.text("owner", &message.owner, STAFF);
-        let mut query = PageQuery::new("ticket.ListCorrectiveActions")
+        let query = PageQuery::new("ticket.ListCorrectiveActions")
             .field(&message.org_unit)
             .field(&message.ticket)
             .field(&message.owner)
             .field([u8::from(message.overdue)]);
-        let mut states = Vec::new();
-        if violations.at_most("states", message.states.len(), MAX_STATES) {
-            for (index, state) in message.states.iter().enumerate() {
-                query = query.field(state.to_be_bytes());
-                let state = violations.enumeration(&format!("states[{index}]"), *state);
-                states.extend(state.and_then(action_state));
-            }
-        }
-        let after: Option<(i64, Uuid)> =
-            violations.page_token("page_token", &message.page_token, &query);
-        let after = after.and_then(|(at, id)| Some((Timestamp::from_microsecond(at).ok()?, id)));
+        let (query, states) = decode::states(&mut violations, query, &message.states, action_state);
+        let after = decode::after(&mut violations, &message.page_token, &query);
         let (org_unit, ticket) = violations.finish(org_unit.zip(ticket))?;
         let now = self.app.now();
         let asked = ActionQuery {
@@ -147,11 +113,10 @@ impl CorrectiveActionService for Grpc {
         let caller = context.caller();
         let page = self.app.list_corrective_actions(caller, &org_unit, asked, size).await;
         let page = page.map_err(|error| status(&context, error))?;
-        let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
         let actions = page.items.iter().map(|action| encode::resource(action, now));
         Ok(Response::new(pb::ListCorrectiveActionsResponse {
             corrective_actions: actions.collect(),
-            next_page_token: next.unwrap_or_default(),
+            next_page_token: decode::next(&query, page.next),
         }))
     }
 
@@ -198,38 +163,41 @@ impl CorrectiveActionService for Grpc {
         })
     }
 
+    async fn reassign_corrective_action(
+        &self,
+        request: Request<pb::ReassignCorrectiveActionRequest>,
+    ) -> Result<Response<pb::CorrectiveAction>, Status> {
+        command!(self, request, "ReassignCorrectiveAction", |violations, message| {
+            let owner = text(&mut violations, "owner", &message.owner, STAFF.required());
+            let reason = text(&mut violations, "reason", &message.reason, values::REASON);
+            owner.zip(reason).map(|(owner, reason)| {
+                let owner = owner.into();
+                ActionCommand::Reassign { owner, reason }
+            })
+        })
+    }
+
     async fn place_product_hold(
         &self,
         request: Request<pb::PlaceProductHoldRequest>,
     ) -> Result<Response<pb::ProductHold>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.CorrectiveActionService/PlaceProductHold";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let call = Call::of(&context, &mut violations, METHOD, &request_id, &message);
-        let hold = message.product_hold.unwrap_or_default();
-        let new = violations.within("product_hold", |violations| new_hold(violations, &hold));
-        let new = violations.finish(new)?;
-        let answer = self.app.place_product_hold(&call, new).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        creation!(request, "CorrectiveActionService" / "PlaceProductHold", product_hold by new_hold, |call, new| {
+            self.app.place_product_hold(&call, new)
+        })
     }
 
     async fn lift_product_hold(
         &self,
         request: Request<pb::LiftProductHoldRequest>,
     ) -> Result<Response<pb::ProductHold>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.CorrectiveActionService/LiftProductHold";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let common = (&*message.name, &*message.etag, &*request_id);
-        let target = target(&context, &mut violations, (METHOD, "productHolds"), common, &message);
-        let reason = text(&mut violations, "reason", &message.reason, values::REASON);
-        let (Target { call, id, etag }, reason) = violations.finish(target.zip(reason))?;
-        let answer = self.app.lift_product_hold(&call, id, etag, reason).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        named_command!(
+            request, "CorrectiveActionService" / "LiftProductHold" of "productHolds",
+            |violations, message| text(&mut violations, "reason", &message.reason, values::REASON),
+            |target, reason| {
+                let Target { call, id, etag } = &target;
+                self.app.lift_product_hold(call, *id, *etag, reason)
+            }
+        )
     }
 
     async fn list_product_holds(
@@ -245,17 +213,14 @@ impl CorrectiveActionService for Grpc {
         let query = PageQuery::new("ticket.ListProductHolds")
             .field(&message.org_unit)
             .field([u8::from(lifted)]);
-        let after: Option<(i64, Uuid)> =
-            violations.page_token("page_token", &message.page_token, &query);
-        let after = after.and_then(|(at, id)| Some((Timestamp::from_microsecond(at).ok()?, id)));
+        let after = decode::after(&mut violations, &message.page_token, &query);
         let org_unit = violations.finish(org_unit)?;
         let caller = context.caller();
         let page = self.app.list_product_holds(caller, &org_unit, lifted, after, size).await;
         let page = page.map_err(|error| status(&context, error))?;
-        let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
         Ok(Response::new(pb::ListProductHoldsResponse {
             product_holds: page.items.iter().map(encode::hold).collect(),
-            next_page_token: next.unwrap_or_default(),
+            next_page_token: decode::next(&query, page.next),
         }))
     }
 }

@@ -160,13 +160,14 @@ fn delivery_state(state: pb::DeliveryState) -> Option<DeliveryState> {
 }
 
 /// Why a person cannot do that with a delivery.
-pub(super) fn refused(refusal: DeliveryRefusal) -> Status {
+pub(super) fn refused(context: &RequestContext, refusal: DeliveryRefusal) -> Status {
     let (kind, state) = match refusal {
         DeliveryRefusal::Ended => ("NOT_ENDED", "ENDED"),
         DeliveryRefusal::InFlight => ("NOT_IN_FLIGHT", "IN_FLIGHT"),
     };
+    let lack = Precondition::new(kind, "delivery", refusal.to_string(), refusal.chinese());
     Failure::new(Code::FailedPrecondition, Reason::IllegalState, refusal.to_string())
         .metadata("state", state)
-        .preconditions([Precondition::new(kind, "delivery", refusal.to_string())])
+        .preconditions(context.language(), [lack])
         .into_status()
 }

@@ -429,7 +429,10 @@ fn team(violations: &mut Violations, code: &str) -> Option<String> {
     if code.bytes().all(sound) {
         return Some(code);
     }
-    violations.add("to_team", Fault::malformed("lower-case letters, digits and `-`"));
+    violations.add(
+        "to_team",
+        Fault::malformed("lower-case letters, digits and `-`", "小写字母、数字和“-”"),
+    );
     None
 }
 

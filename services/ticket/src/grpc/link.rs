@@ -4,12 +4,11 @@ use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::ticket_link_service_server::TicketLinkService;
 use kefu_rpc::{Fault, PageQuery, RequestContext, TextRule, Violations};
-use prost::Message;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::status::status;
-use super::{Grpc, Target, delivery, page_size, target, text, values};
+use super::{Grpc, Target, delivery, page_size, text, values};
 use crate::app::Error;
 use crate::app::likeness::Asked;
 use crate::app::mass_answer::Said;
@@ -36,21 +35,13 @@ pub(super) fn rules(rules: Option<&pb::LinkRules>) -> LinkDraft {
     }
 }
 
-/// The ticket that a command names, with its etag and request id.
-fn named(
-    context: &RequestContext,
-    violations: &mut Violations,
-    method: &'static str,
-    common: (&str, &str, &str),
-    message: &impl Message,
-) -> Option<Target> {
-    target(context, violations, (method, COLLECTION), common, message)
-}
-
 /// Another ticket than the one that is named.
 fn other(violations: &mut Violations, field: &str, value: &str, name: &str) -> Option<Uuid> {
     let id = violations.resource_id(field, value, COLLECTION);
-    if id.is_some() && value == name {
+    // By what is named: there are several ways to write the same UUID.
+    let named = name.strip_prefix(COLLECTION).and_then(|rest| rest.strip_prefix('/'));
+    let named = named.and_then(|named| Uuid::try_parse(named).ok());
+    if id.is_some() && id == named {
         let fault = Fault::new("SAME_TICKET", "must be another ticket", "必须是另一张工单");
         violations.add(field, fault);
         return None;
@@ -120,36 +111,31 @@ impl TicketLinkService for Grpc {
         &self,
         request: Request<pb::MergeTicketRequest>,
     ) -> Result<Response<pb::Ticket>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.TicketLinkService/MergeTicket";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let common = (&*message.name, &*message.etag, &*request_id);
-        let target = named(&context, &mut violations, METHOD, common, &message);
-        let into = other(&mut violations, "into", &message.into, &message.name);
-        let reason = text(&mut violations, "reason", &message.reason, values::REASON);
-        let decoded = target.zip(into).zip(reason);
-        let ((Target { call, id, etag }, into), reason) = violations.finish(decoded)?;
-        let answer = Box::pin(self.app.merge_ticket(&call, (id, etag), into, reason)).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        named_command!(
+            request, "TicketLinkService" / "MergeTicket" of COLLECTION,
+            |violations, message| {
+                let into = other(&mut violations, "into", &message.into, &message.name);
+                into.zip(text(&mut violations, "reason", &message.reason, values::REASON))
+            },
+            |target, (into, reason)| {
+                let Target { call, id, etag } = &target;
+                Box::pin(self.app.merge_ticket(call, (*id, *etag), into, reason))
+            }
+        )
     }
 
     async fn unmerge_ticket(
         &self,
         request: Request<pb::UnmergeTicketRequest>,
     ) -> Result<Response<pb::Ticket>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.TicketLinkService/UnmergeTicket";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let common = (&*message.name, &*message.etag, &*request_id);
-        let target = named(&context, &mut violations, METHOD, common, &message);
-        let reason = text(&mut violations, "reason", &message.reason, values::REASON);
-        let (Target { call, id, etag }, reason) = violations.finish(target.zip(reason))?;
-        let answer = Box::pin(self.app.unmerge_ticket(&call, (id, etag), reason)).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        named_command!(
+            request, "TicketLinkService" / "UnmergeTicket" of COLLECTION,
+            |violations, message| text(&mut violations, "reason", &message.reason, values::REASON),
+            |target, reason| {
+                let Target { call, id, etag } = &target;
+                Box::pin(self.app.unmerge_ticket(call, (*id, *etag), reason))
+            }
+        )
     }
 
     async fn list_ticket_merges(
@@ -181,36 +167,35 @@ impl TicketLinkService for Grpc {
         &self,
         request: Request<pb::LinkTicketRequest>,
     ) -> Result<Response<pb::Ticket>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.TicketLinkService/LinkTicket";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let common = (&*message.name, &*message.etag, &*request_id);
-        let target = named(&context, &mut violations, METHOD, common, &message);
-        let parent = other(&mut violations, "parent", &message.parent, &message.name);
-        let route = delivery::route(&mut violations, message.delivery.as_ref());
-        let decoded = target.zip(parent).zip(route);
-        let ((Target { call, id, etag }, parent), route) = violations.finish(decoded)?;
-        let answer = Box::pin(self.app.link_ticket(&call, (id, etag), parent, route)).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        named_command!(
+            request, "TicketLinkService" / "LinkTicket" of COLLECTION,
+            |violations, message| {
+                let parent = other(&mut violations, "parent", &message.parent, &message.name);
+                let parent = parent.zip(violations.etag("parent_etag", &message.parent_etag));
+                parent.zip(delivery::route(&mut violations, message.delivery.as_ref()))
+            },
+            |target, (parent, route)| {
+                let Target { call, id, etag } = &target;
+                Box::pin(self.app.link_ticket(call, (*id, *etag), parent, route))
+            }
+        )
     }
 
     async fn unlink_ticket(
         &self,
         request: Request<pb::UnlinkTicketRequest>,
     ) -> Result<Response<pb::Ticket>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.TicketLinkService/UnlinkTicket";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let common = (&*message.name, &*message.etag, &*request_id);
-        let target = named(&context, &mut violations, METHOD, common, &message);
-        let reason = text(&mut violations, "reason", &message.reason, values::REASON);
-        let (Target { call, id, etag }, reason) = violations.finish(target.zip(reason))?;
-        let answer = Box::pin(self.app.unlink_ticket(&call, (id, etag), reason)).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        named_command!(
+            request, "TicketLinkService" / "UnlinkTicket" of COLLECTION,
+            |violations, message| {
+                let reason = text(&mut violations, "reason", &message.reason, values::REASON);
+                reason.zip(violations.etag("parent_etag", &message.parent_etag))
+            },
+            |target, (reason, of_parent)| {
+                let Target { call, id, etag } = &target;
+                Box::pin(self.app.unlink_ticket(call, (*id, *etag), of_parent, reason))
+            }
+        )
     }
 
     async fn list_child_tickets(
@@ -239,39 +224,33 @@ impl TicketLinkService for Grpc {
         &self,
         request: Request<pb::AnswerChildTicketsRequest>,
     ) -> Result<Response<pb::MassAnswer>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.TicketLinkService/AnswerChildTickets";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let common = (&*message.name, &*message.etag, &*request_id);
-        let target = named(&context, &mut violations, METHOD, common, &message);
-        let route = delivery::route(&mut violations, message.delivery.as_ref());
-        let said = text(&mut violations, "message", &message.message, values::LONG_TEXT);
-        let wording = said.and_then(|text| wording(&mut violations, text));
-        let decoded = target.zip(route).zip(wording);
-        let ((target, route), (text, wording)) = violations.finish(decoded)?;
-        let Target { call, id, etag } = target;
-        let overriding = message.override_forbidden_phrases;
-        let said = Said { text, wording, route, overriding };
-        let answer = Box::pin(self.app.answer_child_tickets(&call, (id, etag), said)).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        named_command!(
+            request, "TicketLinkService" / "AnswerChildTickets" of COLLECTION,
+            |violations, message| {
+                let route = delivery::route(&mut violations, message.delivery.as_ref());
+                let said = text(&mut violations, "message", &message.message, values::LONG_TEXT);
+                let wording = said.and_then(|text| wording(&mut violations, text));
+                let overriding = message.override_forbidden_phrases;
+                route
+                    .zip(wording)
+                    .map(|(route, (text, wording))| Said { text, wording, route, overriding })
+            },
+            |target, said| {
+                let Target { call, id, etag } = &target;
+                Box::pin(self.app.answer_child_tickets(call, (*id, *etag), said))
+            }
+        )
     }
 
     async fn resolve_child_tickets(
         &self,
         request: Request<pb::ResolveChildTicketsRequest>,
     ) -> Result<Response<pb::MassAnswer>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.TicketLinkService/ResolveChildTickets";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let common = (&*message.name, &*message.etag, &*request_id);
-        let target = named(&context, &mut violations, METHOD, common, &message);
-        let Target { call, id, etag } = violations.finish(target)?;
-        let answer = self.app.resolve_child_tickets(&call, (id, etag)).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        named_command!(
+            request, "TicketLinkService" / "ResolveChildTickets" of COLLECTION,
+            |violations, message| Some(()),
+            |target, ()| self.app.resolve_child_tickets(&target.call, (target.id, target.etag))
+        )
     }
 
     async fn list_mass_answers(

@@ -1,11 +1,15 @@
 //! The wire: decode with all violations at once, one call of the app, encode.
 
+#[macro_use]
+mod decode;
+
 mod attachment;
 mod attachment_stream;
 mod automation;
 mod bulk;
 mod clock_ledger;
 mod content;
+mod correction;
 mod corrective_action;
 mod delivery;
 mod duty;

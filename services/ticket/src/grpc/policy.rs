@@ -364,12 +364,12 @@ fn reopen_mode(mode: pb::ReopenMode) -> Option<ReopenMode> {
     })
 }
 
-fn step(found: &mut Violations, step: &pb::EscalationStep) -> StepDraft {
+pub(super) fn step(found: &mut Violations, step: &pb::EscalationStep) -> StepDraft {
     use pb::escalation_step::When;
     let mut time = |field: &str, time: prost_types::Duration| {
         let time = Duration::try_from(time);
         if time.is_err() {
-            found.add(field, Fault::malformed("a duration of more than nothing"));
+            found.add(field, Fault::malformed("a duration of more than nothing", "大于零的时长"));
         }
         time.ok()
     };

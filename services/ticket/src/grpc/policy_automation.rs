@@ -99,7 +99,7 @@ fn adapter(found: &mut Violations, adapter: &pb::ChannelAdapter) -> AdapterDraft
     let mut wait = |field: &str, wait: Option<prost_types::Duration>| {
         let wait = wait.map(Duration::try_from).transpose();
         if wait.is_err() {
-            found.add(field, Fault::malformed("a duration of more than nothing"));
+            found.add(field, Fault::malformed("a duration of more than nothing", "大于零的时长"));
         }
         wait.ok().flatten()
     };

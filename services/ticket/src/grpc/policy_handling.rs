@@ -74,7 +74,10 @@ pub(super) fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> Handl
 fn interval(found: &mut Violations, time: Option<prost_types::Duration>) -> Duration {
     let Some(time) = time else { return Duration::ZERO };
     Duration::try_from(time).unwrap_or_else(|_| {
-        found.add("min_interval", Fault::malformed("a duration that is not negative"));
+        found.add(
+            "min_interval",
+            Fault::malformed("a duration that is not negative", "不为负的时长"),
+        );
         Duration::ZERO
     })
 }

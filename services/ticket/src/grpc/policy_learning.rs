@@ -87,6 +87,11 @@ pub(super) fn draft(found: &mut Violations, rules: Option<&pb::LearningRules>) -
                 &rules.required_fields,
                 required_fields,
             ),
+            order_reply_within: target(
+                found,
+                "order_reply_within",
+                rules.order_reply_within.as_ref(),
+            ),
         }
     })
 }

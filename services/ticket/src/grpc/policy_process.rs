@@ -4,7 +4,7 @@ use kefu_api::ticket::v1 as pb;
 use kefu_policy::decode;
 use kefu_rpc::Violations;
 
-use super::policy::{each, text};
+use super::policy::{self, each, text};
 use crate::domain::{
     ApprovalDraft, AttributeDraft, InspectionsDraft, LengthDraft, OutcomeDraft,
     ProcessTemplateDraft, RouteConditionDraft, RouteDraft, StageClockDraft, StageDraft, ValueKind,
@@ -42,6 +42,12 @@ pub(super) fn drafts(
         documents: list(found, "documents", &template.documents, |found, document| {
             (document.code.clone(), text(found, "title", document.title.as_ref()))
         }),
+        attached: template
+            .documents
+            .iter()
+            .filter(|document| document.attached)
+            .map(|document| document.code.clone())
+            .collect(),
         routes: list(found, "routes", &template.routes, |found, route| RouteDraft {
             code: route.code.clone(),
             title: text(found, "title", route.title.as_ref()),
@@ -140,7 +146,27 @@ fn clock(found: &mut Violations, clock: &pb::ProcessClock) -> StageClockDraft {
         }),
         warn_percent: clock.warn_percent,
         breach_violation: clock.breach_violation.clone(),
+        breach_raises_level: clock.breach_raises_level,
+        steps: list(found, "steps", &clock.steps, |found, step| {
+            policy::step(found, &as_of_a_clock(step))
+        }),
         routes: codes(found, "routes", &clock.routes),
+    }
+}
+
+/// A step of a stage is one of a clock; only the files of the API know two messages.
+fn as_of_a_clock(step: &pb::ProcessEscalationStep) -> pb::EscalationStep {
+    use pb::escalation_step::When as Of;
+    use pb::process_escalation_step::When;
+    pb::EscalationStep {
+        name: step.name.clone(),
+        when: step.when.map(|when| match when {
+            When::Percent(percent) => Of::Percent(percent),
+            When::Before(before) => Of::Before(before),
+            When::After(after) => Of::After(after),
+        }),
+        notify_level: step.notify_level,
+        raise_to_level: step.raise_to_level,
     }
 }
 

@@ -14,21 +14,24 @@ use uuid::Uuid;
 use super::status::{named, status};
 use super::{Grpc, Target, target, text, values};
 use crate::app::Call;
-use crate::domain::{Number, ProcessCommand, ProcessRefusal, ProcessState, Value};
-use crate::store::process::ProcessQuery;
+use crate::domain::{
+    Named, NamedFile, Number, ProcessCommand, ProcessNeed, ProcessRefusal, ProcessState, Refusal,
+    Value,
+};
+use crate::store::process_list::ProcessQuery;
 
 /// The most states that a list can be asked for.
 const MAX_STATES: usize = 20;
 const MAX_ATTRIBUTES: usize = 20;
 /// A process is long.
-const PAGE: PageLimits = PageLimits { default: 50, max: 200 };
+const PAGE: PageLimits = PageLimits { default: 50, max: 100 };
 const COLLECTION: &str = "processes";
 const CODE: TextRule = TextRule::line(63).required();
-const REFERENCE: TextRule = TextRule::line(500).required();
+const REFERENCE: TextRule = TextRule::line(500);
 const LONG: TextRule = TextRule::paragraphs(5_000).required();
 const WHY: TextRule = TextRule::paragraphs(2_000).required();
 
-/// Every command on a process but one: decode, and hand over.
+/// Every command on a process: decode, and hand over.
 macro_rules! command {
     ($self:ident, $request:ident, $method:literal, |$violations:ident, $message:ident| $decode:expr) => {{
         let context = RequestContext::of(&$request);
@@ -41,7 +44,7 @@ macro_rules! command {
         let command: Option<ProcessCommand> = $decode;
         let (Target { call, id, etag }, command) = $violations.finish(target.zip(command))?;
         let action = concat!("ticket.", $method);
-        let answer = $self.app.process_command(&call, action, (id, etag), None, command).await;
+        let answer = $self.app.process_command(&call, action, (id, etag), command).await;
         answer.map(Response::new).map_err(|error| status(&context, error))
     }};
 }
@@ -123,10 +126,8 @@ impl ProcessService for Grpc {
         let page = self.app.list_processes(context.caller(), &org_unit, asked, size).await;
         let page = page.map_err(|error| status(&context, error))?;
         let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
-        let processes: Result<Vec<_>, _> =
-            page.items.iter().map(|found| found.resource()).collect();
         Ok(Response::new(pb::ListProcessesResponse {
-            processes: processes.map_err(|error| status(&context, error))?,
+            processes: page.items,
             next_page_token: next.unwrap_or_default(),
         }))
     }
@@ -148,21 +149,15 @@ impl ProcessService for Grpc {
         &self,
         request: Request<pb::RecordProcessAnswerRequest>,
     ) -> Result<Response<pb::Process>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.ProcessService/RecordProcessAnswer";
-        const ACTION: &str = "ticket.RecordProcessAnswer";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let common = (&*message.name, &*message.etag, &*request_id);
-        let target = target(&context, &mut violations, (METHOD, COLLECTION), common, &message);
-        let stage = text(&mut violations, "stage", &message.stage, CODE);
-        let said = said(&mut violations, &message.message);
-        let decoded = target.zip(stage).zip(said);
-        let ((Target { call, id, etag }, stage), said) = violations.finish(decoded)?;
-        let command = ProcessCommand::RecordAnswer { stage, said: None };
-        let answer = self.app.process_command(&call, ACTION, (id, etag), Some(said), command).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        command!(self, request, "RecordProcessAnswer", |violations, message| {
+            let stage = text(&mut violations, "stage", &message.stage, CODE);
+            let message = of_ticket(&mut violations, "message", &message.message, "messages");
+            stage.zip(message).map(|(stage, message)| ProcessCommand::RecordAnswer {
+                stage,
+                message,
+                said: None,
+            })
+        })
     }
 
     async fn record_process_document(
@@ -172,9 +167,9 @@ impl ProcessService for Grpc {
         command!(self, request, "RecordProcessDocument", |violations, message| {
             let stage = text(&mut violations, "stage", &message.stage, CODE);
             let document = text(&mut violations, "document", &message.document, CODE);
-            let reference = text(&mut violations, "reference", &message.reference, REFERENCE);
-            stage.zip(document).zip(reference).map(|((stage, document), reference)| {
-                ProcessCommand::RecordDocument { stage, document, reference }
+            let kept = kept(&mut violations, &message.reference, &message.attachment);
+            stage.zip(document).zip(kept).map(|((stage, document), (reference, file))| {
+                ProcessCommand::RecordDocument { stage, document, reference, file }
             })
         })
     }
@@ -272,15 +267,41 @@ impl ProcessService for Grpc {
     }
 }
 
-/// The ticket and the message.
-fn said(violations: &mut Violations, name: &str) -> Option<(Uuid, Uuid)> {
-    let Some((ticket, _)) = name.split_once("/messages/") else {
-        let form = "a name of the form tickets/UUID/messages/UUID";
-        violations.add("message", Fault::malformed(form));
+/// Where a document is: a reference, a file of a ticket, or both; what names a file is one.
+fn kept(
+    violations: &mut Violations,
+    reference: &str,
+    attachment: &str,
+) -> Option<(String, Option<NamedFile>)> {
+    let named = |file| NamedFile { file, state: None };
+    if attachment.is_empty() && reference.starts_with("tickets/") {
+        let file = of_ticket(violations, "reference", reference, "attachments");
+        return file.map(|file| (String::new(), Some(named(file))));
+    }
+    if attachment.is_empty() {
+        let reference = text(violations, "reference", reference, REFERENCE.required());
+        return reference.map(|reference| (reference, None));
+    }
+    let reference = text(violations, "reference", reference, REFERENCE);
+    let file = of_ticket(violations, "attachment", attachment, "attachments");
+    reference.zip(file).map(|(reference, file)| (reference, Some(named(file))))
+}
+
+/// Something of a ticket: `tickets/UUID/{collection}/UUID`.
+fn of_ticket(
+    violations: &mut Violations,
+    field: &str,
+    name: &str,
+    collection: &str,
+) -> Option<Named> {
+    let Some((ticket, _)) = name.split_once(&format!("/{collection}/")) else {
+        let form = format!("tickets/UUID/{collection}/UUID");
+        let english = format!("a name of the form {form}");
+        violations.add(field, Fault::malformed(&english, &format!("形如 {form} 的名称")));
         return None;
     };
-    let message = violations.resource_id("message", name, &format!("{ticket}/messages"))?;
-    Some((violations.resource_id("message", ticket, "tickets")?, message))
+    let id = violations.resource_id(field, name, &format!("{ticket}/{collection}"))?;
+    Some(Named { ticket: violations.resource_id(field, ticket, "tickets")?, id })
 }
 
 /// The values of attributes; `some` where there must be any.
@@ -308,7 +329,8 @@ fn agreed(
                     Some(Told::Number(number)) => {
                         let number = Number::new(*number);
                         if number.is_none() {
-                            violations.add("number", Fault::malformed("a finite number"));
+                            violations
+                                .add("number", Fault::malformed("a finite number", "有限的数"));
                         }
                         number.map(Value::Number)
                     }
@@ -346,24 +368,49 @@ fn process_state(state: pb::ProcessState) -> Option<ProcessState> {
     })
 }
 
+fn lack(need: &ProcessNeed) -> Precondition {
+    let words = need.words();
+    Precondition::new(need.kind.code().to_uppercase(), need.subject.clone(), words.en, words.zh)
+}
+
+/// Why a command on a ticket was refused whose process is under way: at which stages, and what these lack.
+pub(super) fn runs(context: &RequestContext, refusal: Refusal) -> Status {
+    let message = refusal.to_string();
+    let Refusal::ProcessRuns { state, command, process, stages, missing } = refusal else {
+        return kefu_rpc::internal("a process that does not run was to be told");
+    };
+    let process = crate::encode::process::name(process);
+    let stages: Vec<Precondition> = stages
+        .into_iter()
+        .map(|stage| {
+            let english = format!("{process}: complete the stage {stage}, or cancel the process");
+            let chinese = format!("{process}：须先完成阶段 {stage}，或取消流程");
+            Precondition::new("PROCESS_STAGE", stage, english, chinese)
+        })
+        .collect();
+    Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
+        .metadata("state", state.code().to_uppercase())
+        .metadata("command", command)
+        .metadata("process", process)
+        .preconditions(context.language(), stages.into_iter().chain(missing.iter().map(lack)))
+        .into_status()
+}
+
 /// Why a command was refused, with everything that is missing.
 pub(super) fn refused(context: &RequestContext, refusal: ProcessRefusal) -> Status {
     let message = refusal.to_string();
     match refusal {
         ProcessRefusal::Lacking { command, missing } => {
-            let missing = missing.into_iter().map(|need| {
-                let code = need.kind.code().to_uppercase();
-                Precondition::new(code, need.subject.clone(), need.words().en)
-            });
             Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
                 .metadata("command", command)
-                .preconditions(missing)
+                .preconditions(context.language(), missing.iter().map(lack))
                 .into_status()
         }
         ProcessRefusal::NotYours { command, duty } => {
             Failure::new(Code::PermissionDenied, Reason::SeparationOfDuties, message)
                 .metadata("command", command)
                 .metadata("duty", duty.code().to_uppercase())
+                .localized(context.language(), duty.words().zh)
                 .into_status()
         }
         ProcessRefusal::Fields(faults) => {
@@ -376,11 +423,15 @@ pub(super) fn refused(context: &RequestContext, refusal: ProcessRefusal) -> Stat
         }
         ProcessRefusal::NoDeadline => {
             Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
-                .preconditions([Precondition::new(
-                    "COMPUTABLE_DEADLINE",
-                    "process",
-                    "the policy's calendar must reach the deadline",
-                )])
+                .preconditions(
+                    context.language(),
+                    [Precondition::new(
+                        "COMPUTABLE_DEADLINE",
+                        "process",
+                        "the policy's calendar must reach the deadline",
+                        "制度的日历须覆盖该时限",
+                    )],
+                )
                 .into_status()
         }
     }

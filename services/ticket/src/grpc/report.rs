@@ -13,7 +13,7 @@ use crate::domain::{TicketKind, iso_week};
 
 /// The most kinds that can be asked for.
 const MAX_KINDS: usize = 10;
-/// How many categories and products are told apart if the caller does not say.
+/// How many categories, products and shops are told apart if the caller does not say.
 const TOP: u32 = 20;
 /// At most.
 const MAX_TOP: u32 = 200;
@@ -108,7 +108,13 @@ fn period(
     if named {
         let week = iso_week(&message.week);
         if week.is_none() {
-            violations.add("week", Fault::malformed("a week that there is, e.g. `2026-W10`"));
+            violations.add(
+                "week",
+                Fault::malformed(
+                    "a week that there is, e.g. `2026-W10`",
+                    "存在的周，例如 `2026-W10`",
+                ),
+            );
         }
         return week.map(ReportPeriod::Week);
     }

@@ -2,24 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::shift_service_server::ShiftService;
 use kefu_rpc::{Fault, PageQuery, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
 use super::status::status;
 use super::work_order::language;
-use super::{Grpc, Target, page_size, target, values};
+use super::{Grpc, Target, decode, page_size, values};
 use crate::app::Call;
 use crate::app::shift::{NewShift, ShiftStep};
 use crate::domain::{MAX_MEMBERS, ShiftState, Subject};
 use crate::encode::shift as encode;
 use crate::store::shift::ShiftQuery;
 
-/// The most states that a list can be asked for: each more than twice.
-const MAX_STATES: usize = 20;
 const COLLECTION: &str = "shifts";
 const STAFF: TextRule = TextRule::line(200).required();
 
@@ -29,17 +25,9 @@ impl ShiftService for Grpc {
         &self,
         request: Request<pb::PlanShiftRequest>,
     ) -> Result<Response<pb::Shift>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.ShiftService/PlanShift";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let call = Call::of(&context, &mut violations, METHOD, &request_id, &message);
-        let shift = message.shift.unwrap_or_default();
-        let new = violations.within("shift", |violations| fresh(violations, &shift));
-        let new = violations.finish(new)?;
-        let answer = self.app.plan_shift(&call, new).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        creation!(request, "ShiftService" / "PlanShift", shift by fresh, |call, new| {
+            self.app.plan_shift(&call, new)
+        })
     }
 
     async fn update_shift(
@@ -102,24 +90,16 @@ impl ShiftService for Grpc {
         let mut violations = context.violations();
         let centre = values::org_unit(&mut violations, "dispatch_centre", &message.dispatch_centre);
         let size = page_size(&mut violations, message.page_size);
-        let mut query = PageQuery::new("ticket.ListShifts").field(&message.dispatch_centre);
-        let mut states = Vec::new();
-        if violations.at_most("states", message.states.len(), MAX_STATES) {
-            for (index, state) in message.states.iter().enumerate() {
-                query = query.field(state.to_be_bytes());
-                let state = violations.enumeration(&format!("states[{index}]"), *state);
-                states.extend(state.and_then(shift_state));
-            }
-        }
-        let after = after(&mut violations, &message.page_token, &query);
+        let query = PageQuery::new("ticket.ListShifts").field(&message.dispatch_centre);
+        let (query, states) = decode::states(&mut violations, query, &message.states, shift_state);
+        let after = decode::after(&mut violations, &message.page_token, &query);
         let centre = violations.finish(centre)?;
         let asked = ShiftQuery { centre: centre.to_string(), states, after, limit: 0 };
         let page = self.app.list_shifts(context.caller(), &centre, asked, size).await;
         let page = page.map_err(|error| status(&context, error))?;
-        let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
         Ok(Response::new(pb::ListShiftsResponse {
             shifts: page.items.iter().map(encode::resource).collect(),
-            next_page_token: next.unwrap_or_default(),
+            next_page_token: decode::next(&query, page.next),
         }))
     }
 
@@ -133,14 +113,13 @@ impl ShiftService for Grpc {
         let id = violations.resource_id("name", &message.name, COLLECTION);
         let size = page_size(&mut violations, message.page_size);
         let query = PageQuery::new("ticket.GetShiftList").field(&message.name);
-        let after = after(&mut violations, &message.page_token, &query);
+        let after = decode::after(&mut violations, &message.page_token, &query);
         let id = violations.finish(id)?;
         let list = self.app.shift_list(context.caller(), id, after, size).await;
         let (page, frozen) = list.map_err(|error| status(&context, error))?;
-        let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
         Ok(Response::new(pb::GetShiftListResponse {
             work_orders: page.items.iter().map(encode::line).collect(),
-            next_page_token: next.unwrap_or_default(),
+            next_page_token: decode::next(&query, page.next),
             frozen,
         }))
     }
@@ -149,60 +128,44 @@ impl ShiftService for Grpc {
         &self,
         request: Request<pb::SetUnfinishedReasonRequest>,
     ) -> Result<Response<pb::UnfinishedWorkOrder>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.ShiftService/SetUnfinishedReason";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let common = (&*message.name, &*message.etag, &*request_id);
-        let target = target(&context, &mut violations, (METHOD, COLLECTION), common, &message);
-        let order = violations.resource_id("work_order", &message.work_order, "workOrders");
-        let reason = violations.take("reason", values::REASON.apply(&message.reason));
-        let ((target, order), reason) = violations.finish(target.zip(order).zip(reason))?;
-        let Target { call, id, etag } = target;
-        let answer = self.app.set_unfinished_reason(&call, (id, etag), order, &reason).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        named_command!(
+            request, "ShiftService" / "SetUnfinishedReason" of COLLECTION,
+            |violations, message| {
+                let order = violations.resource_id("work_order", &message.work_order, "workOrders");
+                order.zip(violations.take("reason", values::REASON.apply(&message.reason)))
+            },
+            |target, (order, reason)| {
+                let Target { call, id, etag } = &target;
+                self.app.set_unfinished_reason(call, (*id, *etag), order, &reason)
+            }
+        )
     }
 
     async fn submit_shift_list(
         &self,
         request: Request<pb::SubmitShiftListRequest>,
     ) -> Result<Response<pb::Shift>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.ShiftService/SubmitShiftList";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let common = (&*message.name, &*message.etag, &*request_id);
-        let target = target(&context, &mut violations, (METHOD, COLLECTION), common, &message);
-        let Target { call, id, etag } = violations.finish(target)?;
-        let answer = self.app.shift_step(&call, id, etag, ShiftStep::Submit).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        named_command!(
+            request, "ShiftService" / "SubmitShiftList" of COLLECTION,
+            |violations, message| Some(ShiftStep::Submit),
+            |target, step| self.app.shift_step(&target.call, target.id, target.etag, step)
+        )
     }
 
     async fn sign_shift_handover(
         &self,
         request: Request<pb::SignShiftHandoverRequest>,
     ) -> Result<Response<pb::Shift>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.ShiftService/SignShiftHandover";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let common = (&*message.name, &*message.etag, &*request_id);
-        let target = target(&context, &mut violations, (METHOD, COLLECTION), common, &message);
-        let incoming = &message.incoming_shift;
-        let incoming = values::optional_id(&mut violations, "incoming_shift", incoming, COLLECTION);
-        let (Target { call, id, etag }, incoming) = violations.finish(target.zip(incoming))?;
-        let step = incoming.map_or(ShiftStep::SignOut, ShiftStep::SignIn);
-        let answer = self.app.shift_step(&call, id, etag, step).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        named_command!(
+            request, "ShiftService" / "SignShiftHandover" of COLLECTION,
+            |violations, message| {
+                let incoming = &message.incoming_shift;
+                values::optional_id(&mut violations, "incoming_shift", incoming, COLLECTION)
+                    .map(|incoming| incoming.map_or(ShiftStep::SignOut, ShiftStep::SignIn))
+            },
+            |target, step| self.app.shift_step(&target.call, target.id, target.etag, step)
+        )
     }
-}
-
-fn after(violations: &mut Violations, token: &str, query: &PageQuery) -> Option<(Timestamp, Uuid)> {
-    let after: Option<(i64, Uuid)> = violations.page_token("page_token", token, query);
-    after.and_then(|(at, id)| Some((Timestamp::from_microsecond(at).ok()?, id)))
 }
 
 fn fresh(violations: &mut Violations, shift: &pb::Shift) -> Option<NewShift> {

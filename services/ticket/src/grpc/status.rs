@@ -4,17 +4,23 @@ use std::time::Duration;
 
 use kefu_rpc::{Etag, Failure, Fault, Precondition, Reason, RequestContext};
 use tonic::{Code, Status};
+use uuid::Uuid;
 
 use crate::app::Error;
-use crate::domain::{Missing, Refusal, StepRefusal};
+use crate::domain::{Missing, Refusal, StepRefusal, Text};
+use crate::encode::ticket;
 
 /// When to try again while the customer context is away.
 const CONTEXT_RETRY: Duration = Duration::from_millis(500);
 /// When to try again while too much is to be registered.
 const OVERLOAD_RETRY: Duration = Duration::from_millis(100);
 
-/// What the caller learns: the reason and what it can do about it, and nothing of our inside.
+/// What the caller learns: the reason and what it can do about it, in its language, and nothing of our inside.
 pub(super) fn status(context: &RequestContext, error: Error) -> Status {
+    kefu_rpc::in_language(told(context, error), context.language())
+}
+
+fn told(context: &RequestContext, error: Error) -> Status {
     match error {
         Error::Invalid(field, fault) => {
             let mut violations = context.violations();
@@ -26,15 +32,18 @@ pub(super) fn status(context: &RequestContext, error: Error) -> Status {
         Error::StepRefused(refusal) => step_refused(context, refusal),
         Error::ProcessRefused(refusal) => super::process::refused(context, refusal),
         Error::AlreadyExists { kind, name } => kefu_rpc::already_exists(kind, &name),
-        Error::DeliveryRefused(refusal) => super::delivery::refused(refusal),
+        Error::DeliveryRefused(refusal) => super::delivery::refused(context, refusal),
         Error::FileRefused(fault) => super::attachment::refused(context, &fault),
-        Error::NoRoom(what, most) => super::attachment::no_room(what, most),
+        Error::NoRoom(what, most) => super::attachment::no_room(context, what, most),
         Error::BrokenOff(status) => status,
         Error::Files(error) => super::attachment::store_failed(&error),
         Error::NotFound { kind, name } => kefu_rpc::not_found(kind, &name),
         Error::Denied { action, org_unit } => context.denied(action, org_unit.as_str()),
         Error::EtagStale { current } => {
             kefu_rpc::aborted_stale_etag(&Etag::of_revision(current).to_string())
+        }
+        Error::OtherEtagStale { name, current } => {
+            kefu_rpc::aborted_stale_etag_of(&name, &Etag::of_revision(current).to_string())
         }
         Error::RequestIdReused { request_id } => kefu_rpc::request_id_reused(&request_id),
         Error::OrgUnitUnknown(org_unit) => Failure::new(
@@ -60,6 +69,7 @@ pub(super) fn status(context: &RequestContext, error: Error) -> Status {
 }
 
 fn refused(context: &RequestContext, refusal: Refusal) -> Status {
+    let language = context.language();
     match refusal {
         Refusal::IllegalState { state, command, missing } => Failure::new(
             Code::FailedPrecondition,
@@ -68,51 +78,62 @@ fn refused(context: &RequestContext, refusal: Refusal) -> Status {
         )
         .metadata("state", state.code().to_uppercase())
         .metadata("command", command)
-        .preconditions(missing.into_iter().map(precondition))
+        .preconditions(language, missing.into_iter().map(precondition))
         .into_status(),
         Refusal::SeparationOfDuties { state, command, .. } => Failure::new(
             Code::PermissionDenied,
             Reason::SeparationOfDuties,
-            "whoever handled the ticket in this cycle may not enter its verdict or close it without one",
+            "whoever handled the ticket in this cycle may not enter its verdict or end it without",
         )
+        .localized(language, "本周期的经办人不得录入该工单的评价，也不得在无评价时关闭")
         .metadata("state", state.code().to_uppercase())
         .metadata("command", command)
         .into_status(),
         Refusal::Authority { state, command, level, needed, missing } => {
             let message = Refusal::Authority { state, command, level, needed, missing: Vec::new() };
-            let lack = format!(
-                "level {} may not resolve it: escalate it to level {}, which may",
-                level.number(),
-                needed.number()
+            let (level, needed) = (level.number(), needed.number());
+            let lack = Precondition::new(
+                "AUTHORITY",
+                "ticket",
+                format!("level {level} may not resolve it: escalate it to level {needed}"),
+                format!("{level} 级无权办结，须先升级至 {needed} 级"),
             );
-            let lack = Precondition::new("AUTHORITY", "ticket", lack);
             Failure::new(Code::FailedPrecondition, Reason::IllegalState, message.to_string())
                 .metadata("state", state.code().to_uppercase())
                 .metadata("command", command)
-                .preconditions(missing.into_iter().map(precondition).chain([lack]))
+                .preconditions(language, missing.into_iter().map(precondition).chain([lack]))
                 .into_status()
         }
         Refusal::NotOfLevel { state, command, level, roles } => {
-            let lack = format!("level {} belongs to: {}", level.number(), roles.join(", "));
-            let lack = Precondition::new("LEVEL", "ticket", lack);
+            let (number, whose) = (level.number(), roles.join(", "));
+            let lack = Precondition::new(
+                "LEVEL",
+                "ticket",
+                format!("level {number} belongs to: {whose}"),
+                format!("{number} 级由以下角色受理：{whose}"),
+            );
             let message = Refusal::NotOfLevel { state, command, level, roles };
             Failure::new(Code::PermissionDenied, Reason::PermissionDenied, message.to_string())
                 .metadata("state", state.code().to_uppercase())
                 .metadata("command", command)
-                .preconditions([lack])
+                .preconditions(language, [lack])
                 .into_status()
         }
         Refusal::Attempts { state, command, more, next_from } => {
             let message = Refusal::Attempts { state, command, more, next_from }.to_string();
             let from = next_from.map(|at| format!("; the next counts from {at}"));
             let from = from.unwrap_or_default();
-            let lack = format!(
+            let since = next_from.map(|at| format!("，下一次自 {at} 起计"));
+            let since = since.unwrap_or_default();
+            let english = format!(
                 "{more} more failed attempts to reach the customer must be on record{from}"
             );
+            let chinese = format!("尚须登记 {more} 次未联系上客户的记录{since}");
+            let lack = Precondition::new("CONTACT_ATTEMPTS", "ticket", english, chinese);
             Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
                 .metadata("state", state.code().to_uppercase())
                 .metadata("command", command)
-                .preconditions([Precondition::new("CONTACT_ATTEMPTS", "ticket", lack)])
+                .preconditions(language, [lack])
                 .into_status()
         }
         Refusal::FieldsMissing { state, command, fields } => {
@@ -120,11 +141,16 @@ fn refused(context: &RequestContext, refusal: Refusal) -> Status {
             Failure::new(Code::FailedPrecondition, Reason::IllegalState, message.to_string())
                 .metadata("state", state.code().to_uppercase())
                 .metadata("command", command)
-                .preconditions(fields.iter().map(|field| {
-                    Precondition::new("CUSTOM_FIELD", field, "must be filled in first")
-                }))
+                .preconditions(
+                    language,
+                    fields.iter().map(|field| {
+                        let chinese = format!("须先填写自定义字段“{field}”");
+                        Precondition::new("CUSTOM_FIELD", field, "must be filled in first", chinese)
+                    }),
+                )
                 .into_status()
         }
+        refusal @ Refusal::ProcessRuns { .. } => super::process::runs(context, refusal),
         Refusal::Fields(faults) => {
             let mut violations = context.violations();
             for fault in faults {
@@ -140,20 +166,22 @@ fn refused(context: &RequestContext, refusal: Refusal) -> Status {
         )
         .metadata("state", state.code().to_uppercase())
         .metadata("command", "RenderMessageTemplate")
-        .preconditions(variables.into_iter().map(|variable| {
-            let description = "the wording says it, and the ticket has no value for it";
-            Precondition::new("TEMPLATE_VARIABLE", variable.code(), description)
-        }))
+        .preconditions(
+            language,
+            variables.into_iter().map(|variable| {
+                let english = "the wording says it, and the ticket has no value for it";
+                let chinese = format!("话术用到变量“{}”，而工单没有该值", variable.code());
+                Precondition::new("TEMPLATE_VARIABLE", variable.code(), english, chinese)
+            }),
+        )
         .into_status(),
         Refusal::Merged { command, into } => {
-            let survivor = crate::encode::ticket::name(into);
             let message = Refusal::Merged { command, into }.to_string();
-            let lack = format!("the ticket was merged: {survivor} is handled instead");
             Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
                 .metadata("state", "MERGED")
                 .metadata("command", command)
-                .metadata("survivor", survivor)
-                .preconditions([Precondition::new("NOT_MERGED", "ticket", lack)])
+                .metadata("survivor", ticket::name(into))
+                .preconditions(language, [not_merged("ticket", into)])
                 .into_status()
         }
         Refusal::NoDeadline { rule, error } => Failure::new(
@@ -161,40 +189,58 @@ fn refused(context: &RequestContext, refusal: Refusal) -> Status {
             Reason::IllegalState,
             format!("the deadline of {rule} cannot be computed: {error}"),
         )
-        .preconditions([Precondition::new(
-            "COMPUTABLE_DEADLINE",
-            rule,
-            "the policy's calendar must reach the deadline",
-        )])
+        .preconditions(
+            language,
+            [Precondition::new(
+                "COMPUTABLE_DEADLINE",
+                rule,
+                "the policy's calendar must reach the deadline",
+                "制度的日历须覆盖该时限",
+            )],
+        )
         .into_status(),
     }
 }
 
 fn step_refused(context: &RequestContext, refusal: StepRefusal) -> Status {
     let message = refusal.to_string();
+    let language = context.language();
     match refusal {
         StepRefusal::IllegalState { subject, state, command, missing } => {
             let missing = missing
                 .into_iter()
-                .map(|need| Precondition::new(need.code.to_uppercase(), subject, need.en));
+                .map(|need| Precondition::new(need.code.to_uppercase(), subject, need.en, need.zh));
             Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
                 .metadata("state", state.to_uppercase())
                 .metadata("command", command)
-                .preconditions(missing)
+                .preconditions(language, missing)
                 .into_status()
         }
         StepRefusal::Lacking { state, command, missing, subjects } => {
             let code = missing.code.to_uppercase();
-            let lacking =
-                subjects.iter().map(|subject| Precondition::new(code.clone(), subject, missing.en));
+            let lacking = subjects.iter().map(|subject| {
+                let chinese = format!("{}：{subject}", missing.zh);
+                Precondition::new(code.clone(), subject, missing.en, chinese)
+            });
             Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
                 .metadata("state", state.to_uppercase())
                 .metadata("command", command)
-                .preconditions(lacking)
+                .preconditions(language, lacking)
                 .into_status()
+        }
+        StepRefusal::Merged { command, merged } => {
+            let mut failure = Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
+                .metadata("state", "MERGED")
+                .metadata("command", command);
+            if let [(_, survivor)] = &*merged {
+                failure = failure.metadata("survivor", ticket::name(*survivor));
+            }
+            let lacking = merged.into_iter().map(|(id, into)| not_merged(&ticket::name(id), into));
+            failure.preconditions(language, lacking).into_status()
         }
         StepRefusal::NotYours { state, command, duty } => {
             Failure::new(Code::PermissionDenied, Reason::SeparationOfDuties, message)
+                .localized(language, duty.zh)
                 .metadata("state", state.to_uppercase())
                 .metadata("command", command)
                 .metadata("duty", duty.code.to_uppercase())
@@ -211,8 +257,16 @@ fn step_refused(context: &RequestContext, refusal: StepRefusal) -> Status {
     }
 }
 
+fn not_merged(subject: &str, survivor: Uuid) -> Precondition {
+    let survivor = ticket::name(survivor);
+    let english = format!("the ticket was merged: {survivor} is handled instead");
+    let chinese = format!("工单已合并，请处理 {survivor}");
+    Precondition::new("NOT_MERGED", subject, english, chinese)
+}
+
 fn precondition(missing: Missing) -> Precondition {
-    Precondition::new(missing.code().to_uppercase(), "ticket", missing.words().en)
+    let Text { en, zh } = missing.words();
+    Precondition::new(missing.code().to_uppercase(), "ticket", en, zh)
 }
 
 pub(super) fn named(violations: kefu_rpc::Violations) -> Status {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::suggestion_service_server::SuggestionService;
 use kefu_rpc::{Fault, PageQuery, RequestContext, TextRule, Violations};
@@ -10,15 +9,12 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::status::status;
-use super::{Grpc, Target, page_size, target, text, values};
-use crate::app::Call;
+use super::{Grpc, Target, decode, page_size, text, values};
 use crate::app::suggestion::NewSuggestion;
 use crate::domain::SuggestionState;
 use crate::encode::suggestion as encode;
 use crate::store::suggestion::SuggestionQuery;
 
-/// The most states that a list can be asked for: each more than twice.
-const MAX_STATES: usize = 20;
 /// The most tickets of one suggestion.
 const MAX_TICKETS: usize = 20;
 const COLLECTION: &str = "suggestions";
@@ -33,17 +29,9 @@ impl SuggestionService for Grpc {
         &self,
         request: Request<pb::SubmitSuggestionRequest>,
     ) -> Result<Response<pb::Suggestion>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.SuggestionService/SubmitSuggestion";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let call = Call::of(&context, &mut violations, METHOD, &request_id, &message);
-        let suggestion = message.suggestion.unwrap_or_default();
-        let new = violations.within("suggestion", |violations| fresh(violations, &suggestion));
-        let new = violations.finish(new)?;
-        let answer = self.app.submit_suggestion(&call, new).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        creation!(request, "SuggestionService" / "SubmitSuggestion", suggestion by fresh, |call, new| {
+            self.app.submit_suggestion(&call, new)
+        })
     }
 
     async fn get_suggestion(
@@ -69,22 +57,14 @@ impl SuggestionService for Grpc {
         let size = page_size(&mut violations, message.page_size);
         let proposer = violations.text("proposer", &message.proposer, STAFF);
         let decision_maker = violations.text("decision_maker", &message.decision_maker, STAFF);
-        let mut query = PageQuery::new("ticket.ListSuggestions")
+        let query = PageQuery::new("ticket.ListSuggestions")
             .field(&message.org_unit)
             .field(&message.proposer)
             .field(&message.decision_maker)
             .field([u8::from(message.overdue)]);
-        let mut states = Vec::new();
-        if violations.at_most("states", message.states.len(), MAX_STATES) {
-            for (index, state) in message.states.iter().enumerate() {
-                query = query.field(state.to_be_bytes());
-                let state = violations.enumeration(&format!("states[{index}]"), *state);
-                states.extend(state.and_then(suggestion_state));
-            }
-        }
-        let after: Option<(i64, Uuid)> =
-            violations.page_token("page_token", &message.page_token, &query);
-        let after = after.and_then(|(at, id)| Some((Timestamp::from_microsecond(at).ok()?, id)));
+        let (query, states) =
+            decode::states(&mut violations, query, &message.states, suggestion_state);
+        let after = decode::after(&mut violations, &message.page_token, &query);
         let org_unit = violations.finish(org_unit)?;
         let given = |text: String| Some(text).filter(|text| !text.is_empty());
         let asked = SuggestionQuery {
@@ -99,10 +79,9 @@ impl SuggestionService for Grpc {
         };
         let page = self.app.list_suggestions(context.caller(), &org_unit, asked, size).await;
         let page = page.map_err(|error| status(&context, error))?;
-        let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
         Ok(Response::new(pb::ListSuggestionsResponse {
             suggestions: page.items.iter().map(encode::resource).collect(),
-            next_page_token: next.unwrap_or_default(),
+            next_page_token: decode::next(&query, page.next),
         }))
     }
 
@@ -110,21 +89,20 @@ impl SuggestionService for Grpc {
         &self,
         request: Request<pb::DecideSuggestionRequest>,
     ) -> Result<Response<pb::Suggestion>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.SuggestionService/DecideSuggestion";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let common = (&*message.name, &*message.etag, &*request_id);
-        let target = target(&context, &mut violations, (METHOD, COLLECTION), common, &message);
-        let outcome = violations.enumeration("outcome", message.outcome).and_then(suggestion_state);
-        let reason = text(&mut violations, "reason", &message.reason, REASON);
-        let until = violations.optional_time("defer_until_time", message.defer_until_time);
-        let decoded = target.zip(outcome).zip(reason).zip(until);
-        let (((target, outcome), reason), until) = violations.finish(decoded)?;
-        let Target { call, id, etag } = target;
-        let answer = self.app.decide_suggestion(&call, id, etag, (outcome, reason, until)).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        named_command!(
+            request, "SuggestionService" / "DecideSuggestion" of COLLECTION,
+            |violations, message| {
+                let outcome = violations.enumeration("outcome", message.outcome);
+                let outcome = outcome.and_then(suggestion_state);
+                let reason = text(&mut violations, "reason", &message.reason, REASON);
+                let until = violations.optional_time("defer_until_time", message.defer_until_time);
+                outcome.zip(reason).zip(until)
+            },
+            |target, ((outcome, reason), until)| {
+                let Target { call, id, etag } = &target;
+                self.app.decide_suggestion(call, *id, *etag, (outcome, reason, until))
+            }
+        )
     }
 }
 

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::status::status;
 use super::values::DetailChanges;
 use super::{
-    Grpc, Target, delivery, message, page_size, queue, target, text, values, violation, watch,
+    Grpc, Target, correction, delivery, message, page_size, queue, target, text, values, violation,
+    watch,
 };
 use crate::app::{Call, registration::NewRegistration};
 use crate::domain::{Command, Route, Severity, Ticket};
@@ -175,35 +176,34 @@ impl TicketService for Grpc {
         .await
     }
 
+    async fn correct_ticket(
+        &self,
+        request: Request<pb::CorrectTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        Box::pin(correction::correct(self, request)).await
+    }
+
     async fn tag_ticket(
         &self,
         request: Request<pb::TagTicketRequest>,
     ) -> Result<Response<pb::Ticket>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.TicketService/TagTicket";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let common = (&*message.name, &*message.etag, &*request_id);
-        let target = target(&context, &mut violations, (METHOD, COLLECTION), common, &message);
-        let add = values::tags(&mut violations, "add", &message.add);
-        let remove = values::tags(&mut violations, "remove", &message.remove);
-        for (index, tag) in remove.iter().enumerate() {
-            if add.contains(tag) {
-                let fault =
-                    Fault::new("CONTRADICTORY", "is to be added, too", "同时要求添加该标签");
-                violations.add(&format!("remove[{index}]"), fault);
+        command!(self, request, "TagTicket", |violations, message| {
+            let add = values::tags(&mut violations, "add", &message.add);
+            let remove = values::tags(&mut violations, "remove", &message.remove);
+            if message.add.is_empty() && message.remove.is_empty() {
+                let english = "must have at least one tag, or `remove` must";
+                let fault = Fault::new("REQUIRED", english, "至少添加或删除一个标签");
+                violations.add("add", fault);
             }
-        }
-        let target = violations.finish(target)?;
-        self.command(&context, "ticket.TagTicket", target, |ticket| {
-            let mut details = ticket.details.clone();
-            details.tags.retain(|tag| !remove.contains(tag));
-            let new = add.into_iter().filter(|tag| !ticket.details.tags.contains(tag));
-            details.tags.extend(new);
-            Command::UpdateDetails { details }
+            for (index, tag) in remove.iter().enumerate() {
+                if add.contains(tag) {
+                    let fault =
+                        Fault::new("CONTRADICTORY", "is to be added, too", "同时要求添加该标签");
+                    violations.add(&format!("remove[{index}]"), fault);
+                }
+            }
+            Some(Command::Tag { add, remove })
         })
-        .await
     }
 
     async fn respond_ticket(

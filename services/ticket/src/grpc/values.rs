@@ -8,16 +8,17 @@ use uuid::Uuid;
 
 use super::content;
 use crate::domain::{
-    Amount, Channel, Complainant, Details, Severity, StateName, TicketKind, is_currency,
+    Amount, Channel, Complainant, Details, MAX_TAGS, Severity, StateName, TicketKind, is_currency,
 };
 
 const SUBJECT: TextRule = TextRule::line(500).required();
 const DESCRIPTION: TextRule = TextRule::paragraphs(20_000);
-const LINE: TextRule = TextRule::line(200);
-const COMPLAINANT: TextRule = TextRule::line(100);
 const TAG: TextRule = TextRule::line(50).required();
-const MAX_TAGS: usize = 50;
 
+/// A category, a product, an order, a shop.
+pub(super) const LINE: TextRule = TextRule::line(200);
+/// Somebody who is no customer.
+pub(super) const COMPLAINANT: TextRule = TextRule::line(100);
 /// A code of the policy, or free where the policy has none.
 pub(super) const CODE: TextRule = TextRule::line(63);
 /// What is said to or about a customer at length.
@@ -98,14 +99,24 @@ pub(super) struct DetailChanges {
     description: Option<String>,
     category: Option<String>,
     product: Option<String>,
+    order_reference: Option<String>,
+    shop: Option<String>,
     tags: Option<Vec<String>>,
     fields: Option<content::AskedFields>,
 }
 
 impl DetailChanges {
     /// The fields' names in the message.
-    pub(super) const CHANGEABLE: [&str; 6] =
-        ["subject", "description", "category", "product", "tags", "custom_fields"];
+    pub(super) const CHANGEABLE: [&str; 8] = [
+        "subject",
+        "description",
+        "category",
+        "product",
+        "order_reference",
+        "shop",
+        "tags",
+        "custom_fields",
+    ];
 
     /// The fields that `mask` wants; those that are wrong are empty, and named.
     pub(super) fn decode(violations: &mut Violations, ticket: &pb::Ticket, mask: &Mask) -> Self {
@@ -117,6 +128,8 @@ impl DetailChanges {
             description: text("description", &ticket.description, DESCRIPTION),
             category: text("category", &ticket.category, LINE),
             product: text("product", &ticket.product, LINE),
+            order_reference: text("order_reference", &ticket.order_reference, LINE),
+            shop: text("shop", &ticket.shop, LINE),
             tags: mask.take("tags", !ticket.tags.is_empty(), || {
                 Some(tags(violations, "tags", &ticket.tags))
             }),
@@ -134,6 +147,8 @@ impl DetailChanges {
             description: self.description.unwrap_or(present.description),
             category: self.category.unwrap_or(present.category),
             product: self.product.unwrap_or(present.product),
+            order_reference: self.order_reference.unwrap_or(present.order_reference),
+            shop: self.shop.unwrap_or(present.shop),
             tags: self.tags.unwrap_or(present.tags),
             fields: content::with(present.fields, self.fields),
         }
@@ -203,8 +218,13 @@ fn contact(violations: &mut Violations, contact: &str, customer: &str) -> Option
         return Some(None);
     }
     let Some((owner, _)) = contact.split_once("/contacts/") else {
-        violations
-            .add("contact", Fault::malformed("a name of the form customers/UUID/contacts/UUID"));
+        violations.add(
+            "contact",
+            Fault::malformed(
+                "a name of the form customers/UUID/contacts/UUID",
+                "形如 customers/UUID/contacts/UUID 的名称",
+            ),
+        );
         return None;
     };
     if owner != customer {

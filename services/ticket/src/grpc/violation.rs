@@ -1,22 +1,18 @@
 //! The violations of `kefu.ticket.v1.TicketService`, and `kefu.ticket.v1.ViolationService` (T-19).
 
-use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::violation_service_server::ViolationService;
 use kefu_rpc::{Fault, PageQuery, RequestContext, TextRule, Violations};
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
 use super::status::status;
-use super::{Grpc, Target, page_size, target, text, values};
+use super::{Grpc, Target, decode, page_size, text, values};
 use crate::app::Call;
 use crate::app::violation::{About, Report};
 use crate::domain::{AppealOutcome, ViolationCommand, ViolationStateName};
 use crate::encode::violation as encode;
 use crate::store::violation::ViolationQuery;
 
-/// The most states that a list can be asked for: each more than twice.
-const MAX_STATES: usize = 20;
 const COLLECTION: &str = "violations";
 const CODE: TextRule = TextRule::line(63).required();
 const STAFF: TextRule = TextRule::line(200);
@@ -34,21 +30,12 @@ pub(super) async fn list(
     let size = page_size(&mut violations, message.page_size);
     let ticket = values::optional_id(&mut violations, "ticket", &message.ticket, "tickets");
     let staff = violations.text("staff", &message.staff, STAFF);
-    let mut query = PageQuery::new("ticket.ListViolations")
+    let query = PageQuery::new("ticket.ListViolations")
         .field(&message.org_unit)
         .field(&message.ticket)
         .field(&message.staff);
-    let mut states = Vec::new();
-    if violations.at_most("states", message.states.len(), MAX_STATES) {
-        for (index, state) in message.states.iter().enumerate() {
-            query = query.field(state.to_be_bytes());
-            let state = violations.enumeration(&format!("states[{index}]"), *state);
-            states.extend(state.and_then(violation_state));
-        }
-    }
-    let after: Option<(i64, Uuid)> =
-        violations.page_token("page_token", &message.page_token, &query);
-    let after = after.and_then(|(at, id)| Some((Timestamp::from_microsecond(at).ok()?, id)));
+    let (query, states) = decode::states(&mut violations, query, &message.states, violation_state);
+    let after = decode::after(&mut violations, &message.page_token, &query);
     let (org_unit, ticket) = violations.finish(org_unit.zip(ticket))?;
     let asked = ViolationQuery {
         org_unit: org_unit.to_string(),
@@ -60,29 +47,24 @@ pub(super) async fn list(
     };
     let page = grpc.app.list_violations(context.caller(), &org_unit, asked, size).await;
     let page = page.map_err(|error| status(&context, error))?;
-    let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
     Ok(Response::new(pb::ListViolationsResponse {
         violations: page.items.iter().map(encode::resource).collect(),
-        next_page_token: next.unwrap_or_default(),
+        next_page_token: decode::next(&query, page.next),
     }))
 }
 
 /// Every command on a violation: decode, and hand over.
 macro_rules! command {
-    ($self:ident, $request:ident, $method:literal, |$violations:ident, $message:ident| $decode:expr) => {{
-        let context = RequestContext::of(&$request);
-        let mut $message = $request.into_inner();
-        let request_id = std::mem::take(&mut $message.request_id);
-        let mut $violations = context.violations();
-        let method = concat!("kefu.ticket.v1.ViolationService/", $method);
-        let common = (&*$message.name, &*$message.etag, &*request_id);
-        let target = target(&context, &mut $violations, (method, COLLECTION), common, &$message);
-        let command: Option<ViolationCommand> = $decode;
-        let (Target { call, id, etag }, command) = $violations.finish(target.zip(command))?;
-        let action = concat!("ticket.", $method);
-        let answer = $self.app.violation_command(&call, action, id, etag, command).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
-    }};
+    ($self:ident, $request:ident, $method:literal, |$violations:ident, $message:ident| $decode:expr) => {
+        named_command!(
+            $request, "ViolationService" / $method of COLLECTION,
+            |$violations, $message| $decode,
+            |target, command| {
+                let Target { call, id, etag } = &target;
+                $self.app.violation_command(call, concat!("ticket.", $method), *id, *etag, command)
+            }
+        )
+    };
 }
 
 #[tonic::async_trait]

@@ -42,7 +42,9 @@ pub(super) async fn start(
         "" => Some(Start::Now),
         token => {
             let cursor = token.parse::<Cursor>();
-            let cursor = cursor.map_err(|_| Fault::malformed("a resume token of this stream"));
+            let cursor = cursor.map_err(|_| {
+                Fault::malformed("a resume token of this stream", "本数据流的续读标记")
+            });
             violations.take("resume_token", cursor).map(Start::After)
         }
     };

@@ -1,6 +1,5 @@
 //! `kefu.ticket.v1.WorkOrderService` (T-16).
 
-use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::sign_off_work_order_request::Signature as SignatureKind;
 use kefu_api::ticket::v1::work_order_service_server::WorkOrderService;
@@ -8,20 +7,18 @@ use kefu_rpc::{
     Failure, Fault, Language, PageQuery, Precondition, Reason, RequestContext, TextRule, Violations,
 };
 use tonic::{Code, Request, Response, Status};
-use uuid::Uuid;
 
 use super::status::{named, status};
-use super::{Grpc, Target, page_size, target, text, values};
-use crate::app::{Call, work_order::NewOrder};
+use super::{Grpc, Target, decode, page_size, text, values};
+use crate::app::work_order::NewOrder;
 use crate::domain::{
     Brief, DisputeOutcome, OrderCommand, OrderMissing, OrderRefusal, OrderStateName, Signature,
+    Text,
 };
 use crate::encode::work_order as encode;
 use crate::store::work_order::OrderQuery;
 
 const COLLECTION: &str = "workOrders";
-/// The most states that a list can be asked for: each more than twice.
-const MAX_STATES: usize = 20;
 const TASK: TextRule = TextRule::line(500).required();
 const REQUIREMENTS: TextRule = TextRule::paragraphs(5_000).required();
 const PLACE: TextRule = TextRule::line(200);
@@ -35,21 +32,16 @@ const CODE: TextRule = TextRule::line(50).required();
 
 /// Every command on an order: decode, and hand over.
 macro_rules! command {
-    ($self:ident, $request:ident, $method:literal, |$violations:ident, $message:ident| $decode:expr) => {{
-        let context = RequestContext::of(&$request);
-        let mut $message = $request.into_inner();
-        let request_id = std::mem::take(&mut $message.request_id);
-        let mut $violations = context.violations();
-        let common = (&*$message.name, &*$message.etag, &*request_id);
-        let method = concat!("kefu.ticket.v1.WorkOrderService/", $method);
-        let target = target(&context, &mut $violations, (method, COLLECTION), common, &$message);
-        let command: Option<OrderCommand> = $decode;
-        let (target, command) = $violations.finish(target.zip(command))?;
-        let Target { call, id, etag } = target;
-        let action = concat!("ticket.", $method);
-        let answer = $self.app.order_command(&call, action, id, etag, command).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
-    }};
+    ($self:ident, $request:ident, $method:literal, |$violations:ident, $message:ident| $decode:expr) => {
+        named_command!(
+            $request, "WorkOrderService" / $method of COLLECTION,
+            |$violations, $message| $decode,
+            |target, command| {
+                let Target { call, id, etag } = &target;
+                $self.app.order_command(call, concat!("ticket.", $method), *id, *etag, command)
+            }
+        )
+    };
 }
 
 #[tonic::async_trait]
@@ -58,18 +50,9 @@ impl WorkOrderService for Grpc {
         &self,
         request: Request<pb::IssueWorkOrderRequest>,
     ) -> Result<Response<pb::WorkOrder>, Status> {
-        const METHOD: &str = "kefu.ticket.v1.WorkOrderService/IssueWorkOrder";
-        let context = RequestContext::of(&request);
-        let mut message = request.into_inner();
-        let request_id = std::mem::take(&mut message.request_id);
-        let mut violations = context.violations();
-        let call = Call::of(&context, &mut violations, METHOD, &request_id, &message);
-        // A message without an order lacks each of its fields: all of them are named.
-        let order = message.work_order.unwrap_or_default();
-        let new = violations.within("work_order", |violations| new_order(violations, &order));
-        let new = violations.finish(new)?;
-        let answer = self.app.issue_work_order(&call, new).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
+        creation!(request, "WorkOrderService" / "IssueWorkOrder", work_order by new_order, |call, new| {
+            self.app.issue_work_order(&call, new)
+        })
     }
 
     async fn get_work_order(
@@ -95,21 +78,12 @@ impl WorkOrderService for Grpc {
         let centre = values::org_unit(&mut violations, "dispatch_centre", &message.dispatch_centre);
         let size = page_size(&mut violations, message.page_size);
         let ticket = values::optional_id(&mut violations, "ticket", &message.ticket, "tickets");
-        let mut query = PageQuery::new("ticket.ListWorkOrders")
+        let query = PageQuery::new("ticket.ListWorkOrders")
             .field(&message.dispatch_centre)
             .field(&message.ticket)
             .field([u8::from(message.overdue)]);
-        let mut states = Vec::new();
-        if violations.at_most("states", message.states.len(), MAX_STATES) {
-            for (index, state) in message.states.iter().enumerate() {
-                query = query.field(state.to_be_bytes());
-                let state = violations.enumeration(&format!("states[{index}]"), *state);
-                states.extend(state.and_then(order_state));
-            }
-        }
-        let after: Option<(i64, Uuid)> =
-            violations.page_token("page_token", &message.page_token, &query);
-        let after = after.and_then(|(at, id)| Some((Timestamp::from_microsecond(at).ok()?, id)));
+        let (query, states) = decode::states(&mut violations, query, &message.states, order_state);
+        let after = decode::after(&mut violations, &message.page_token, &query);
         let (centre, ticket) = violations.finish(centre.zip(ticket))?;
         let asked = OrderQuery {
             centre: centre.to_string(),
@@ -122,10 +96,9 @@ impl WorkOrderService for Grpc {
         };
         let page = self.app.list_work_orders(context.caller(), &centre, asked, size).await;
         let page = page.map_err(|error| status(&context, error))?;
-        let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
         Ok(Response::new(pb::ListWorkOrdersResponse {
             work_orders: page.items.iter().map(encode::resource).collect(),
-            next_page_token: next.unwrap_or_default(),
+            next_page_token: decode::next(&query, page.next),
         }))
     }
 
@@ -146,7 +119,7 @@ impl WorkOrderService for Grpc {
     ) -> Result<Response<pb::WorkOrder>, Status> {
         command!(self, request, "ReportWorkOrderProgress", |violations, message| {
             let note = text(&mut violations, "note", &message.note, NOTE);
-            let next = violations.optional_time("next_reply_time", message.next_reply_time);
+            let next = violations.time("next_reply_time", message.next_reply_time);
             note.zip(next).map(|(note, next)| OrderCommand::Report { note, next })
         })
     }
@@ -170,6 +143,22 @@ impl WorkOrderService for Grpc {
             text(&mut violations, "decision", &message.decision, values::REASON)
                 .zip(outcome)
                 .map(|(decision, outcome)| OrderCommand::DecideDispute { outcome, decision })
+        })
+    }
+
+    async fn reassign_work_order(
+        &self,
+        request: Request<pb::ReassignWorkOrderRequest>,
+    ) -> Result<Response<pb::WorkOrder>, Status> {
+        command!(self, request, "ReassignWorkOrder", |violations, message| {
+            let assignee =
+                text(&mut violations, "assignee", &message.assignee, ASSIGNEE.required());
+            let reason = text(&mut violations, "reason", &message.reason, values::REASON);
+            let next = violations.optional_time("next_reply_time", message.next_reply_time);
+            assignee.zip(reason).zip(next).map(|((assignee, reason), next)| {
+                let assignee = assignee.into();
+                OrderCommand::Reassign { assignee, reason, next, supervisor: false }
+            })
         })
     }
 
@@ -298,7 +287,7 @@ pub(super) fn language(
         tag if tag.eq_ignore_ascii_case("en") => Some(Language::English),
         tag if tag.eq_ignore_ascii_case("zh") => Some(Language::Chinese),
         _ => {
-            violations.add("language_code", Fault::malformed("`en` or `zh`"));
+            violations.add("language_code", Fault::malformed("`en` or `zh`", "`en` 或 `zh`"));
             None
         }
     }
@@ -333,7 +322,7 @@ pub(super) fn refused(context: &RequestContext, refusal: OrderRefusal) -> Status
             Failure::new(Code::FailedPrecondition, Reason::IllegalState, message)
                 .metadata("state", state.code().to_uppercase())
                 .metadata("command", command)
-                .preconditions(missing.into_iter().map(precondition))
+                .preconditions(context.language(), missing.into_iter().map(precondition))
                 .into_status()
         }
         OrderRefusal::NotYours { state, command, duty } => {
@@ -341,12 +330,14 @@ pub(super) fn refused(context: &RequestContext, refusal: OrderRefusal) -> Status
                 .metadata("state", state.code().to_uppercase())
                 .metadata("command", command)
                 .metadata("duty", duty.code().to_uppercase())
+                .localized(context.language(), duty.words().zh)
                 .into_status()
         }
         OrderRefusal::Fields(faults) => {
             let mut violations = context.violations();
             for fault in faults {
-                violations.add(&fault.path, Fault::from(fault.description));
+                let told = Fault::new(fault.reason, fault.description, fault.chinese);
+                violations.add(&fault.path, told);
             }
             named(violations)
         }
@@ -354,5 +345,6 @@ pub(super) fn refused(context: &RequestContext, refusal: OrderRefusal) -> Status
 }
 
 fn precondition(missing: OrderMissing) -> Precondition {
-    Precondition::new(missing.code().to_uppercase(), "work_order", missing.words().en)
+    let Text { en, zh } = missing.words();
+    Precondition::new(missing.code().to_uppercase(), "work_order", en, zh)
 }

@@ -54,7 +54,11 @@ pub(super) fn entry(
         None => Timeline::new(started.to_jiff(), rule.target),
         Some(pauses) => read(
             "ticket_clock.pauses",
-            Timeline::restore(started.to_jiff(), rule.target, read_pauses(&pauses)?),
+            Timeline::restore(
+                started.to_jiff(),
+                rule.target,
+                read_pauses("ticket_clock.pauses", &pauses)?,
+            ),
         )?,
     };
     let fulfilled = match fulfilment {
@@ -79,34 +83,33 @@ pub(super) fn entry(
         fulfilled,
         cancelled_at: cancelled_at.map(Timestamp::to_jiff),
         merged_at,
-        steps: clock_note::steps(steps.as_ref())?,
+        steps: clock_note::steps("ticket_clock.steps", steps.as_ref())?,
         announcements: clock_note::announcements(announcements.as_ref())?,
         revisions: clock_note::revisions(revisions.as_ref())?,
         terms,
     })
 }
 
-fn read_pauses(pauses: &Value) -> Result<Vec<Pause>, StoreError> {
-    const COLUMN: &str = "ticket_clock.pauses";
+/// Pauses as they were stored; whether they are in order, whoever restores a timeline sees.
+pub(super) fn read_pauses(column: &str, pauses: &Value) -> Result<Vec<Pause>, StoreError> {
     let time = |pause: &Value, key: &str| -> Result<Option<jiff::Timestamp>, StoreError> {
-        pause.get(key).and_then(Value::as_str).map(|text| read(COLUMN, text.parse())).transpose()
+        pause.get(key).and_then(Value::as_str).map(|text| read(column, text.parse())).transpose()
     };
-    let pauses = known(COLUMN, pauses.as_array())?;
+    let pauses = known(column, pauses.as_array())?;
     pauses
         .iter()
         .map(|pause| {
             Ok(Pause {
-                from: known(COLUMN, time(pause, "from")?)?,
+                from: known(column, time(pause, "from")?)?,
                 to: time(pause, "to")?,
-                reason: known(COLUMN, pause.get("reason").and_then(Value::as_str))?.to_owned(),
+                reason: known(column, pause.get("reason").and_then(Value::as_str))?.to_owned(),
             })
         })
         .collect()
 }
 
 /// Pauses as they are stored.
-pub(crate) fn pauses_json(clock: &ClockEntry) -> Option<Value> {
-    let pauses = clock.timeline.pauses();
+pub(crate) fn pauses_json(pauses: &[Pause]) -> Option<Value> {
     let pause = |pause: &Pause| {
         json!({
             "from": pause.from.to_string(),
@@ -152,7 +155,7 @@ pub(crate) async fn upsert(
         &column!(clocks, |Placed { clock, .. }| clock.kind.code()) as _,
         &column!(clocks, |Placed { clock, .. }| clock.state().code()) as _,
         &column!(clocks, |Placed { clock, .. }| clock.timeline.started().to_sqlx()) as _,
-        &column!(clocks, |Placed { clock, .. }| pauses_json(clock)) as _,
+        &column!(clocks, |Placed { clock, .. }| pauses_json(clock.timeline.pauses())) as _,
         &column!(clocks, |Placed { clock, .. }| clock.due.map(|at| at.to_sqlx())) as _,
         &column!(clocks, |Placed { clock, .. }| clock.warn_at.map(|at| at.to_sqlx())) as _,
         &column!(clocks, |Placed { clock, .. }| clock.warned_at.map(|at| at.to_sqlx())) as _,
@@ -164,7 +167,7 @@ pub(crate) async fn upsert(
         &column!(clocks, |Placed { clock, .. }| clock.cancelled_at.map(|at| at.to_sqlx())) as _,
         &column!(clocks, |Placed { clock, .. }| clock.next_fire_at().map(|at| at.to_sqlx())) as _,
         &rounds,
-        &column!(clocks, |Placed { clock, .. }| steps_json(clock)) as _,
+        &column!(clocks, |Placed { clock, .. }| steps_json(&clock.steps)) as _,
         &column!(clocks, |Placed { clock, .. }| announcements_json(clock)) as _,
         &column!(clocks, |Placed { clock, .. }| revisions_json(clock)) as _,
         &column!(clocks, |Placed { clock, .. }| clock.terms.version()) as _,

@@ -10,9 +10,9 @@ use super::{known, read};
 use crate::domain::{Announcement, Cause, ClockEntry, Revision, Severity, Step};
 
 /// Steps as they are stored.
-pub(crate) fn steps_json(clock: &ClockEntry) -> Option<Value> {
+pub(crate) fn steps_json(steps: &[Step]) -> Option<Value> {
     let step = |step: &Step| json!({ "name": &*step.name, "at": text(step.at), "taken_at": text(step.taken_at) });
-    list(&clock.steps, step)
+    list(steps, step)
 }
 
 /// Announced delays as they are stored.
@@ -49,8 +49,8 @@ fn text(at: Option<Timestamp>) -> Option<String> {
     at.map(|at| at.to_string())
 }
 
-pub(super) fn steps(stored: Option<&Value>) -> Result<Vec<Step>, StoreError> {
-    each("ticket_clock.steps", stored, |field| {
+pub(super) fn steps(column: &'static str, stored: Option<&Value>) -> Result<Vec<Step>, StoreError> {
+    each(column, stored, |field| {
         Ok(Step {
             name: field.text("name")?.into(),
             at: field.optional_time("at")?,

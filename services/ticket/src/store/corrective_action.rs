@@ -8,7 +8,9 @@ use kefu_postgres::StoreError;
 
 use super::violation::step;
 use super::{known, read};
-use crate::domain::{ActionState, CorrectiveAction, Round, Ticket, Verification};
+use crate::domain::{
+    ActionState, CorrectiveAction, Reassignment, Round, StepTaken, Ticket, Verification,
+};
 
 /// Due, noticed, started; evidence, completed by, at.
 type RoundRecord = (
@@ -21,6 +23,9 @@ type RoundRecord = (
 );
 /// Verdict, verification, verified by, at.
 type VerificationRecord = (Option<String>, Option<String>, Option<String>, Option<Timestamp>);
+
+/// From, begun at; to; reason; reassigned by, at.
+type ReassignmentRecord = (String, Option<Timestamp>, String, String, String, Timestamp);
 
 /// Which actions, and from where on.
 #[derive(Clone, Debug)]
@@ -61,6 +66,7 @@ struct Row {
     updated_at: Timestamp,
     rounds: Vec<RoundRecord>,
     verifications: Vec<VerificationRecord>,
+    reassignments: Vec<ReassignmentRecord>,
 }
 
 impl Row {
@@ -85,6 +91,7 @@ impl Row {
             description: self.description,
             owner: self.owner.into(),
             planned_by: self.planned_by.into(),
+            reassignments: self.reassignments.into_iter().map(reassignment).collect(),
             earlier,
             round,
             cancelled,
@@ -93,6 +100,16 @@ impl Row {
             revision: self.revision,
         };
         known("corrective_action.state", Some(action).filter(|action| action.state() == state))
+    }
+}
+
+fn reassignment((from, begun, to, reason, by, at): ReassignmentRecord) -> Reassignment {
+    Reassignment {
+        from: Some(from.into()),
+        accepted_at: begun.map(Timestamp::to_jiff),
+        to: to.into(),
+        reason,
+        reassigned: StepTaken { by: by.into(), at: at.to_jiff() },
     }
 }
 
@@ -163,7 +180,7 @@ pub(crate) async fn update(
     let updated = sqlx::query!(
         "UPDATE corrective_action SET
              revision = $2, state = $3, due_at = $4, next_fire_at = $5, cancel_reason = $6, cancelled_by = $7,
-             cancelled_at = $8, updated_at = $9
+             cancelled_at = $8, updated_at = $9, owner = $11
          WHERE id = $1 AND revision = $10",
         action.id,
         action.revision,
@@ -175,6 +192,7 @@ pub(crate) async fn update(
         cancelled.map(|(step, _)| step.at.to_sqlx()) as _,
         action.updated_at.to_sqlx() as _,
         before.revision,
+        &*action.owner,
     )
     .execute(&mut *conn)
     .await?
@@ -182,11 +200,39 @@ pub(crate) async fn update(
     if updated != 1 {
         return Err(StoreError::Corrupt("an action changed although it was locked".to_owned()));
     }
+    let reassignments = action.reassignments.iter().enumerate();
+    for (position, earlier) in reassignments.skip(before.reassignments.len()) {
+        save_reassignment(conn, action.id, position, earlier).await?;
+    }
     // A verification that ends a round and begins the next changes both.
     let rounds = action.earlier.iter().chain([&action.round]).zip(1..);
     for (round, number) in rounds.skip(before.earlier.len()) {
         save_round(conn, action.id, number, round).await?;
     }
+    Ok(())
+}
+
+async fn save_reassignment(
+    conn: &mut PgConnection,
+    action: Uuid,
+    position: usize,
+    earlier: &Reassignment,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO corrective_action_reassignment
+             (action_id, position, from_owner, started_at, to_owner, reason, reassigned_by, reassigned_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        action,
+        read("corrective_action_reassignment.position", i16::try_from(position))?,
+        earlier.from.as_deref(),
+        earlier.accepted_at.map(|at| at.to_sqlx()) as _,
+        &*earlier.to,
+        earlier.reason,
+        &*earlier.reassigned.by,
+        earlier.reassigned.at.to_sqlx() as _,
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

@@ -25,14 +25,14 @@ WITH entry AS MATERIALIZED (
         $17::text[], $18::text[], $19::text[], $20::smallint[], $21::timestamptz[], $22::text[], $23::text[],
         $24::smallint[], $25::uuid[], $26::timestamptz[], $27::uuid[], $28::text[], $29::text[], $30::text[],
         $31::text[], $32::bytea[], $43::text[], $44::text[], $45::text[], $46::bigint[], $47::text[], $48::text[],
-        $49::text[], $50::text[], $51::timestamptz[], $52::jsonb[])
+        $49::text[], $50::text[], $51::timestamptz[], $52::jsonb[], $53::text[], $54::text[])
         WITH ORDINALITY AS entry (
         id, org_unit, year, policy_seq, customer_id, customer_stamp, caller, request_id,
         fingerprint, response, kind, channel, contact_id, complainant, subject, description,
         category, product, tags, severity, occurred_at, priority, customer_grade,
         receiver_level, policy_version_id, created_at, event_id, actor_org_unit, origin, traceparent,
         after, event, team_code, fixed_owner, distribution, amount_cents, currency, complainant_type,
-        rule, looks, attend_at, custom_fields, place)
+        rule, looks, attend_at, custom_fields, order_reference, shop, place)
 ),
 ready AS (
     SELECT entry.caller, entry.request_id, entry.fingerprint, entry.response
@@ -200,12 +200,12 @@ ticketed AS (
         id, number, revision, policy_version_id, org_unit, kind, channel, customer_id, contact_id, complainant, severity,
         occurred_at, subject, description, category, product, tags, customer_grade, priority, first_contact_owner,
         receiver_level, cycle, cycle_started_at, state, created_at, updated_at, team_id, owner, distribution, amount_cents,
-        currency, complainant_type, attend_at, custom_fields)
+        currency, complainant_type, attend_at, custom_fields, order_reference, shop)
     SELECT id, number, 1, policy_version_id, org_unit, kind, channel, customer_id, contact_id, complainant, severity,
            occurred_at, subject, description, category, product, string_to_array(tags, E'\n'), customer_grade, priority, caller,
            receiver_level, 1, created_at, 'registered', created_at, created_at, team_id, owner,
            CASE WHEN team_id IS NOT NULL THEN distribution END, amount_cents, currency, complainant_type, attend_at,
-           custom_fields
+           custom_fields, order_reference, shop
     FROM placed
 ),
 clocked AS (

@@ -18,7 +18,7 @@ pub(crate) struct StandingRow {
 
 /// A customer with its standings, and the stamp at which they were read; `None` for one that is not known here.
 pub(crate) async fn find(
-    pool: &PgPool,
+    executor: impl sqlx::PgExecutor<'_>,
     customer: Uuid,
 ) -> Result<Option<(i64, Vec<StandingRow>)>, StoreError> {
     // One statement, so that stamp and standings belong together.
@@ -28,7 +28,7 @@ pub(crate) async fn find(
            WHERE customer_copy.id = $1"#,
         customer,
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await?;
     let Some(stamp) = rows.first().map(|row| row.stamp) else { return Ok(None) };
     let standings = rows.into_iter().filter_map(|row| {

@@ -15,7 +15,8 @@ pub(crate) struct Judged {
     pub(crate) policy_version: Uuid,
 }
 
-/// That of a ticket.
+/// That of a ticket, kept as it is to the end of the transaction: what is put on record beside it has the customer that it has,
+/// whoever corrects that meanwhile (T-01).
 pub(crate) async fn ticket(
     conn: &mut PgConnection,
     id: Uuid,
@@ -24,7 +25,7 @@ pub(crate) async fn ticket(
         Judged,
         r#"SELECT id AS "ticket?", NULL::uuid AS work_order, customer_id AS customer, org_unit,
                   policy_version_id AS policy_version
-           FROM ticket WHERE id = $1"#,
+           FROM ticket WHERE id = $1 FOR SHARE"#,
         id
     )
     .fetch_optional(conn)

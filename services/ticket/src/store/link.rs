@@ -96,7 +96,8 @@ pub(crate) async fn has_children(
     .await?)
 }
 
-/// The children of a parent at and below an org unit after one of them, in the order of their ids.
+/// The children of a parent at and below an org unit after one of them, in the order of their ids: of each org unit that has
+/// any, the first ones by the index of the children, then the first of those.
 pub(crate) async fn children(
     conn: &mut PgConnection,
     parent: Uuid,
@@ -105,21 +106,41 @@ pub(crate) async fn children(
     limit: i64,
 ) -> Result<Vec<Uuid>, StoreError> {
     Ok(sqlx::query_scalar!(
-        "SELECT link.child_id
-         FROM ticket_link AS link JOIN ticket ON ticket.id = link.child_id
-         WHERE link.parent_id = $1 AND link.unlinked_at IS NULL AND ($3::uuid IS NULL OR link.child_id > $3)
-           AND (ticket.org_unit = $2 OR (ticket.org_unit > $2 || '/' AND ticket.org_unit < $2 || '0'))
-         ORDER BY link.child_id LIMIT $4",
-        parent,
+        r#"WITH RECURSIVE scope AS (
+               SELECT $2::text COLLATE "C" AS org_unit
+               UNION ALL
+               SELECT (SELECT min(other.org_unit) FROM ticket AS other
+                       WHERE other.links ? 'parent' AND other.links ->> 'parent' = $1
+                         AND other.org_unit > greatest(scope.org_unit, ($2 || '/') COLLATE "C")
+                         AND other.org_unit < $2 || '0')
+               FROM scope WHERE scope.org_unit IS NOT NULL
+           )
+           SELECT found.id AS "id!"
+           FROM scope CROSS JOIN LATERAL (
+               SELECT id FROM ticket
+               WHERE ticket.links ? 'parent' AND ticket.links ->> 'parent' = $1 AND ticket.org_unit = scope.org_unit
+                 AND ticket.id > $3
+               ORDER BY ticket.id LIMIT $4
+           ) AS found
+           ORDER BY found.id LIMIT $4"#,
+        parent.to_string(),
         org_unit,
-        after as _,
+        after.unwrap_or_default(),
         limit,
     )
     .fetch_all(conn)
     .await?)
 }
 
-/// Under which parent a ticket is, and so many answers there it missed.
+/// Under which parent a ticket is.
+pub(crate) async fn parent(
+    conn: &mut PgConnection,
+    child: Uuid,
+) -> Result<Option<Uuid>, StoreError> {
+    Ok(missed(conn, child).await?.map(|(parent, _)| parent))
+}
+
+/// The same, and so many answers there it missed.
 pub(crate) async fn missed(
     conn: &mut PgConnection,
     child: Uuid,

@@ -29,6 +29,9 @@ pub(crate) fn links_json(ticket: &Ticket) -> Option<Value> {
     if ticket.links.leads {
         links.insert("leads".to_owned(), json!(true));
     }
+    if !ticket.links.handlers.is_empty() {
+        links.insert("handlers".to_owned(), names(&ticket.links.handlers));
+    }
     (!links.is_empty()).then_some(Value::Object(links))
 }
 
@@ -36,7 +39,14 @@ pub(super) fn links(stored: Option<&Value>) -> Result<Links, StoreError> {
     let field = |name: &str| stored.and_then(|stored| stored.get(name));
     let parent = field("parent").and_then(Value::as_str);
     let parent = parent.map(|parent| read(COLUMN, parent.parse::<Uuid>())).transpose()?;
-    Ok(Links { parent, leads: field("leads").and_then(Value::as_bool).unwrap_or_default() })
+    let leads = field("leads").and_then(Value::as_bool).unwrap_or_default();
+    let handlers = field("handlers").and_then(Value::as_array).into_iter().flatten();
+    let handlers = handlers.map(|staff| known(COLUMN, staff.as_str()).map(Into::into));
+    Ok(Links { parent, leads, handlers: handlers.collect::<Result<_, _>>()? })
+}
+
+fn names(staff: &[Subject]) -> Value {
+    staff.iter().map(|staff| json!(&**staff)).collect()
 }
 
 /// What a merged ticket carries; `reason`, `by` and `at` have columns of their own.
@@ -91,11 +101,11 @@ fn text(at: Option<Timestamp>) -> Option<String> {
 pub(crate) fn link_json(change: &LinkChange) -> Value {
     match change {
         LinkChange::Merged { into, reason } => json!({ "into": into, "reason": reason }),
-        LinkChange::Unmerged { from, reason } => json!({ "from": from, "reason": reason }),
-        LinkChange::Taken { source, number, promises } => {
-            json!({ "source": source, "number": number, "promises": promises_json(promises) })
-        }
-        LinkChange::Returned { source } => json!({ "source": source }),
+        LinkChange::Unmerged { from, reason, .. } => json!({ "from": from, "reason": reason }),
+        LinkChange::Taken { source, number, promises, handlers } => json!({
+            "source": source, "number": number, "promises": promises_json(promises), "handlers": names(handlers),
+        }),
+        LinkChange::Returned { source, .. } => json!({ "source": source }),
         LinkChange::Linked { parent, missed } => {
             json!({ "parent": parent, "missed_answers": missed })
         }

@@ -21,6 +21,9 @@ pub(crate) struct NewMassAnswer<'a> {
     pub(crate) body: &'a str,
     pub(crate) personal: bool,
     pub(crate) demanded: bool,
+    /// Of whoever gives it.
+    pub(crate) roles: &'a [String],
+    pub(crate) overriding: bool,
     pub(crate) adapter: Option<&'a str>,
     pub(crate) sent_at: Timestamp,
     pub(crate) answered_by: &'a Subject,
@@ -36,8 +39,8 @@ pub(crate) async fn insert(
     sqlx::query!(
         "INSERT INTO mass_answer
              (id, parent_id, number, customer_id, org_unit, purpose, body, personal, demanded, adapter, sent_at, answered_by,
-              actor_org_unit, origin, traceparent, created_at, position)
-         SELECT $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
+              actor_org_unit, origin, traceparent, created_at, position, roles, overriding)
+         SELECT $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18
          FROM mass_answer WHERE parent_id = $2",
         new.id,
         new.parent.id,
@@ -55,23 +58,8 @@ pub(crate) async fn insert(
         new.by.traceparent,
         new.at.to_sqlx() as _,
         Uuid::nil(),
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Makes the last one of a parent personal, within the transaction that put it on its way.
-pub(crate) async fn personalise(
-    conn: &mut PgConnection,
-    parent: Uuid,
-    body: &str,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "UPDATE mass_answer SET body = $2, personal = true
-         WHERE parent_id = $1 AND number = (SELECT max(number) FROM mass_answer WHERE parent_id = $1)",
-        parent,
-        body,
+        new.roles,
+        new.overriding,
     )
     .execute(conn)
     .await?;
@@ -90,6 +78,8 @@ pub(crate) struct MassAnswerRow {
     pub(crate) body: String,
     pub(crate) personal: bool,
     pub(crate) demanded: bool,
+    pub(crate) roles: Vec<String>,
+    pub(crate) overriding: bool,
     pub(crate) adapter: Option<String>,
     pub(crate) sent_at: jiff_sqlx::Timestamp,
     pub(crate) answered_by: String,
@@ -115,7 +105,7 @@ macro_rules! rows {
     ($condition:literal, $($argument:expr),+) => {
         sqlx::query_as!(
             MassAnswerRow,
-            r#"SELECT id, parent_id, number, customer_id, org_unit, purpose, body, personal, demanded, adapter,
+            r#"SELECT id, parent_id, number, customer_id, org_unit, purpose, body, personal, demanded, roles, overriding, adapter,
                       sent_at AS "sent_at: jiff_sqlx::Timestamp", answered_by, actor_org_unit, origin, traceparent,
                       created_at AS "created_at: jiff_sqlx::Timestamp", position, reached, unreached,
                       finished_at AS "finished_at: jiff_sqlx::Timestamp"
@@ -153,10 +143,22 @@ pub(crate) async fn list(
         .await?)
 }
 
-/// What is under way, oldest first.
-pub(crate) async fn running(pool: &PgPool, limit: i64) -> Result<Vec<Uuid>, StoreError> {
+/// What can go on, after a place, oldest first: of each parent the answer with the lowest number that is under way, so that
+/// no child hears the second before the first. It stays that: numbers are given under the parent's lock, and what is finished
+/// stays finished.
+pub(crate) async fn running(
+    pool: &PgPool,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<Uuid>, StoreError> {
     Ok(sqlx::query_scalar!(
-        "SELECT id FROM mass_answer WHERE finished_at IS NULL ORDER BY id LIMIT $1",
+        "SELECT id FROM mass_answer AS answer
+         WHERE finished_at IS NULL AND id > $1 AND NOT EXISTS (
+             SELECT FROM mass_answer AS earlier
+             WHERE earlier.parent_id = answer.parent_id AND earlier.number < answer.number
+               AND earlier.finished_at IS NULL)
+         ORDER BY id LIMIT $2",
+        after,
         limit
     )
     .fetch_all(pool)
@@ -261,6 +263,10 @@ pub(crate) struct ResultRow {
     pub(crate) outcome: String,
     pub(crate) detail: String,
     pub(crate) settled_at: jiff_sqlx::Timestamp,
+    /// Whether the child is where it was asked for.
+    pub(crate) is_within: bool,
+    /// Whether those after it were not looked at.
+    pub(crate) is_last: bool,
 }
 
 impl ResultRow {
@@ -270,7 +276,11 @@ impl ResultRow {
     }
 }
 
-/// What became of one on the children at and below an org unit, after one of them.
+/// The most results that a page looks at, whether the children are where they are asked for or not. More than a page has.
+const CANDIDATES: i64 = 2_000;
+
+/// What became of one on the children at and below an org unit, after one of them; and the last one that was looked at, if
+/// there may be more.
 pub(crate) async fn results(
     conn: &mut PgConnection,
     answer: Uuid,
@@ -280,16 +290,28 @@ pub(crate) async fn results(
 ) -> Result<Vec<ResultRow>, StoreError> {
     Ok(sqlx::query_as!(
         ResultRow,
-        r#"SELECT result.child_id, result.outcome, result.detail,
-                  result.settled_at AS "settled_at: jiff_sqlx::Timestamp"
-           FROM mass_answer_result AS result JOIN ticket ON ticket.id = result.child_id
-           WHERE result.mass_answer_id = $1 AND ($3::uuid IS NULL OR result.child_id > $3)
-             AND (ticket.org_unit = $2 OR (ticket.org_unit > $2 || '/' AND ticket.org_unit < $2 || '0'))
-           ORDER BY result.child_id LIMIT $4"#,
+        r#"WITH candidate AS MATERIALIZED (
+               SELECT child_id, outcome, detail, settled_at, row_number() OVER (ORDER BY child_id) AS place
+               FROM mass_answer_result
+               WHERE mass_answer_id = $1 AND child_id > $3
+               ORDER BY child_id LIMIT $5
+           ),
+           -- Each by its own, so that no plan reads all tickets up to them.
+           looked AS MATERIALIZED (
+               SELECT candidate.*, (
+                   SELECT ticket.org_unit = $2 OR (ticket.org_unit > $2 || '/' AND ticket.org_unit < $2 || '0')
+                   FROM ticket WHERE ticket.id = candidate.child_id) AS is_within
+               FROM candidate
+           )
+           SELECT child_id, outcome, detail, settled_at AS "settled_at: jiff_sqlx::Timestamp",
+                  is_within AS "is_within!", place = $5 AS "is_last!"
+           FROM looked WHERE is_within OR place = $5
+           ORDER BY child_id LIMIT $4"#,
         answer,
         org_unit,
-        after as _,
+        after.unwrap_or_default(),
         limit,
+        CANDIDATES,
     )
     .fetch_all(conn)
     .await?)

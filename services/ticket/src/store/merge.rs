@@ -91,8 +91,13 @@ pub(crate) async fn undo(
     Ok(())
 }
 
-/// Where the chain of merges ends that begins with this ticket: one statement, no longer than the longest chain.
+/// Where the chain of merges ends that begins with this ticket.
 pub(crate) async fn survivor(conn: &mut PgConnection, ticket: Uuid) -> Result<Uuid, StoreError> {
+    Ok(chain(conn, ticket).await?.pop().unwrap_or(ticket))
+}
+
+/// The chain of merges that begins with this ticket, itself first: one statement, no longer than the longest chain.
+pub(crate) async fn chain(conn: &mut PgConnection, ticket: Uuid) -> Result<Vec<Uuid>, StoreError> {
     let most = read("ticket_merge.height", i32::try_from(MAX_CHAIN))?;
     Ok(sqlx::query_scalar!(
         r#"WITH RECURSIVE chain (id, step) AS (
@@ -102,11 +107,11 @@ pub(crate) async fn survivor(conn: &mut PgConnection, ticket: Uuid) -> Result<Uu
                FROM chain JOIN ticket_merge AS merge ON merge.source_id = chain.id AND merge.undone_at IS NULL
                WHERE chain.step < $2
            )
-           SELECT id AS "id!" FROM chain ORDER BY step DESC LIMIT 1"#,
+           SELECT id AS "id!" FROM chain ORDER BY step"#,
         ticket,
         most,
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await?)
 }
 

@@ -27,6 +27,8 @@ struct Stored {
 #[derive(Serialize, Deserialize)]
 struct StoredUndelivered {
     message: Uuid,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    said_on: Option<Uuid>,
     delivery: Uuid,
     sent_at: Timestamp,
     failed_at: Timestamp,
@@ -41,6 +43,7 @@ pub(crate) fn outbound_json(outbound: &Outbound) -> Option<Value> {
     }
     let undelivered = undelivered.map(|lost| StoredUndelivered {
         message: lost.message,
+        said_on: lost.said_on,
         delivery: lost.delivery,
         sent_at: lost.sent_at,
         failed_at: lost.failed_at,
@@ -55,6 +58,7 @@ pub(super) fn outbound(stored: Option<Value>) -> Result<Outbound, StoreError> {
     let Stored { undelivered, recipients } = read("ticket.outbound", stored)?.unwrap_or_default();
     let undelivered = undelivered.map(|lost| Undelivered {
         message: lost.message,
+        said_on: lost.said_on,
         delivery: lost.delivery,
         sent_at: lost.sent_at,
         failed_at: lost.failed_at,

@@ -11,6 +11,8 @@ use crate::domain::Policy;
 
 /// How many tickets that failed are remembered.
 const MOST_FAILED: i32 = 100;
+/// How many versions are looked at for one that concerns a ticket which was away meanwhile.
+const MOST_MISSED: i64 = 1_000;
 
 /// Where a sweep over the tickets of org units ends: the order of `ticket_org_unit_idx`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,6 +201,26 @@ pub(crate) async fn end_sweep(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The versions that were being rolled out at `since` or since then at these org units, the one that took effect last first.
+pub(crate) async fn since(
+    conn: &mut PgConnection,
+    org_units: &[String],
+    since: jiff::Timestamp,
+    now: jiff::Timestamp,
+) -> Result<Vec<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT version_id FROM policy_rollout
+         WHERE org_unit = ANY ($1) AND effective_at <= $3 AND (finished_at IS NULL OR finished_at > $2)
+         ORDER BY effective_at DESC, version_id DESC LIMIT $4",
+        org_units,
+        since.to_sqlx() as _,
+        now.to_sqlx() as _,
+        MOST_MISSED,
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 /// Those of an org unit and below, the one that takes effect last first.

@@ -1,47 +1,38 @@
 //! Tables `process`, `process_stage` and `process_change` (T-22).
 
 use jiff_sqlx::{Timestamp, ToSqlx as _};
+use kefu_calendar::{Target, Timeline};
 use serde_json::Value as Json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use kefu_postgres::StoreError;
 
+use super::clock::{pauses_json, read_pauses};
+use super::clock_note::{steps, steps_json};
+use super::ticket::level;
 use super::violation::step;
 use super::{known, read};
-use crate::domain::{Process, ProcessChange, ProcessEnd, ProcessState, RunState, Said, StageRun};
+use crate::domain::{
+    Hold, Process, ProcessChange, ProcessEnd, ProcessState, ReceiverLevel, RunState, Said,
+    StageRun, Standing, StateName,
+};
 
 /// Started, due, warn, warned, breached.
 type RunTimes =
     (Timestamp, Option<Timestamp>, Option<Timestamp>, Option<Timestamp>, Option<Timestamp>);
-/// Stage, state, times; ended by, ended at; record.
-type RunRow = (String, String, RunTimes, (Option<String>, Option<Timestamp>), Json);
+/// Stage, state, times; ended by, ended at; record; pauses, steps.
+type RunRow = (
+    String,
+    String,
+    RunTimes,
+    (Option<String>, Option<Timestamp>),
+    Json,
+    (Option<Json>, Option<Json>),
+);
 /// Attributes, reason, requested by, requested at, outcome, decision, decided by, decided at.
 type ChangeRow =
     (Json, String, String, Timestamp, String, Option<String>, Option<String>, Option<Timestamp>);
-
-/// Which processes, and from where on.
-#[derive(Clone, Debug)]
-pub(crate) struct ProcessQuery {
-    /// At and below this org unit.
-    pub(crate) org_unit: String,
-    /// Of this ticket only.
-    pub(crate) ticket: Option<Uuid>,
-    /// Of this template only.
-    pub(crate) template: Option<String>,
-    /// With this stage under way only.
-    pub(crate) stage: Option<String>,
-    /// In one of these states; empty means any.
-    pub(crate) states: Vec<ProcessState>,
-    /// Only those past a deadline at `now`.
-    pub(crate) overdue: bool,
-    /// The present.
-    pub(crate) now: jiff::Timestamp,
-    /// Older than this one.
-    pub(crate) after: Option<(jiff::Timestamp, Uuid)>,
-    /// At most so many.
-    pub(crate) limit: i64,
-}
 
 struct Row {
     id: Uuid,
@@ -53,6 +44,8 @@ struct Row {
     template: String,
     attributes: Json,
     state: String,
+    held_at: Option<Timestamp>,
+    held_reason: Option<String>,
     started_by: String,
     ended_by: Option<String>,
     ended_at: Option<Timestamp>,
@@ -73,6 +66,7 @@ impl Row {
                 cancelled: self.end_reason,
             }),
         };
+        let held = self.held_at.zip(self.held_reason);
         let process = Process {
             id: self.id,
             ticket: self.ticket_id,
@@ -83,6 +77,7 @@ impl Row {
             agreed: read("process.attributes", serde_json::from_value(self.attributes))?,
             runs: self.runs.into_iter().map(run).collect::<Result<_, _>>()?,
             changes: self.changes.into_iter().map(change).collect::<Result<_, _>>()?,
+            held: held.map(|(since, reason)| Hold { since: since.to_jiff(), reason }),
             end,
             started_by: self.started_by.into(),
             created_at: self.created_at.to_jiff(),
@@ -94,8 +89,19 @@ impl Row {
 }
 
 fn run(row: RunRow) -> Result<StageRun, StoreError> {
-    let (stage, state, times, (ended_by, ended_at), record) = row;
+    let (stage, state, times, (ended_by, ended_at), record, (pauses, taken)) = row;
     let (started, due, warn, warned, breached) = times;
+    let started_at = started.to_jiff();
+    let pauses = match pauses {
+        None => Vec::new(),
+        Some(pauses) => {
+            const COLUMN: &str = "process_stage.pauses";
+            // How long is promised stands in the policy; the pauses are in order whatever it is.
+            let pauses = read_pauses(COLUMN, &pauses)?;
+            let promise = Target::Elapsed(std::time::Duration::ZERO);
+            read(COLUMN, Timeline::restore(started_at, promise, pauses))?.pauses().to_vec()
+        }
+    };
     let state: RunState = read("process_stage.state", state.parse())?;
     let ended = match ended_by.as_deref() {
         None => None,
@@ -104,11 +110,13 @@ fn run(row: RunRow) -> Result<StageRun, StoreError> {
     Ok(StageRun {
         stage,
         state,
-        started_at: started.to_jiff(),
+        started_at,
         due: due.map(Timestamp::to_jiff),
         warn_at: warn.map(Timestamp::to_jiff),
         warned_at: warned.map(Timestamp::to_jiff),
         breached_at: breached.map(Timestamp::to_jiff),
+        steps: steps("process_stage.steps", taken.as_ref())?,
+        pauses,
         ended,
         record: read("process_stage.record", serde_json::from_value(record))?,
     })
@@ -143,8 +151,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, process: &Process) -> Result
     let inserted = sqlx::query!(
         "INSERT INTO process
              (id, revision, ticket_id, customer_id, org_unit, policy_version_id, template, attributes, state,
-              current_stages, due_at, next_fire_at, started_by, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+              current_stages, due_at, next_fire_at, started_by, created_at, updated_at, held_at, held_reason)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
          ON CONFLICT (ticket_id) WHERE state = 'running' DO NOTHING",
         process.id,
         process.revision,
@@ -161,6 +169,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, process: &Process) -> Result
         &*process.started_by,
         process.created_at.to_sqlx() as _,
         process.updated_at.to_sqlx() as _,
+        process.held.as_ref().map(|held| held.since.to_sqlx()) as _,
+        process.held.as_ref().map(|held| held.reason.as_str()),
     )
     .execute(&mut *conn)
     .await?
@@ -182,7 +192,7 @@ pub(crate) async fn update(
     let updated = sqlx::query!(
         "UPDATE process SET
              revision = $2, attributes = $3, state = $4, current_stages = $5, due_at = $6, next_fire_at = $7, ended_by = $8,
-             ended_at = $9, end_reason = $10, updated_at = $11
+             ended_at = $9, end_reason = $10, updated_at = $11, held_at = $13, held_reason = $14
          WHERE id = $1 AND revision = $12",
         process.id,
         process.revision,
@@ -196,6 +206,8 @@ pub(crate) async fn update(
         end.and_then(|end| end.cancelled.as_deref()),
         process.updated_at.to_sqlx() as _,
         before.revision,
+        process.held.as_ref().map(|held| held.since.to_sqlx()) as _,
+        process.held.as_ref().map(|held| held.reason.as_str()),
     )
     .execute(&mut *conn)
     .await?
@@ -238,11 +250,12 @@ async fn save_run(
     sqlx::query!(
         "INSERT INTO process_stage
              (process_id, position, stage, state, started_at, due_at, warn_at, warned_at, breached_at, ended_by, ended_at,
-              record)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+              record, pauses, steps)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
          ON CONFLICT (process_id, position) DO UPDATE SET
-             state = excluded.state, warned_at = excluded.warned_at, breached_at = excluded.breached_at,
-             ended_by = excluded.ended_by, ended_at = excluded.ended_at, record = excluded.record",
+             state = excluded.state, due_at = excluded.due_at, warn_at = excluded.warn_at, warned_at = excluded.warned_at,
+             breached_at = excluded.breached_at, ended_by = excluded.ended_by, ended_at = excluded.ended_at,
+             record = excluded.record, pauses = excluded.pauses, steps = excluded.steps",
         process,
         read("process_stage.position", i16::try_from(place + 1))?,
         run.stage,
@@ -255,6 +268,8 @@ async fn save_run(
         ended.map(|ended| &*ended.by),
         ended.map(|ended| ended.at.to_sqlx()) as _,
         json("process_stage.record", &run.record)?,
+        pauses_json(&run.pauses),
+        steps_json(&run.steps),
     )
     .execute(conn)
     .await?;
@@ -295,9 +310,45 @@ async fn save_change(
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) org_unit: String,
-    pub(crate) is_cancelled: bool,
     /// Who answers for it: its owner, or whoever took it.
     pub(crate) answerable: String,
+    receiver_level: i16,
+    state: String,
+    since: Timestamp,
+    reason: String,
+}
+
+impl Place {
+    /// Whether it is merged into another ticket.
+    pub(crate) fn is_merged(&self) -> bool {
+        self.state == StateName::Merged.code()
+    }
+
+    /// Who may handle it.
+    pub(crate) fn receiver_level(&self) -> Result<ReceiverLevel, StoreError> {
+        level("ticket.receiver_level", self.receiver_level)
+    }
+
+    /// What its state means for its process.
+    pub(crate) fn standing(&self) -> Result<Standing, StoreError> {
+        let state = read("ticket.state", self.state.parse())?;
+        Ok(Standing::by(state, self.since.to_jiff(), &self.reason))
+    }
+}
+
+/// A ticket as its process sees it, locked for this transaction.
+macro_rules! place {
+    ($conn:ident, $ticket:ident, $lock:tt) => {
+        Ok(sqlx::query_as!(
+            Place,
+            r#"SELECT org_unit, coalesce(owner, first_contact_owner) AS "answerable!", receiver_level, state,
+                      coalesce(state_since, updated_at) AS "since!: Timestamp", coalesce(state_reason, '') AS "reason!"
+               FROM ticket WHERE id = $1 "# + $lock,
+            $ticket
+        )
+        .fetch_optional($conn)
+        .await?)
+    };
 }
 
 /// Locks the ticket of a process for this transaction, the first thing that every change of the process does.
@@ -305,14 +356,7 @@ pub(crate) async fn lock(
     conn: &mut PgConnection,
     ticket: Uuid,
 ) -> Result<Option<Place>, StoreError> {
-    Ok(sqlx::query_as!(
-        Place,
-        r#"SELECT org_unit, state = 'cancelled' AS "is_cancelled!", coalesce(owner, first_contact_owner) AS "answerable!"
-           FROM ticket WHERE id = $1 FOR NO KEY UPDATE"#,
-        ticket
-    )
-    .fetch_optional(conn)
-    .await?)
+    place!(conn, ticket, "FOR NO KEY UPDATE")
 }
 
 /// The same for a worker that has something else to do if somebody is at it: none if so.
@@ -320,14 +364,7 @@ pub(crate) async fn try_lock(
     conn: &mut PgConnection,
     ticket: Uuid,
 ) -> Result<Option<Place>, StoreError> {
-    Ok(sqlx::query_as!(
-        Place,
-        r#"SELECT org_unit, state = 'cancelled' AS "is_cancelled!", coalesce(owner, first_contact_owner) AS "answerable!"
-           FROM ticket WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED"#,
-        ticket
-    )
-    .fetch_optional(conn)
-    .await?)
+    place!(conn, ticket, "FOR NO KEY UPDATE SKIP LOCKED")
 }
 
 /// The ticket of a process, which never changes.
@@ -365,16 +402,12 @@ pub(crate) async fn move_with_ticket(
     Ok(())
 }
 
-/// The timers look at once at what is under way for a ticket that this transaction has locked.
-pub(crate) async fn attend(
-    conn: &mut PgConnection,
-    ticket: Uuid,
-    at: jiff::Timestamp,
-) -> Result<(), StoreError> {
+/// Writes when the timers have to look at a process next, as it is.
+pub(crate) async fn rearm(conn: &mut PgConnection, process: &Process) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE process SET next_fire_at = $2 WHERE ticket_id = $1 AND state = 'running'",
-        ticket,
-        at.to_sqlx() as _,
+        "UPDATE process SET next_fire_at = $2 WHERE id = $1",
+        process.id,
+        process.next_fire_at().map(|at| at.to_sqlx()) as _,
     )
     .execute(conn)
     .await?;
@@ -406,64 +439,14 @@ pub(crate) async fn said(
 
 /// The process with this id.
 pub(crate) async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Process>, StoreError> {
-    Ok(by_id(conn, &[id]).await?.pop())
+    Ok(find_many(conn, &[id]).await?.pop())
 }
 
-async fn by_id(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Process>, StoreError> {
+/// The processes with these ids, newest first.
+pub(crate) async fn find_many(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<Process>, StoreError> {
     let rows = sqlx::query_file_as!(Row, "src/store/process_get.sql", ids).fetch_all(conn).await?;
     rows.into_iter().map(Row::into_process).collect()
-}
-
-/// The newest processes that the query asks for, newest first.
-pub(crate) async fn list(
-    conn: &mut PgConnection,
-    query: &ProcessQuery,
-) -> Result<Vec<Process>, StoreError> {
-    let running = [ProcessState::Running];
-    let only_running = query.states.is_empty() || query.states.contains(&running[0]);
-    let ids = if query.stage.is_none() && !query.overdue && query.states != running {
-        list_any(conn, query).await?
-    } else if only_running {
-        list_running(conn, query).await?
-    } else {
-        // What is over has no stage under way and is not overdue.
-        Vec::new()
-    };
-    by_id(conn, &ids).await
-}
-
-async fn list_any(conn: &mut PgConnection, query: &ProcessQuery) -> Result<Vec<Uuid>, StoreError> {
-    let (at, id) = query.after.unzip();
-    let states: Vec<&str> = query.states.iter().map(|state| state.code()).collect();
-    let ids = sqlx::query_file_scalar!(
-        "src/store/process_list.sql",
-        query.org_unit,
-        at.map(|at| at.to_sqlx()) as _,
-        id as _,
-        query.limit,
-        &states as _,
-        query.template.as_deref(),
-        query.ticket as _,
-    );
-    Ok(ids.fetch_all(conn).await?)
-}
-
-async fn list_running(
-    conn: &mut PgConnection,
-    query: &ProcessQuery,
-) -> Result<Vec<Uuid>, StoreError> {
-    let (at, id) = query.after.unzip();
-    let ids = sqlx::query_file_scalar!(
-        "src/store/process_list_running.sql",
-        query.org_unit,
-        at.map(|at| at.to_sqlx()) as _,
-        id as _,
-        query.limit,
-        query.stage.as_deref(),
-        query.template.as_deref(),
-        query.ticket as _,
-        query.overdue,
-        query.now.to_sqlx() as _,
-    );
-    Ok(ids.fetch_all(conn).await?)
 }

@@ -127,7 +127,7 @@ pub(crate) async fn create(
         &column!(clocks, |(.., clock)| clock.warn_at.map(|at| at.to_sqlx())) as _,
         &column!(clocks, |(.., clock)| clock.next_fire_at().map(|at| at.to_sqlx())) as _,
         event_type,
-        &column!(clocks, |(.., clock)| super::clock_note::steps_json(clock)) as _,
+        &column!(clocks, |(.., clock)| super::clock_note::steps_json(&clock.steps)) as _,
         &routed(|routed| routed.team.as_deref().map(ToOwned::to_owned)) as _,
         &routed(|routed| routed.owner.as_deref().map(ToOwned::to_owned)) as _,
         &routed(|routed| routed.distribution.map(|by| by.code().to_owned())) as _,
@@ -138,6 +138,8 @@ pub(crate) async fn create(
         &routed(|routed| Some(super::routing::looks_json(&routed.looks).to_string())) as _,
         &column!(entries, |e| e.ticket.handling.next_alarm().map(|at| at.to_sqlx())) as _,
         &column!(entries, |e| super::custom_field::fields_json(&e.ticket.details.fields)) as _,
+        &column!(entries, |e| e.ticket.details.order_reference.as_str()) as _,
+        &column!(entries, |e| e.ticket.details.shop.as_str()) as _,
     )
     .fetch_all(executor)
     .await?;

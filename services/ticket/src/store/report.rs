@@ -25,7 +25,7 @@ pub(crate) struct ReportQuery {
     pub(crate) window: ReportWindow,
     /// Of these kinds.
     pub(crate) kinds: Vec<TicketKind>,
-    /// How many categories and products are told apart.
+    /// How many categories, products and shops are told apart.
     pub(crate) top: i64,
     /// How long before a complaint an earlier one makes it a repeat.
     pub(crate) repeat_window: Duration,
@@ -55,7 +55,7 @@ pub(crate) struct Totals {
 /// One count of a section.
 #[derive(Clone, Debug)]
 pub(crate) struct CountRow {
-    /// `severity`, `channel`, `org_unit`, `category`, `node`, `product`, `clock`, `verdict`, `escalation` or `violation`;
+    /// `severity`, `channel`, `org_unit`, `category`, `node`, `product`, `shop`, `clock`, `verdict`, `escalation` or `violation`;
     /// `cause` or `found` for root causes, with their totals in `cause_total` and `found_total`.
     pub(crate) section: String,
     pub(crate) label: String,

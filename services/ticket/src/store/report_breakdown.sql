@@ -19,7 +19,8 @@ moved AS MATERIALIZED (
     ORDER BY ticket_id, number
 ),
 picked AS MATERIALIZED (
-    SELECT ticket.id, ticket.org_unit, ticket.severity, ticket.channel, ticket.category, ticket.product, ticket.cycle
+    SELECT ticket.id, ticket.org_unit, ticket.severity, ticket.channel, ticket.category, ticket.product, ticket.shop,
+           ticket.cycle
     FROM scope JOIN ticket USING (org_unit)
     WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5
       AND ticket.kind = ANY ($4::text[]) AND ticket.id NOT IN (
@@ -28,7 +29,8 @@ picked AS MATERIALIZED (
           SELECT FROM ticket_merge AS merge
           WHERE merge.source_id = ticket.id AND merge.merged_at <= $5 AND (merge.undone_at IS NULL OR merge.undone_at > $5))
     UNION ALL
-    SELECT ticket.id, scope.org_unit, ticket.severity, ticket.channel, ticket.category, ticket.product, ticket.cycle
+    SELECT ticket.id, scope.org_unit, ticket.severity, ticket.channel, ticket.category, ticket.product, ticket.shop,
+           ticket.cycle
     FROM moved JOIN scope ON scope.org_unit = moved.from_org_unit JOIN ticket ON ticket.id = moved.ticket_id
     WHERE ticket.created_at >= $2 AND ticket.created_at < $3 AND ticket.created_at <= $5
       AND ticket.kind = ANY ($4::text[])
@@ -75,6 +77,9 @@ UNION ALL
 UNION ALL
 (SELECT 'product', product, NULL, count(*), 0, 0, 0
  FROM picked GROUP BY product ORDER BY count(*) DESC, product COLLATE "C" LIMIT $6)
+UNION ALL
+(SELECT 'shop', shop, NULL, count(*), 0, 0, 0
+ FROM picked GROUP BY shop ORDER BY count(*) DESC, shop COLLATE "C" LIMIT $6)
 UNION ALL
 SELECT 'clock', clock.rule, clock.kind, count(*), count(*) FILTER (WHERE clock.state = 'met'),
        count(*) FILTER (WHERE clock.state = 'breached'), count(*) FILTER (WHERE clock.state = 'running')

@@ -2,8 +2,8 @@
 -- have any. Bounded: the newest messages and notes of a ticket with very many.
 WITH source AS (
     SELECT ticket.id, ticket.org_unit, ticket.created_at,
-           left(concat_ws(E'\n', ticket.number, ticket.subject, ticket.product, array_to_string(ticket.tags, E'\n'),
-                          ticket.description, ticket.solution, said.body, noted.body), 200000) AS body
+           left(concat_ws(E'\n', ticket.number, ticket.subject, ticket.product, nullif(ticket.order_reference, ''),
+                          nullif(ticket.shop, ''), array_to_string(ticket.tags, E'\n'), ticket.description, ticket.solution, said.body, noted.body), 200000) AS body
     FROM ticket
     CROSS JOIN LATERAL (
         SELECT string_agg(body, E'\n' ORDER BY sent_at DESC, id DESC) AS body

@@ -80,15 +80,28 @@ fn decision(record: DecisionRecord) -> Result<SuggestionDecision, StoreError> {
     })
 }
 
-/// Which of these tickets there are, with their org units.
+/// A ticket from which a suggestion is drawn.
+#[derive(Debug)]
+pub(crate) struct DrawnFrom {
+    pub(crate) id: Uuid,
+    pub(crate) org_unit: String,
+    /// It is merged into another one, which is handled instead.
+    pub(crate) merged: bool,
+}
+
+/// Those of the tickets that exist, which nobody merges until this transaction ends.
 pub(crate) async fn tickets(
     conn: &mut PgConnection,
     ids: &[Uuid],
-) -> Result<Vec<(Uuid, String)>, StoreError> {
-    let rows = sqlx::query!("SELECT id, org_unit FROM ticket WHERE id = ANY ($1)", ids)
-        .fetch_all(conn)
-        .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.org_unit)).collect())
+) -> Result<Vec<DrawnFrom>, StoreError> {
+    // Shared with other suggestions, but not with whoever merges one of them (T-04); in the order in which merges lock, too.
+    Ok(sqlx::query_as!(
+        DrawnFrom,
+        r#"SELECT id, org_unit, state = 'merged' AS "merged!" FROM ticket WHERE id = ANY ($1) ORDER BY id FOR SHARE"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 /// Puts a new suggestion on record.

@@ -39,6 +39,8 @@ pub(crate) struct TicketRow {
     pub(crate) description: String,
     pub(crate) category: String,
     pub(crate) product: String,
+    pub(crate) order_reference: String,
+    pub(crate) shop: String,
     pub(crate) tags: Vec<String>,
     pub(crate) custom_fields: Option<serde_json::Value>,
     pub(crate) customer_grade: Option<String>,
@@ -75,7 +77,11 @@ pub(crate) struct TicketRow {
     pub(crate) clocks: Vec<ClockRecord>,
     pub(crate) verdicts: Vec<VerdictRecord>,
     pub(crate) escalations: Vec<EscalationRecord>,
+    pub(crate) process: Option<ProcessRecord>,
 }
+
+/// The process that is under way for a ticket, and the stages that are.
+pub(crate) type ProcessRecord = (Uuid, Vec<String>);
 
 impl TicketRow {
     /// The org unit to which it is on its way (T-11).
@@ -161,6 +167,8 @@ impl TicketRow {
                 description: self.description,
                 category: self.category,
                 product: self.product,
+                order_reference: self.order_reference,
+                shop: self.shop,
                 tags: self.tags,
                 fields: custom_field::values(self.custom_fields)?,
             },
@@ -201,6 +209,8 @@ impl TicketRow {
             handling: handling::handling(self.handling)?,
             links: links::links(self.links.as_ref())?,
             outbound: outbound::outbound(self.outbound)?,
+            // Whoever knows by which version it is judged says so.
+            process: None,
             revision: self.revision,
             created_at: self.created_at.to_jiff(),
             updated_at: self.updated_at.to_jiff(),
@@ -292,7 +302,7 @@ pub(crate) async fn update(
              cycle_handlers = $10, receiver_level = $11, cycle = $12, cycle_started_at = $13, state = $14,
              state_since = $15, state_by = $16, state_reason = $17, resume_to = $18, resume_since = $19,
              solution = $20, solved_by = $21, solved_at = $22, first_responded_at = $23, first_resolved_at = $24,
-             updated_at = $25, links = $26
+             updated_at = $25, links = $26, order_reference = $27, shop = $28
          WHERE id = $1 AND revision = $2",
         ticket.id,
         revision,
@@ -320,6 +330,8 @@ pub(crate) async fn update(
         ticket.first_resolved_at.map(|at| at.to_sqlx()) as _,
         ticket.updated_at.to_sqlx() as _,
         links::links_json(ticket),
+        ticket.details.order_reference,
+        ticket.details.shop,
     )
     .execute(conn)
     .await?

@@ -22,6 +22,8 @@ SELECT id, number, revision, policy_version_id, org_unit, kind, channel, custome
            FROM escalation WHERE escalation.ticket_id = ticket.id ORDER BY position
        ) AS "escalations!: Vec<EscalationRecord>",
        handling, team_id, owner, distribution, amount_cents, currency, complainant_type, links, promise_version_id,
-       outbound
+       outbound, order_reference, shop,
+       (SELECT ROW(process.id, process.current_stages) FROM process
+        WHERE process.ticket_id = ticket.id AND process.state = 'running' AND ticket.kind = 'request') AS "process: ProcessRecord"
 FROM ticket
 WHERE id = $1

@@ -8,7 +8,7 @@ use kefu_postgres::StoreError;
 
 use super::clock::ClockRecord;
 use super::escalation::EscalationRecord;
-use super::ticket::TicketRow;
+use super::ticket::{ProcessRecord, TicketRow};
 use super::verdict::VerdictRecord;
 use crate::domain::StateName;
 

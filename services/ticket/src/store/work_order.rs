@@ -7,8 +7,8 @@ use uuid::Uuid;
 use kefu_postgres::StoreError;
 
 use super::read;
-use super::work_order_row::{DisputeRecord, OrderRow, ProgressRecord, columns};
-use crate::domain::{OrderStateName, Progress, WorkOrder};
+use super::work_order_row::{DisputeRecord, OrderRow, ProgressRecord, ReassignmentRecord, columns};
+use crate::domain::{OrderStateName, Progress, Reassignment, WorkOrder};
 
 /// Which orders, and from where on.
 #[derive(Clone, Debug)]
@@ -210,6 +210,31 @@ pub(crate) async fn insert_progress(
         progress.next.map(|at| at.to_sqlx()) as _,
         &*progress.reported.by,
         progress.reported.at.to_sqlx() as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Adds that somebody else got it.
+pub(crate) async fn insert_reassignment(
+    conn: &mut PgConnection,
+    order: Uuid,
+    position: usize,
+    earlier: &Reassignment,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO work_order_reassignment
+             (work_order_id, position, from_assignee, accepted_at, to_assignee, reason, reassigned_by, reassigned_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        order,
+        read("work_order_reassignment.position", i16::try_from(position))?,
+        earlier.from.as_deref(),
+        earlier.accepted_at.map(|at| at.to_sqlx()) as _,
+        &*earlier.to,
+        earlier.reason,
+        &*earlier.reassigned.by,
+        earlier.reassigned.at.to_sqlx() as _,
     )
     .execute(conn)
     .await?;

@@ -37,6 +37,10 @@ SELECT id, number, dispatch_centre, year, sequence, revision, policy_version_id,
        ARRAY(
            SELECT ROW(reason, disputed_by, disputed_at, outcome, decision, decided_by, decided_at)
            FROM work_order_dispute AS dispute WHERE dispute.work_order_id = work_order.id ORDER BY position
-       ) AS "disputes!: Vec<DisputeRecord>"
+       ) AS "disputes!: Vec<DisputeRecord>",
+       ARRAY(
+           SELECT ROW(from_assignee, accepted_at, to_assignee, reason, reassigned_by, reassigned_at)
+           FROM work_order_reassignment AS earlier WHERE earlier.work_order_id = work_order.id ORDER BY position
+       ) AS "reassignments!: Vec<ReassignmentRecord>"
 FROM work_order WHERE id IN (SELECT id FROM page)
 ORDER BY issued_at DESC, id DESC

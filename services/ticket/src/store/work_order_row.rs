@@ -7,8 +7,8 @@ use kefu_postgres::StoreError;
 
 use super::{known, read};
 use crate::domain::{
-    Brief, CalledBack, Decision, Dispute, Done, OrderState, OrderStateName, Progress, Signature,
-    SignedOff, StepTaken, Unsigned, WorkOrder,
+    Brief, CalledBack, Decision, Dispute, Done, OrderState, OrderStateName, Progress, Reassignment,
+    Signature, SignedOff, StepTaken, Unsigned, WorkOrder,
 };
 
 /// Note, next reply; reported by, at.
@@ -16,6 +16,10 @@ pub(super) type ProgressRecord = (String, Option<Timestamp>, String, Timestamp);
 /// Reason; disputed by, at; outcome, decision, decided by, at.
 pub(super) type DisputeRecord =
     (String, String, Timestamp, Option<String>, Option<String>, Option<String>, Option<Timestamp>);
+
+/// From, accepted at; to; reason; reassigned by, at.
+pub(super) type ReassignmentRecord =
+    (Option<String>, Option<Timestamp>, String, String, String, Timestamp);
 
 /// An order as it is stored.
 #[derive(Debug)]
@@ -66,6 +70,7 @@ pub(super) struct OrderRow {
     pub(super) refused_at: Option<Timestamp>,
     pub(super) progress: Vec<ProgressRecord>,
     pub(super) disputes: Vec<DisputeRecord>,
+    pub(super) reassignments: Vec<ReassignmentRecord>,
 }
 
 impl OrderRow {
@@ -93,6 +98,7 @@ impl OrderRow {
             assignee: self.assignee.map(Into::into),
             issued_at: self.issued_at.to_jiff(),
             state,
+            reassignments: self.reassignments.into_iter().map(reassignment).collect(),
             progress: self.progress.into_iter().map(progress).collect(),
             disputes: self.disputes.into_iter().map(dispute).collect::<Result<_, _>>()?,
             due: self.next_fire_at.map(Timestamp::to_jiff),
@@ -176,6 +182,16 @@ fn step(column: &str, at: Option<Timestamp>, by: &Option<String>) -> Result<Step
 fn progress((note, next, by, at): ProgressRecord) -> Progress {
     let reported = StepTaken { by: by.into(), at: at.to_jiff() };
     Progress { note, next: next.map(Timestamp::to_jiff), reported }
+}
+
+fn reassignment((from, accepted, to, reason, by, at): ReassignmentRecord) -> Reassignment {
+    Reassignment {
+        from: from.map(Into::into),
+        accepted_at: accepted.map(Timestamp::to_jiff),
+        to: to.into(),
+        reason,
+        reassigned: StepTaken { by: by.into(), at: at.to_jiff() },
+    }
 }
 
 fn dispute(record: DisputeRecord) -> Result<Dispute, StoreError> {

@@ -3,19 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use kefu_postgres::StoreError;
 use kefu_service::Settle;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
+use uuid::Uuid;
 
 use crate::app::mass_carry::Carried;
 use crate::app::timer::POLL_PERIOD;
 use crate::app::{App, Error};
 use crate::store;
 
-/// So many are under way at once for one process, and each goes so many children far before the next one has its turn.
-const AT_ONCE: i64 = 16;
+/// So many are looked up at once.
+const LOOKED_UP: i64 = 64;
+/// So many are under way at once: one that waits for a name, or for somebody who holds a child, holds up few others.
+const AT_ONCE: usize = 4;
+/// And each goes so many children far before the next one has its turn.
 const CHILDREN: usize = 50;
 
 /// The wait of who settles for another replica.
@@ -27,6 +32,17 @@ pub struct MassAnswers {
     app: Arc<App>,
     /// Who waits until all are carried waits here for the worker.
     turn: Arc<Mutex<()>>,
+}
+
+/// What came of having had a look at all that can go on.
+#[derive(Debug, Default)]
+struct Round {
+    /// Something did go on: there may be more.
+    moved: bool,
+    /// Another replica was at something.
+    busy: bool,
+    /// Why something did not go on.
+    broken: Option<Error>,
 }
 
 impl MassAnswers {
@@ -41,16 +57,12 @@ impl MassAnswers {
     /// None; what is away is asked again.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         while !shutdown.is_cancelled() {
-            let more = match self.carry_some().await {
-                Ok(more) => more,
-                Err(error) => {
-                    if !matches!(error, Error::Store(StoreError::Unavailable(_))) {
-                        tracing::warn!(%error, "answers to children wait");
-                    }
-                    false
-                }
-            };
-            if more {
+            let round = self.round(&shutdown).await;
+            match &round.broken {
+                None | Some(Error::Store(StoreError::Unavailable(_))) => {}
+                Some(error) => tracing::warn!(%error, "answers to children wait"),
+            }
+            if round.moved {
                 continue;
             }
             tokio::select! {
@@ -62,29 +74,47 @@ impl MassAnswers {
         Ok(())
     }
 
-    /// Carries each that is under way some children further; true if one of them has more.
-    async fn carry_some(&self) -> Result<bool, Error> {
+    /// Carries all that can go on some children further. What cannot keeps none of the others, however many there are.
+    async fn round(&self, shutdown: &CancellationToken) -> Round {
         let _turn = self.turn.lock().await;
-        let mut more = false;
-        let mut broken = None;
-        for id in store::mass_answer::running(&self.app.pool, AT_ONCE).await? {
-            match self.carry(id).await {
-                Ok(on) => more |= on,
-                // The next one may be better off.
-                Err(error) => broken = Some(error),
+        let (mut round, mut after) = (Round::default(), Uuid::nil());
+        while !shutdown.is_cancelled() {
+            let found = match store::mass_answer::running(&self.app.pool, after, LOOKED_UP).await {
+                Ok(found) => found,
+                Err(error) => {
+                    round.broken = Some(error.into());
+                    return round;
+                }
+            };
+            let Some(last) = found.last().copied() else { return round };
+            let carried = futures::stream::iter(found).map(|id| self.carry(id, shutdown));
+            let mut carried = carried.buffer_unordered(AT_ONCE);
+            while let Some(one) = carried.next().await {
+                round.moved |= one.moved;
+                round.busy |= one.busy;
+                round.broken = one.broken.or(round.broken.take());
             }
+            after = last;
         }
-        broken.map_or(Ok(more), Err)
+        round
     }
 
-    async fn carry(&self, id: uuid::Uuid) -> Result<bool, Error> {
+    /// Carries one of them some children further.
+    async fn carry(&self, id: Uuid, shutdown: &CancellationToken) -> Round {
+        let mut one = Round::default();
         for _ in 0..CHILDREN {
-            match self.app.carry(id).await? {
-                Carried::On => {}
-                Carried::Finished | Carried::Busy => return Ok(false),
+            if shutdown.is_cancelled() {
+                break;
+            }
+            match self.app.carry(id).await {
+                Ok(Carried::On) => one.moved = true,
+                // The next one of the parent may have its turn.
+                Ok(Carried::Finished) => return Round { moved: true, ..one },
+                Ok(Carried::Busy) => return Round { busy: true, ..one },
+                Err(error) => return Round { broken: Some(error), ..one },
             }
         }
-        Ok(true)
+        one
     }
 }
 
@@ -96,14 +126,16 @@ impl Settle for MassAnswers {
             error => kefu_rpc::internal(&error),
         };
         loop {
-            let more = self.carry_some().await.map_err(failed)?;
-            let under_way = store::mass_answer::running(&self.app.pool, 1).await;
+            let round = self.round(&CancellationToken::new()).await;
+            let under_way = store::mass_answer::running(&self.app.pool, Uuid::nil(), 1).await;
             if under_way.map_err(|error| failed(error.into()))?.is_empty() {
                 return Ok(());
             }
-            if !more {
+            match round {
+                Round { moved: true, .. } => {}
+                Round { busy: false, broken: Some(error), .. } => return Err(failed(error)),
                 // Another replica carries the rest.
-                tokio::time::sleep(BUSY_PAUSE).await;
+                _ => tokio::time::sleep(BUSY_PAUSE).await,
             }
         }
     }

@@ -18,10 +18,10 @@ use crate::world::{Desk, World, at, complaint, reason, request_id, violations};
 
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
-type Answer = Result<pb::Attachment, Status>;
+pub type Answer = Result<pb::Attachment, Status>;
 
 /// The smallest file that is a picture by its content.
-fn picture(length: usize) -> Vec<u8> {
+pub fn picture(length: usize) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
     bytes.extend((0..length).map(|at| u8::try_from(at % 251).unwrap()));
     bytes
@@ -52,7 +52,7 @@ impl Desk {
         self.attachments.upload_attachment(messages).await.map(Response::into_inner)
     }
 
-    async fn attach(
+    pub async fn attach(
         &mut self,
         ticket: &str,
         file_name: &str,
@@ -87,7 +87,7 @@ impl Desk {
         self.attachments.list_attachments(request).await.unwrap().into_inner().attachments
     }
 
-    async fn withdraw(&mut self, attachment: &pb::Attachment, id: &str) -> Answer {
+    pub async fn withdraw(&mut self, attachment: &pb::Attachment, id: &str) -> Answer {
         let request = pb::WithdrawAttachmentRequest {
             name: attachment.name.clone(),
             reason: "传错了文件".into(),
@@ -525,4 +525,29 @@ async fn t24_who_watches_sees_files_come() {
         }
     }
     assert_eq!(seen, Some(made));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x08_one_person_leaves_places_for_the_uploads_of_others() {
+    let (world, mut clerk, ticket) = with_ticket().await;
+    let stalled: Vec<_> = (0..12)
+        .map(|number| {
+            let mut hoarder = world.desk("hoarder", "group", role::CLERK);
+            let first = Up::Header(header(&ticket, &format!("{number}.png"), "image/png"));
+            let first = pb::UploadAttachmentRequest { part: Some(first) };
+            let messages = futures::stream::iter([first]).chain(futures::stream::pending());
+            Box::pin(async move { hoarder.attachments.upload_attachment(messages).await })
+        })
+        .collect();
+    // All but three are sent away; the three go on sending nothing.
+    let mut waiting = stalled;
+    for _ in 0..9 {
+        let (refused, _, rest) = futures::future::select_all(waiting).await;
+        assert_eq!(refused.unwrap_err().code(), Code::ResourceExhausted);
+        waiting = rest;
+    }
+    assert_eq!(waiting.len(), 3);
+    for _ in 0..2 {
+        clerk.attach(&ticket, "现场.png", "image/png", &picture(10)).await.unwrap();
+    }
 }

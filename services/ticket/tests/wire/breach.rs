@@ -168,23 +168,40 @@ async fn t07_a_breach_during_downtime_is_recorded_as_of_its_deadline() {
     assert_eq!(world.count("SELECT count(*) FROM violation").await, 1);
 }
 
-#[tokio::test]
-async fn t07_a_transaction_that_was_cut_leaves_nothing_and_another_replica_does_it() {
-    let world = World::new().await;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t07_a_transaction_that_was_cut_leaves_nothing_and_all_of_it_is_done_once_after() {
+    let mut world = World::new().await;
+    world.start_replica().await;
     let ticket = world.clerk().create(complaint("group", "漏水")).await;
-    let id: uuid::Uuid = ticket.name.strip_prefix("tickets/").unwrap().parse().unwrap();
-    // A replica that died in the middle: it had the ticket and had written, but not committed.
-    let mut dead = kefu_postgres::begin(&world.pool).await.unwrap();
-    sqlx::query("UPDATE ticket SET receiver_level = 9, revision = 2 WHERE id = $1")
-        .bind(id)
-        .execute(&mut *dead)
-        .await
-        .unwrap();
+    // Whoever records the breach has written ticket, clock and form, and waits to put the violation beside them.
+    let mut held = kefu_postgres::begin(&world.pool).await.unwrap();
+    sqlx::query("LOCK TABLE violation IN SHARE MODE").execute(&mut *held).await.unwrap();
     world.clock.set("2026-03-04T00:00:00Z".parse().unwrap()).unwrap();
-    dead.rollback().await.unwrap();
+    const WAITING: &str =
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'violation'::regclass";
+    let mut looks = 0;
+    while world.count(WAITING).await == 0 {
+        looks += 1;
+        assert!(looks < 60_000, "nobody records the breach");
+    }
+    // Then its connection is cut.
+    let cut = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_locks
+               WHERE NOT granted AND relation = 'violation'::regclass";
+    assert_eq!(world.count(cut).await, 1, "one of the replicas does it");
+    let half_done = "SELECT (SELECT count(*) FROM escalation) + (SELECT count(*) FROM violation)
+        + (SELECT count(*) FROM ticket WHERE revision > 1 OR receiver_level > 1)
+        + (SELECT count(*) FROM ticket_clock WHERE breached_at IS NOT NULL)
+        + (SELECT count(*) FROM journal WHERE action <> 'CreateTicket' AND aggregate_type = 'ticket')";
+    assert_eq!(world.count(half_done).await, 0);
+    held.rollback().await.unwrap();
     world.settle().await;
     let broken = world.clerk().get(&ticket.name).await;
     assert_eq!((broken.receiver_level, broken.escalations.len()), (2, 1));
+    let first = clock(&broken, "first-response", 1);
+    assert_eq!(first.breach_time, at("2026-03-03T02:00:00Z"), "as of its deadline");
+    assert_eq!(world.count("SELECT count(*) FROM violation").await, 1);
+    let breaches = "SELECT count(*) FROM journal WHERE action = 'BreachClock'";
+    assert_eq!(world.count(breaches).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -274,40 +274,89 @@ async fn x07_whoever_may_not_work_on_tickets_may_not_work_on_many() {
     assert_eq!(run(&mut clerk, note(&[&*ticket[0]], "好", "")).await.done_count, 1);
 }
 
+fn tagging(add: &[String], remove: &[&str]) -> pb::TagTicketRequest {
+    let remove = remove.iter().map(ToString::to_string).collect();
+    pb::TagTicketRequest { add: add.to_vec(), remove, ..Default::default() }
+}
+
 #[tokio::test]
-async fn t23_tags_that_two_add_at_once_are_all_there() {
+async fn t23_tags_that_many_add_at_once_are_all_there_one_ticket_or_many_at_a_time() {
     let mut world = World::new().await;
     world.start_replica().await;
-    let name = tickets(&world, 1).await.remove(0);
-    let change = |add: &[String], remove: &[&str]| pb::UpdateTicketTagsRequest {
-        name: name.clone(),
-        add_tags: add.to_vec(),
-        remove_tags: remove.iter().map(ToString::to_string).collect(),
-        ..Default::default()
-    };
+    let names = tickets(&world, 2).await;
     let mut desks: Vec<Desk> = (0..8)
         .map(|number| world.desk_at(number % 2, &format!("u{number}"), "group", role::HANDLER))
         .collect();
+    let both: Vec<&str> = names.iter().map(String::as_str).collect();
     let calls = desks.iter_mut().enumerate().map(|(number, desk)| {
-        desk.bulk.update_ticket_tags(change(&[format!("标签{number}"), "共同".into()], &["没有"]))
+        let tag = tagging(&[format!("标签{number}"), "共同".into()], &["没有"]);
+        let (first, both) = (&names[0], &both);
+        async move {
+            if number % 2 == 0 {
+                desk.tickets
+                    .tag_ticket(pb::TagTicketRequest { name: first.clone(), ..tag })
+                    .await?;
+            } else {
+                let command = Some(Command::Tag(tag));
+                let done = run(desk, pb::RunBulkRequest { command, ..note(both, "", "") }).await;
+                assert_eq!(codes(&done), [0, 0]);
+            }
+            Ok::<_, Status>(())
+        }
     });
     for answer in futures::future::join_all(calls).await {
         answer.unwrap();
     }
     let desk = &mut desks[0];
-    let mut tags = desk.get(&name).await.tags;
-    tags.sort();
-    let mut expected: Vec<String> = (0..8).map(|number| format!("标签{number}")).collect();
-    expected.push("共同".into());
-    expected.sort();
-    assert_eq!(tags, expected);
-    let answer = desk.bulk.update_ticket_tags(change(&[], &["共同", "标签0"])).await.unwrap();
-    assert_eq!(answer.into_inner().tags.len(), 7);
+    let every: Vec<String> = (0..8).map(|number| format!("标签{number}")).collect();
+    let odd: Vec<String> = every.iter().skip(1).step_by(2).cloned().collect();
+    for (name, mut expected) in names.iter().zip([every, odd]) {
+        let mut tags = desk.get(name).await.tags;
+        tags.sort();
+        expected.push("共同".into());
+        expected.sort();
+        assert_eq!(tags, expected);
+    }
+}
+
+#[tokio::test]
+async fn t23_a_tag_in_a_bulk_has_the_limits_and_the_etag_of_tag_ticket() {
+    let world = World::new().await;
+    let names = tickets(&world, 3).await;
+    let mut desk = world.desk("li", "group", role::HANDLER);
+    let seven: Vec<String> = (0..7).map(|number| format!("标签{number}")).collect();
+    let tag = pb::TagTicketRequest { name: names[0].clone(), ..tagging(&seven, &[]) };
+    let stale = desk.get(&names[1]).await.etag;
+    for name in &names[..2] {
+        let tag = pb::TagTicketRequest { name: name.clone(), ..tag.clone() };
+        desk.tickets.tag_ticket(tag).await.unwrap();
+    }
     let many: Vec<String> = (0..44).map(|number| format!("多{number}")).collect();
-    let error = desk.bulk.update_ticket_tags(change(&many, &[])).await.unwrap_err();
-    assert_eq!(violations(&error), ["ticket.tags"], "7 and 44 are more than 50");
-    let error = desk.bulk.update_ticket_tags(change(&["甲".into()], &["甲", ""])).await;
-    assert_eq!(violations(&error.unwrap_err()), ["remove_tags[1]", "remove_tags[0]"]);
-    let error = desk.bulk.update_ticket_tags(change(&[], &[])).await.unwrap_err();
-    assert_eq!(violations(&error), ["add_tags"]);
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let command = Some(Command::Tag(tagging(&many, &[])));
+    let mut request = pb::RunBulkRequest { command, ..note(&all, "", "") };
+    request.items[1].etag = stale;
+    let answer = run(&mut desk, request).await;
+    let expected = [Code::InvalidArgument, Code::Aborted, Code::Ok].map(i32::from);
+    assert_eq!(codes(&answer), expected, "7 and 44 are more than 50");
+    let too_many = as_status(answer.results[0].status.as_ref().unwrap());
+    let alone = pb::TagTicketRequest { name: names[0].clone(), ..tagging(&many, &[]) };
+    let alone = desk.tickets.tag_ticket(alone).await.unwrap_err();
+    assert_eq!((violations(&too_many), alone.code()), (violations(&alone), too_many.code()));
+    assert_eq!(violations(&alone), ["ticket.tags"]);
+    assert_eq!(desk.get(&names[0]).await.tags, seven);
+    assert_eq!(desk.get(&names[2]).await.tags, many);
+    // One event of one kind, whoever tags and however many.
+    assert_eq!(actions(&mut desk, &names[0], "UpdateTicket").await, 1);
+    assert_eq!(actions(&mut desk, &names[2], "UpdateTicket").await, 1);
+
+    let mut tag = async |add: &[&str], remove: &[&str]| {
+        let add: Vec<String> = add.iter().map(ToString::to_string).collect();
+        let request = pb::TagTicketRequest { name: names[0].clone(), ..tagging(&add, remove) };
+        desk.tickets.tag_ticket(request).await.map(tonic::Response::into_inner)
+    };
+    assert_eq!(tag(&[], &["标签0", "没有"]).await.unwrap().tags, seven[1..]);
+    let error = tag(&["甲"], &["甲", ""]).await.unwrap_err();
+    assert_eq!(violations(&error), ["remove[1]", "remove[0]"]);
+    assert_eq!(violations(&tag(&[], &[]).await.unwrap_err()), ["add"], "it asks for nothing");
 }

@@ -32,7 +32,7 @@ fn required(
 }
 
 /// Who at once, the category within two hours, the product when it is resolved; orders accepted within one hour.
-async fn strict() -> World {
+pub async fn strict() -> World {
     use pb::RequiredField as Field;
     use pb::RequiredFieldsMoment as Moment;
     let mut world = World::new().await;

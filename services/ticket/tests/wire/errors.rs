@@ -2,6 +2,7 @@
 
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::role;
+use tonic_types::StatusExt as _;
 
 use crate::world::{World, at, complaint, metadata, reason, violations};
 
@@ -160,4 +161,76 @@ async fn x07_scope_holds_for_every_call() {
         assert_eq!(error.map(|e| e.code()), Some(tonic::Code::PermissionDenied), "call {index}");
     }
     assert_eq!(world.clerk().get(&ticket.name).await, ticket);
+}
+
+/// For whoever prefers it.
+fn in_chinese<T>(message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.metadata_mut().insert("accept-language", "zh-CN,zh;q=0.9".parse().unwrap());
+    request
+}
+
+fn said(error: &tonic::Status) -> String {
+    let localized = error.get_details_localized_message().unwrap();
+    assert_eq!(localized.locale, "zh-CN");
+    localized.message
+}
+
+#[tokio::test]
+async fn x09_refusals_are_said_in_chinese_to_whoever_reads_that() {
+    let world = World::new().await;
+    let ticket = world.clerk().create(complaint("group/north", "漏水")).await;
+    let (mut manager, name) = (world.manager(), ticket.name.clone());
+    // Everything that is missing.
+    let feed_back = pb::FeedBackTicketRequest {
+        name: name.clone(),
+        message: "已修好".into(),
+        ..Default::default()
+    };
+    let error = manager.tickets.feed_back_ticket(in_chinese(feed_back.clone())).await.unwrap_err();
+    assert_eq!(said(&error), "须先登记处理方案");
+    let english = error.get_details_precondition_failure().unwrap().violations;
+    assert_eq!(english[0].description, "a solution must be on record first", "for developers");
+    // Whoever does not ask for it gets no more than before.
+    let error = manager.tickets.feed_back_ticket(feed_back).await.unwrap_err();
+    assert!(error.get_details_localized_message().is_none());
+    // Whose it is.
+    manager.handle(&name).await;
+    let own = pb::RecordVerdictRequest { name: name.clone(), value: 1, ..Default::default() };
+    let error = manager.tickets.record_verdict(in_chinese(own)).await.unwrap_err();
+    assert_eq!(reason(&error), "SEPARATION_OF_DUTIES");
+    assert!(said(&error).contains("经办人"), "{}", said(&error));
+    // What the smaller nouns need.
+    let unlink = pb::UnlinkTicketRequest {
+        name: name.clone(),
+        reason: "另有原因".into(),
+        ..Default::default()
+    };
+    let error = manager.links.unlink_ticket(in_chinese(unlink)).await.unwrap_err();
+    assert_eq!(said(&error), "工单没有上级工单");
+    // What only the ticket shows to be wrong, field by field.
+    let verdict = pb::RecordVerdictRequest { name: name.clone(), value: 9, ..Default::default() };
+    let error = world.quality().tickets.record_verdict(in_chinese(verdict)).await.unwrap_err();
+    let wrong = error.get_details_bad_request().unwrap().field_violations;
+    assert_eq!(wrong[0].field, "value");
+    // And what every call can be refused for.
+    let nowhere = pb::GetTicketRequest { name: format!("tickets/{}", uuid::Uuid::from_u128(7)) };
+    let error = manager.tickets.get_ticket(in_chinese(nowhere)).await.unwrap_err();
+    assert_eq!(
+        (reason(&error), said(&error)),
+        ("RESOURCE_NOT_FOUND".into(), "未找到所指的资源".into())
+    );
+    let stale = pb::AddTicketNoteRequest {
+        name: name.clone(),
+        note: "备注".into(),
+        etag: ticket.etag,
+        ..Default::default()
+    };
+    let error = manager.tickets.add_ticket_note(in_chinese(stale)).await.unwrap_err();
+    assert_eq!(said(&error), "内容已被他人更改，请重新读取");
+    assert_eq!(metadata(&error, "current_etag"), manager.get(&name).await.etag);
+    let mut south = world.desk("nan", "group/south", role::HANDLER);
+    let denied = pb::GetTicketRequest { name };
+    let error = south.tickets.get_ticket(in_chinese(denied)).await.unwrap_err();
+    assert!(said(&error).contains("权限"), "{}", said(&error));
 }

@@ -24,18 +24,46 @@ async fn t01_a_complaint_is_registered_whole() {
         severity: 3,
         tags: vec!["电梯".into(), "老人".into()],
         occur_time: at("2026-03-01T06:00:00Z"),
+        amount_cents: 1_234_500,
+        currency: "CNY".into(),
+        complainant_type: "owner".into(),
         ..complaint("group/north/riverside", "电梯坏了")
     };
     let mut clerk = world.clerk();
     let ticket = clerk.create(asked.clone()).await;
-    assert_eq!(ticket.number, "T-2026-riverside-000001");
-    let given = (&ticket.customer, &ticket.contact, &ticket.subject, &ticket.description);
-    assert_eq!(given, (&asked.customer, &asked.contact, &asked.subject, &asked.description));
-    assert_eq!((&ticket.tags, ticket.occur_time), (&asked.tags, asked.occur_time));
-    assert_eq!(ticket.state(), pb::TicketState::Registered);
-    assert_eq!((ticket.receiver_level, ticket.cycle, ticket.severity), (2, 1, 3));
-    assert_eq!(ticket.first_contact_owner, "clerk");
+    let promised: Vec<_> =
+        ticket.clocks.iter().map(|clock| (&*clock.rule, clock.state(), clock.due_time)).collect();
+    let running = pb::ClockState::Running;
+    let expected = [
+        ("first-response", running, at("2026-03-03T02:00:00Z")),
+        ("resolution", running, at("2026-03-05T02:00:00Z")),
+    ];
+    assert_eq!(promised, expected);
+    let version = &ticket.policy_version;
+    assert!(version.starts_with("ticketPolicyVersions/"), "{version}");
+    // Everything that was asked for, what the server gives, and nothing else.
+    let whole = pb::Ticket {
+        name: ticket.name.clone(),
+        number: "T-2026-riverside-000001".into(),
+        state: pb::TicketState::Registered.into(),
+        priority: pb::TicketPriority::Normal.into(),
+        receiver_level: 2,
+        cycle: 1,
+        first_contact_owner: "clerk".into(),
+        clocks: ticket.clocks.clone(),
+        policy_version: version.clone(),
+        promise_version: version.clone(),
+        create_time: at("2026-03-02T02:00:00Z"),
+        update_time: at("2026-03-02T02:00:00Z"),
+        etag: "r1".into(),
+        ..asked
+    };
+    assert_eq!(ticket, whole);
     assert_eq!(clerk.get(&ticket.name).await, ticket, "what was answered is what is there");
+    let history = clerk.history(&ticket.name).await;
+    let entries: Vec<_> =
+        history.iter().map(|entry| (&*entry.action, &*entry.actor, entry.revision)).collect();
+    assert_eq!(entries, [("CreateTicket", "clerk", 1)]);
 }
 
 #[tokio::test]
@@ -55,9 +83,57 @@ async fn t05_clocks_run_from_registration_by_elapsed_time_or_working_days() {
 #[tokio::test]
 async fn t02_the_first_contact_owner_never_changes() {
     let world = World::new().await;
-    let ticket = world.clerk().create(complaint("group", "噪音")).await;
-    let handled = world.desk("wang", "group", role::HANDLER).handle(&ticket.name).await;
-    assert_eq!((handled.first_contact_owner.as_str(), handled.handler.as_str()), ("clerk", "wang"));
+    crate::routing::team(&mut world.manager(), "group", "noise", &[]).await;
+    let claimed =
+        pb::Ticket { first_contact_owner: "mallory".into(), ..complaint("group/north", "噪音") };
+    let ticket = world.clerk().create(claimed).await;
+    let name = &ticket.name;
+    let mut north = world.desk("bei", "group/north", role::HANDLER);
+    let mut south = world.desk("nan", "group/south", role::HANDLER);
+    let (mut manager, mut quality) = (world.manager(), world.quality());
+    // Nobody corrects it, and whoever handles the ticket or gets it is answerable beside, not instead.
+    let mut after = vec![ticket.clone()];
+    let corrected = pb::Ticket {
+        name: name.clone(),
+        subject: "深夜噪音".into(),
+        first_contact_owner: "mallory".into(),
+        ..Default::default()
+    };
+    let update = pb::UpdateTicketRequest { ticket: Some(corrected), ..Default::default() };
+    after.push(north.tickets.update_ticket(update).await.unwrap().into_inner());
+    after.push(north.respond(name).await.unwrap());
+    let escalate = pb::EscalateTicketRequest {
+        name: name.clone(),
+        reason: "请上级处理".into(),
+        ..Default::default()
+    };
+    after.push(manager.tickets.escalate_ticket(escalate).await.unwrap().into_inner());
+    let transfer = pb::TransferTicketRequest {
+        name: name.clone(),
+        to_org_unit: "group/south".into(),
+        to_team: "noise".into(),
+        handover_note: "请南区处理".into(),
+        ..Default::default()
+    };
+    after.push(north.handling.transfer_ticket(transfer).await.unwrap().into_inner());
+    let accept = pb::AcceptTransferRequest {
+        name: name.clone(),
+        message: "您的投诉现由南区处理".into(),
+        ..Default::default()
+    };
+    after.push(south.handling.accept_transfer(accept).await.unwrap().into_inner());
+    after.push(south.handle(name).await);
+    after.push(quality.verdict(name, 5).await.unwrap());
+    after.push(manager.handle(name).await);
+    after.push(quality.verdict(name, 1).await.unwrap());
+    let owners: Vec<_> = after.iter().map(|ticket| &*ticket.first_contact_owner).collect();
+    assert_eq!(owners, vec!["clerk"; after.len()]);
+    // It has been through all of that.
+    let handlers = [2, 6, 8].map(|step| &*after[step].handler);
+    assert_eq!(handlers, ["bei", "nan", "manager"]);
+    let last = after.last().unwrap();
+    let came_to = (last.state(), &*last.org_unit, &*last.subject, last.cycle);
+    assert_eq!(came_to, (pb::TicketState::Closed, "group/south", "深夜噪音", 2));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use kefu_api::ticket::v1 as pb;
 use kefu_identity::role;
 use tonic_types::StatusExt as _;
 
+use crate::handling::lacking;
 use crate::world::{World, at, clock, complaint, metadata, reason};
 
 #[tokio::test]
@@ -93,8 +94,30 @@ async fn t09_an_illegal_move_is_refused_with_what_is_missing() {
     assert_eq!(metadata(&error, "state"), "REGISTERED");
     assert_eq!(metadata(&error, "command"), "FeedBackTicket");
     let missing = error.get_details_precondition_failure().unwrap().violations;
-    assert_eq!(missing[0].r#type, "SOLUTION");
+    let told: Vec<_> =
+        missing.iter().map(|lack| (&*lack.r#type, &*lack.subject, &*lack.description)).collect();
+    assert_eq!(told, [("SOLUTION", "ticket", "a solution must be on record first")]);
     assert_eq!(world.clerk().get(&ticket.name).await, ticket, "nothing has changed");
+    assert_eq!(world.clerk().history(&ticket.name).await.len(), 1);
+    assert_eq!(
+        world.count("SELECT count(*) FROM message").await,
+        0,
+        "and nobody was told anything"
+    );
+    // Everything that is missing is named at once, in every state.
+    let mut manager = world.manager();
+    let told = manager.handle(&ticket.name).await;
+    let error = manager.resolve(&ticket.name).await.unwrap_err();
+    assert_eq!(lacking(&error), ["NO_SOLUTION_YET", "RESULT_NOT_FED_BACK_YET"]);
+    assert_eq!(metadata(&error, "state"), "RESULT_FED_BACK");
+    assert_eq!(manager.get(&ticket.name).await, told);
+    let closed = world.quality().verdict(&ticket.name, 1).await.unwrap();
+    let resume = pb::ResumeTicketRequest { name: ticket.name.clone(), ..Default::default() };
+    let error = manager.tickets.resume_ticket(resume).await.unwrap_err();
+    assert_eq!(lacking(&error), ["NOT_ENDED", "WAITING"]);
+    let told = ["state", "command"].map(|key| metadata(&error, key));
+    assert_eq!(told, ["CLOSED", "ResumeTicket"]);
+    assert_eq!(manager.get(&ticket.name).await, closed);
 }
 
 #[tokio::test]

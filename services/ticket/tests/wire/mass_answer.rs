@@ -1,5 +1,6 @@
 //! T-04: tickets on one cause, and one answer that reaches all.
 
+use futures::StreamExt as _;
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::role;
 use tonic::{Code, Status};
@@ -10,13 +11,13 @@ use crate::pack::{policy, text};
 use crate::receiver::Endpoint;
 use crate::world::{Desk, World, clock, complaint, request_id, violations};
 
-async fn link(desk: &mut Desk, child: &str, parent: &str) -> Result<pb::Ticket, Status> {
+pub async fn link(desk: &mut Desk, child: &str, parent: &str) -> Result<pb::Ticket, Status> {
     let request =
         pb::LinkTicketRequest { name: child.into(), parent: parent.into(), ..Default::default() };
     desk.links.link_ticket(request).await.map(tonic::Response::into_inner)
 }
 
-async fn answers(desk: &mut Desk, parent: &str) -> Vec<pb::MassAnswer> {
+pub async fn answers(desk: &mut Desk, parent: &str) -> Vec<pb::MassAnswer> {
     let request = pb::ListMassAnswersRequest { parent: parent.into(), ..Default::default() };
     desk.links.list_mass_answers(request).await.unwrap().into_inner().mass_answers
 }
@@ -26,7 +27,7 @@ async fn missed(desk: &mut Desk, child: &str) -> Vec<pb::MassAnswer> {
     desk.links.list_missed_answers(request).await.unwrap().into_inner().mass_answers
 }
 
-async fn results(desk: &mut Desk, answer: &str, org_unit: &str) -> Vec<pb::MassAnswerResult> {
+pub async fn results(desk: &mut Desk, answer: &str, org_unit: &str) -> Vec<pb::MassAnswerResult> {
     let request = pb::ListMassAnswerResultsRequest {
         parent: answer.into(),
         org_unit: org_unit.into(),
@@ -36,7 +37,7 @@ async fn results(desk: &mut Desk, answer: &str, org_unit: &str) -> Vec<pb::MassA
 }
 
 /// A parent with children in the north.
-async fn family(world: &World, children: usize) -> (pb::Ticket, Vec<pb::Ticket>) {
+pub async fn family(world: &World, children: usize) -> (pb::Ticket, Vec<pb::Ticket>) {
     let (mut clerk, mut manager) = (world.clerk(), world.manager());
     let parent = clerk.create(complaint("group/north", "全区停水")).await;
     let mut found = Vec::new();
@@ -345,4 +346,65 @@ async fn t04_one_level_only_whoever_meets_whom() {
                 WHERE link.unlinked_at IS NULL AND above.unlinked_at IS NULL";
     assert_eq!(world.count(deep).await, 0, "a parent is no child");
     assert!(world.count("SELECT count(*) FROM ticket_link").await >= 6);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t04_one_answer_to_hundreds_of_children_has_a_result_for_each_in_bounded_pages() {
+    const CHILDREN: usize = 320;
+    let world = World::new().await;
+    let (mut manager, mut clerk) = (world.manager(), world.clerk());
+    let parent = clerk.create(complaint("group/north", "全区停水")).await.name;
+    let born = (0..CHILDREN).map(|number| {
+        let mut clerk = clerk.clone();
+        let org_unit = if number % 4 == 0 { "group/south" } else { "group/north" };
+        async move { clerk.create(complaint(org_unit, "家里停水")).await.name }
+    });
+    let mut children: Vec<String> = futures::stream::iter(born).buffered(32).collect().await;
+    for child in &children {
+        link(&mut manager, child, &parent).await.unwrap();
+    }
+    let say = pb::AnswerChildTicketsRequest {
+        name: parent.clone(),
+        message: "{ticket.number} 预计 18 点恢复供水".into(),
+        ..Default::default()
+    };
+    let answer = manager.links.answer_child_tickets(say).await.unwrap().into_inner().name;
+    world.settle().await;
+    let told = answers(&mut manager, &parent).await.remove(0);
+    assert_eq!((usize::try_from(told.reached_count), told.unreached_count), (Ok(CHILDREN), 0));
+    assert!(told.finish_time.is_some());
+
+    let mut request = pb::ListMassAnswerResultsRequest {
+        parent: answer.clone(),
+        org_unit: "group".into(),
+        page_size: 100,
+        ..Default::default()
+    };
+    let (mut sizes, mut reached) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        let page = manager.links.list_mass_answer_results(request.clone()).await.unwrap();
+        let page = page.into_inner();
+        sizes.push(page.results.len());
+        for result in page.results {
+            assert_eq!(result.outcome(), pb::MassAnswerOutcome::Reached);
+            reached.push(result.ticket);
+        }
+        request.page_token = page.next_page_token;
+    }
+    assert_eq!((sizes, &*request.page_token), (vec![100, 100, 100, 20], ""));
+    children.sort();
+    reached.sort();
+    assert_eq!(reached, children, "each once");
+    // A page that nobody sized is of fifty, and none is of more than a thousand; a scope sees its own.
+    assert_eq!(results(&mut manager, &answer, "group").await.len(), 50);
+    let all = pb::ListMassAnswerResultsRequest {
+        page_size: i32::MAX,
+        page_token: String::new(),
+        org_unit: "group/south".into(),
+        ..request
+    };
+    let south = manager.links.list_mass_answer_results(all).await.unwrap().into_inner();
+    assert_eq!((south.results.len(), &*south.next_page_token), (CHILDREN / 4, ""));
+    let each = "SELECT count(*) FROM (SELECT ticket_id FROM message GROUP BY ticket_id HAVING count(*) = 1) AS one";
+    assert_eq!(world.count(each).await, i64::try_from(CHILDREN).unwrap() + 1);
 }

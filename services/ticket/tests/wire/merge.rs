@@ -21,7 +21,7 @@ pub async fn merge(desk: &mut Desk, name: &str, survivor: &str) -> Result<pb::Ti
     desk.links.merge_ticket(into(name, survivor)).await.map(tonic::Response::into_inner)
 }
 
-async fn unmerge(desk: &mut Desk, name: &str) -> Result<pb::Ticket, Status> {
+pub async fn unmerge(desk: &mut Desk, name: &str) -> Result<pb::Ticket, Status> {
     let request = pb::UnmergeTicketRequest {
         name: name.into(),
         reason: "其实是两部电梯".into(),
@@ -34,7 +34,7 @@ fn survivor(ticket: &pb::Ticket) -> &str {
     &ticket.merge.as_ref().unwrap().survivor
 }
 
-async fn tickets<const N: usize>(world: &World, subjects: [&str; N]) -> [pb::Ticket; N] {
+pub async fn tickets<const N: usize>(world: &World, subjects: [&str; N]) -> [pb::Ticket; N] {
     let mut made = Vec::new();
     for subject in subjects {
         made.push(world.clerk().create(complaint("group/north", subject)).await);

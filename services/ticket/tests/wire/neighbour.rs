@@ -6,7 +6,8 @@ use kefu_api::customer::v1::org_unit_service_server::{OrgUnitService, OrgUnitSer
 use kefu_journal::Tail;
 use kefu_service::{Assembled, Context, Dependencies};
 use sqlx::migrate::Migrator;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -19,8 +20,25 @@ pub fn known_only_there(number: u128) -> Uuid {
     Uuid::from_u128((0xAAAA << 112) | number)
 }
 
+/// A customer that the feed tells of, and of which the neighbour itself can say nothing before it may [`speak`] of it.
+pub fn silent(number: u128) -> u128 {
+    (0xDDDD << 112) | number
+}
+
+static SPOKEN_OF: Mutex<BTreeSet<u128>> = Mutex::new(BTreeSet::new());
+
+/// From now on the neighbour says what this customer is called.
+pub fn speak(customer: u128) {
+    SPOKEN_OF.lock().unwrap().insert(customer);
+}
+
+fn is_silent(id: &str) -> bool {
+    let id = Uuid::try_parse(id).unwrap().as_u128();
+    id >> 112 == 0xDDDD && !SPOKEN_OF.lock().unwrap().contains(&id)
+}
+
 fn is_known(id: &str) -> bool {
-    id.starts_with("aaaa")
+    id.starts_with("aaaa") || id.starts_with("dddd")
 }
 
 impl Context for Neighbour {
@@ -94,6 +112,9 @@ impl CustomerService for Answers {
         request: Request<pb::GetCustomerRequest>,
     ) -> Result<Response<pb::Customer>, Status> {
         let name = request.into_inner().name;
+        if name.strip_prefix("customers/").is_some_and(is_silent) {
+            return Err(Status::unavailable("not now"));
+        }
         if name.strip_prefix("customers/").is_some_and(is_known) {
             Ok(Response::new(pb::Customer {
                 name,

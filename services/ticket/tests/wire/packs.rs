@@ -114,17 +114,54 @@ async fn t05_construction_answers_in_24_hours_and_tells_the_result_in_48() {
     let good = company.takes(complaint("group", "门锁松动")).await;
     let closed = company.ends(&good, 2).await;
     assert_eq!(closed.state(), pb::TicketState::Closed);
-    assert!(closed.clocks.iter().all(|clock| clock.state() == pb::ClockState::Met));
+    let met = |clock: &pb::Clock| clock.state() == pb::ClockState::Met;
+    assert_eq!(rules(&closed), ["first-response", "result-feedback"]);
+    assert!(closed.clocks.iter().all(met), "{:?}", closed.clocks);
 }
 
 #[tokio::test]
 async fn t03_real_estate_group_starts_a_major_complaint_at_headquarters() {
+    const NO_ANSWER: &str = "no-answer-to-headquarters";
     let mut company = Company::under(pack!("real-estate-group")).await;
     for (severity, level) in [(1, 1), (2, 2), (3, 3)] {
-        let taken = company.takes(of_severity(severity)).await;
-        assert_eq!(taken.receiver_level, level);
-        assert_eq!(taken.first_contact_owner, "clerk");
-        assert_eq!(company.ends(&taken, 1).await.first_contact_owner, "clerk");
+        let taken = company.takes(of_owner(severity)).await;
+        company.world.settle().await;
+        let taken = company.manager.get(&taken.name).await;
+        assert_eq!((taken.receiver_level, &*taken.first_contact_owner), (level, "clerk"));
+        let reported = (taken.supervision.is_some(), taken.report_time.is_some());
+        assert_eq!(reported, (severity == 3, severity == 3), "headquarters watches what is major");
+        let ended = company.ends(&taken, 1).await;
+        assert_eq!((ended.state(), &*ended.handler), (pb::TicketState::Closed, "manager"));
+        assert_eq!(ended.first_contact_owner, "clerk");
+    }
+    // It stays under supervision however it is handled, and headquarters has its answer in two working days.
+    let major = company.takes(of_owner(3)).await;
+    company.world.settle().await;
+    let major = company.manager.get(&major.name).await;
+    assert_eq!(major.supervision.as_ref().unwrap().answer_due_time, at("2026-03-04T02:00:00Z"));
+    company.manager.handle(&major.name).await;
+    company.world.set_time("2026-03-04T01:59:59Z").await;
+    assert_eq!(company.proposed(&major, NO_ANSWER).await, 0);
+    company.world.set_time("2026-03-04T02:00:00Z").await;
+    assert_eq!(company.proposed(&major, NO_ANSWER).await, 1);
+    assert!(company.manager.get(&major.name).await.supervision.is_some());
+    // What home owners complain of, and who they are, is one of the regulation's three each.
+    let mut clerk = company.world.clerk();
+    let strange = pb::Ticket {
+        category: "weather".into(),
+        complainant_type: "passer-by".into(),
+        ..of_owner(1)
+    };
+    let refused = clerk.try_create(strange, String::new()).await.unwrap_err();
+    let wrong = crate::world::violations(&refused);
+    assert_eq!(wrong, ["ticket.category", "ticket.complainant_type"]);
+}
+
+fn of_owner(severity: i32) -> pb::Ticket {
+    pb::Ticket {
+        category: "engineering-quality".into(),
+        complainant_type: "owner".into(),
+        ..of_severity(severity)
     }
 }
 
@@ -243,7 +280,7 @@ async fn t07_franchise_complaints_fine_what_is_late_and_let_verdicts_rise() {
 #[tokio::test]
 async fn t16_dispatch_centre_fines_a_missed_reply() {
     let mut company = Company::under(pack!("dispatch-centre")).await;
-    let order = pb::WorkOrder {
+    let asked = pb::WorkOrder {
         dispatch_centre: "group".into(),
         task: "更换水表".into(),
         requirements: "两小时内到场".into(),
@@ -251,7 +288,7 @@ async fn t16_dispatch_centre_fines_a_missed_reply() {
         assignee: "zhang".into(),
         ..pb::WorkOrder::default()
     };
-    let order = company.manager.issue(order).await;
+    let order = company.manager.issue(asked.clone()).await;
     let mut zhang = company.world.desk("zhang", "group", role::HANDLER);
     zhang.accept(&order.name).await.unwrap();
     company.world.set_time("2026-03-02T05:59:59Z").await;
@@ -264,7 +301,25 @@ async fn t16_dispatch_centre_fines_a_missed_reply() {
     // A sheet with a gap in it is not issued.
     let gaps = pb::WorkOrder { dispatch_centre: "group".into(), ..Default::default() };
     let refused = company.manager.try_issue(gaps, String::new()).await.unwrap_err();
-    assert!(crate::world::violations(&refused).len() >= 4, "{refused:?}");
+    let fields = ["task", "requirements", "reply_by_time", "assignee"];
+    let fields = fields.map(|field| format!("work_order.{field}"));
+    assert_eq!(crate::world::violations(&refused), fields);
+    assert_eq!(company.world.count("SELECT count(*) FROM work_order").await, 1);
+    // The next sheet follows without a gap. Progress by the time to reply keeps it from the fine.
+    let next = pb::WorkOrder { reply_by_time: at("2026-03-02T08:00:00Z"), ..asked };
+    let next = company.manager.issue(next).await;
+    let sheet = |order: &pb::WorkOrder| -> u32 {
+        order.number.rsplit('-').next().unwrap().parse().unwrap()
+    };
+    assert_eq!(sheet(&next), sheet(&order) + 1);
+    zhang.accept(&next.name).await.unwrap();
+    zhang.report(&next.name, Some("2026-03-02T09:00:00Z")).await.unwrap();
+    company.world.set_time("2026-03-02T08:00:00Z").await;
+    assert_eq!(company.manager.violations("group").await.len(), 1);
+    company.world.set_time("2026-03-02T09:00:00Z").await;
+    let found = company.manager.violations("group").await;
+    let late = found.iter().find(|found| found.work_order == next.name).unwrap();
+    assert_eq!((&*late.code, late.amount_cents, found.len()), ("late-work-order", 3_000, 2));
 }
 
 /// Which customers come first, where the regulation grades them.

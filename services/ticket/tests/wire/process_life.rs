@@ -157,6 +157,7 @@ async fn t22_retries_are_safe_and_stale_etags_refused() {
         reference: "身份证".into(),
         etag: first.etag.clone(),
         request_id: request_id(2),
+        ..Default::default()
     };
     let recorded = fitter.processes.record_process_document(document.clone()).await.unwrap();
     let retried = fitter.processes.record_process_document(document.clone()).await.unwrap();
@@ -307,4 +308,37 @@ async fn t22_lists_go_by_template_stage_state_and_ticket_a_page_at_a_time() {
     let other = pb::ListProcessesRequest { page_token, overdue: true, ..page };
     let error = fitter.processes.list_processes(other).await.unwrap_err();
     assert_eq!(crate::world::violations(&error), ["page_token"]);
+}
+
+#[tokio::test]
+async fn x08_a_page_of_long_processes_ends_where_it_is_long() {
+    let world = company().await;
+    let mut made = Vec::new();
+    for _ in 0..6 {
+        made.push(started(&world).await.1);
+    }
+    let mut fitter = fitter(&world);
+    for name in &made {
+        fitter.hands_in(name, "application", &["identity"]).await;
+    }
+    // As long as many documents of many stages make it.
+    let owner = world.database.owner_pool().unwrap();
+    let lengthen = "UPDATE process_stage SET record = jsonb_set(record, '{documents,0,reference}', to_jsonb(repeat('长', 150000)))";
+    let longer = sqlx::query(lengthen).execute(&owner).await.unwrap();
+    assert_eq!(longer.rows_affected(), 6);
+    let mut request = everything(STATION);
+    let mut pages = Vec::new();
+    for _ in 0..=made.len() {
+        let page = fitter.processes.list_processes(request.clone()).await.unwrap().into_inner();
+        pages.push(page.processes.into_iter().map(|process| process.name).collect::<Vec<_>>());
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3], "450 kB each");
+    let mut all = pages.concat();
+    all.sort();
+    made.sort();
+    assert_eq!(all, made);
 }

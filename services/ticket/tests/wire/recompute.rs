@@ -18,14 +18,14 @@ fn ask(name: &str) -> pb::RecomputeClocksRequest {
 }
 
 /// The usual policy with another target for the first answer and the solution.
-fn shorter() -> pb::TicketPolicy {
+pub fn shorter() -> pb::TicketPolicy {
     let mut policy = policy();
     policy.clocks[0].target = hours(4);
     policy.clocks[1].target = working_days(2);
     policy
 }
 
-fn recomputing(mut policy: pb::TicketPolicy) -> pb::TicketPolicy {
+pub fn recomputing(mut policy: pb::TicketPolicy) -> pb::TicketPolicy {
     policy.clock_changes = Some(pb::ClockChangeRules {
         open_tickets: pb::GivenPromises::Recompute.into(),
         ..Default::default()
@@ -51,7 +51,7 @@ fn berlin() -> pb::TicketPolicy {
 }
 
 /// The last round of a promise.
-fn last<'a>(ticket: &'a pb::Ticket, rule: &str) -> &'a pb::Clock {
+pub fn last<'a>(ticket: &'a pb::Ticket, rule: &str) -> &'a pb::Clock {
     ticket.clocks.iter().rfind(|clock| clock.rule == rule).unwrap()
 }
 
@@ -69,7 +69,7 @@ impl Desk {
         self.ledger.list_policy_rollouts(request).await.unwrap().into_inner().rollouts
     }
 
-    async fn deadlines(&mut self, name: &str) -> Vec<pb::DeadlineExplanation> {
+    pub async fn deadlines(&mut self, name: &str) -> Vec<pb::DeadlineExplanation> {
         let request = pb::ExplainDeadlineRequest { name: name.into() };
         self.tickets.explain_deadline(request).await.unwrap().into_inner().explanations
     }

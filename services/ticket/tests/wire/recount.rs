@@ -21,6 +21,7 @@ pub struct Life {
     severity: i64,
     category: String,
     product: String,
+    shop: String,
     pub created: Timestamp,
     /// Closed or cancelled, and when.
     ended: Option<(String, Timestamp)>,
@@ -69,11 +70,15 @@ impl Life {
             self.created = at;
             self.kind = text(after, "kind").unwrap();
             self.channel = text(after, "channel").unwrap();
-            self.customer = text(after, "customer");
+        }
+        // Null where it turned out to be nobody's.
+        if let Some(customer) = after.get("customer") {
+            self.customer = customer.as_str().map(ToOwned::to_owned);
         }
         self.severity = after.get("severity").and_then(Value::as_i64).unwrap_or(self.severity);
         self.category = text(after, "category").unwrap_or(self.category.clone());
         self.product = text(after, "product").unwrap_or(self.product.clone());
+        self.shop = text(after, "shop").unwrap_or(self.shop.clone());
         self.answered = time(after, "first_responded_at").or(self.answered);
         let state = text(after, "state").unwrap_or_default();
         match state.as_str() {
@@ -230,6 +235,7 @@ pub fn recount(lives: &[Life], question: Question<'_>) -> Figures {
     each(figures, "unit", picked.iter().map(|life| life.unit.clone()));
     pareto(figures, "category", picked.iter().map(|life| life.category.clone()), top);
     pareto(figures, "product", picked.iter().map(|life| life.product.clone()), top);
+    pareto(figures, "shop", picked.iter().map(|life| life.shop.clone()), top);
     let nodes = picked.iter().filter(|life| !life.category.is_empty()).flat_map(|life| {
         let ends = life.category.match_indices('/').map(|(at, _)| at);
         ends.chain([life.category.len()]).map(|at| life.category[..at].to_owned())
@@ -373,7 +379,9 @@ pub fn figures(report: &pb::ComplaintReport) -> Figures {
     for found in &report.org_units {
         add(format!("unit {}", found.org_unit), found.count.to_string());
     }
-    for (section, pareto) in [("category", &report.categories), ("product", &report.products)] {
+    let sections =
+        [("category", &report.categories), ("product", &report.products), ("shop", &report.shops)];
+    for (section, pareto) in sections {
         let pareto = pareto.as_ref().unwrap();
         for (place, entry) in pareto.entries.iter().enumerate() {
             add(format!("{section} {place}"), format!("{} {}", entry.label, entry.count));

@@ -22,6 +22,7 @@ const CATEGORIES: [&str; 7] = [
     "sales",
 ];
 const PRODUCTS: [&str; 5] = ["", "三号楼电梯", "boiler-7", "R&D <b>", "=1+1"];
+const SHOPS: [&str; 4] = ["", "解放路店", "S-017", "+cmd|' /C calc'!A0"];
 
 /// The same numbers in every run (splitmix64).
 struct Dice(u64);
@@ -92,6 +93,7 @@ impl Company {
             severity: i32::try_from(1 + dice.roll(3)).unwrap(),
             category: dice.pick(&CATEGORIES).into(),
             product: dice.pick(&PRODUCTS).into(),
+            shop: dice.pick(&SHOPS).into(),
             ..complaint(dice.pick(&UNITS), "电梯又坏了")
         };
         let known = dice.roll(4) > 0;
@@ -157,6 +159,26 @@ impl Company {
                 let reason = "客户撤诉".to_owned();
                 let request = pb::CancelTicketRequest { name, reason, ..Default::default() };
                 desk.tickets.cancel_ticket(request).await.map(drop)
+            }
+            // Somebody else's, and about something else than was thought.
+            _ if dice.roll(3) == 0 => {
+                let customer = self.customers[dice.roll(self.customers.len())].clone();
+                let (product, shop) = (dice.pick(&PRODUCTS), dice.pick(&SHOPS));
+                let etag = desk.get(&name).await.etag;
+                let ticket = pb::Ticket {
+                    name,
+                    etag,
+                    customer,
+                    product: product.into(),
+                    shop: shop.into(),
+                    ..pb::Ticket::default()
+                };
+                let request = pb::CorrectTicketRequest {
+                    ticket: Some(ticket),
+                    reason: "登记有误".into(),
+                    ..Default::default()
+                };
+                desk.tickets.correct_ticket(request).await.map(drop)
             }
             _ => {
                 let (category, product) = (dice.pick(&CATEGORIES[1..]), dice.pick(&PRODUCTS[1..]));

@@ -39,12 +39,9 @@ async fn update(desk: &mut Desk, ticket: pb::Ticket) -> Result<pb::Ticket, Statu
 }
 
 async fn tag(desk: &mut Desk, name: &str, tag: &str) {
-    let request = pb::UpdateTicketTagsRequest {
-        name: name.into(),
-        add_tags: vec![tag.into()],
-        ..Default::default()
-    };
-    desk.bulk.update_ticket_tags(request).await.unwrap();
+    let request =
+        pb::TagTicketRequest { name: name.into(), add: vec![tag.into()], ..Default::default() };
+    desk.tickets.tag_ticket(request).await.unwrap();
 }
 
 async fn last_step(desk: &mut Desk, name: &str) -> pb::RoutingStep {
@@ -291,7 +288,7 @@ async fn t26_steps_that_assign_are_checked_when_the_policy_is_applied() {
     assert_eq!(violations(&error), expected);
 }
 
-fn rerouting(category: bool, severity: bool) -> pb::TicketPolicy {
+pub fn rerouting(category: bool, severity: bool) -> pb::TicketPolicy {
     let rule = pb::ReroutingRule { on_category_change: category, on_severity_change: severity };
     let mut policy = routed(pb::Distribution::Unspecified);
     policy.routing_rules.insert(

@@ -9,15 +9,15 @@ use crate::delivery::{by, deliveries, messages, send, with_adapters};
 use crate::receiver::{Endpoint, MailServer};
 use crate::world::{Desk, World, at, clock, complaint};
 
-async fn world(server: &MailServer) -> World {
+pub async fn world(server: &MailServer) -> World {
     crate::delivery::world(&server.adapter("customer-mail")).await
 }
 
-fn to() -> Option<pb::DeliveryRoute> {
+pub fn to() -> Option<pb::DeliveryRoute> {
     by("customer-mail", "wang@example.cn")
 }
 
-async fn queue(desk: &mut Desk, filter: &str) -> Vec<String> {
+pub async fn queue(desk: &mut Desk, filter: &str) -> Vec<String> {
     let request = pb::ListQueueRequest {
         org_unit: "group".into(),
         filter: filter.into(),

@@ -2,9 +2,9 @@
 
 use kefu_api::ticket::v1 as pb;
 
-use crate::pack::{policy, text};
-use crate::work_order::{order, wang};
-use crate::world::{World, at};
+use crate::pack::{policy, text, working_days};
+use crate::work_order::{LATER, order, wang};
+use crate::world::{World, at, violations};
 
 /// A company whose policy says what a missed reply costs.
 async fn strict() -> World {
@@ -52,9 +52,59 @@ async fn t16_a_reply_that_does_not_come_is_a_proposed_violation_once() {
     assert_eq!(violation.org_unit, "group/north");
     assert!(violation.evidence.contains(&late.number), "{}", violation.evidence);
     // The answer comes late, and the miss stays on record.
-    let reported = wang.report(&name, None).await.unwrap();
+    let reported = wang.report(&name, LATER).await.unwrap();
     assert_eq!((reported.overdue_time, reported.missed_replies), (None, 1));
     assert!(clerk.orders(overdue("group")).await.is_empty());
+}
+
+#[tokio::test]
+async fn t16_no_report_frees_an_order_of_its_deadline() {
+    let world = strict().await;
+    let (mut clerk, mut wang) = (world.clerk(), wang(&world));
+    let name = clerk.issue(order("group", "换密封圈")).await.name;
+    let accepted = wang.accept(&name).await.unwrap();
+    let nothing = pb::ReportWorkOrderProgressRequest { name: name.clone(), ..Default::default() };
+    let error = wang.orders.report_work_order_progress(nothing).await.unwrap_err();
+    assert_eq!(violations(&error), ["note", "next_reply_time"]);
+    for late in ["2026-03-02T02:00:00Z", "2026-03-01T00:00:00Z"] {
+        let error = wang.report(&name, Some(late)).await.unwrap_err();
+        assert_eq!(violations(&error), ["next_reply_time"], "{late}");
+    }
+    assert_eq!(clerk.order(&name).await, accepted, "still due when it was");
+    // However often it is reported on, each promise falls due.
+    for (missed, now, next) in [
+        (0, "2026-03-02T03:00:00Z", "2026-03-03T04:00:00Z"),
+        (1, "2026-03-03T05:00:00Z", "2026-03-04T04:00:00Z"),
+        (2, "2026-03-05T05:00:00Z", "2026-03-06T04:00:00Z"),
+    ] {
+        world.set_time(now).await;
+        let reported = wang.report(&name, Some(next)).await.unwrap();
+        assert_eq!((reported.missed_replies, reported.next_reply_time), (missed, at(next)));
+    }
+    world.set_time("2026-03-09T04:00:00Z").await;
+    assert_eq!(clerk.order(&name).await.missed_replies, 3);
+    assert_eq!(world.count("SELECT count(*) FROM violation").await, 3);
+}
+
+#[tokio::test]
+async fn t16_the_policy_limits_how_far_ahead_a_report_promises() {
+    let world = World::new().await;
+    let mut limited = policy();
+    let rules = limited.learning.get_or_insert_default();
+    // Eight hours of work: from ten o'clock on Monday in Shanghai to Tuesday morning.
+    rules.order_reply_within = working_days(1);
+    let version = world.admin().apply("group", limited.clone()).await.unwrap();
+    assert_eq!(version.policy.unwrap().learning.unwrap().order_reply_within, working_days(1));
+    let (mut clerk, mut wang) = (world.clerk(), wang(&world));
+    let name = clerk.issue(order("group", "换密封圈")).await.name;
+    wang.accept(&name).await.unwrap();
+    let error = wang.report(&name, Some("2026-03-04T02:00:00Z")).await.unwrap_err();
+    assert_eq!(violations(&error), ["next_reply_time"]);
+    wang.report(&name, Some("2026-03-03T01:00:00Z")).await.unwrap();
+    let rules = limited.learning.get_or_insert_default();
+    rules.order_reply_within = working_days(0);
+    let error = world.admin().apply("group", limited).await.unwrap_err();
+    assert_eq!(violations(&error), ["policy.learning.order_reply_within.working_days"]);
 }
 
 #[tokio::test]

@@ -156,7 +156,11 @@ fn process() -> ticket::ProcessTemplate {
             change_restarts_at: "work".into(),
             ..Default::default()
         }],
-        documents: vec![ticket::ProcessDocument { code: "form".into(), title: title.clone() }],
+        documents: vec![ticket::ProcessDocument {
+            code: "form".into(),
+            title: title.clone(),
+            ..Default::default()
+        }],
         stages: vec![ticket::ProcessStage {
             code: "work".into(),
             title: title.clone(),

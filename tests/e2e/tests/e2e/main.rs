@@ -4,6 +4,7 @@
 mod company;
 mod endpoints;
 mod files;
+mod handling;
 mod hostile;
 mod intruders;
 mod lifecycle;

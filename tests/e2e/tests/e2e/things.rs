@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::company::{RIVERSIDE, complaint, customer_of_riverside, registration};
 use crate::files;
+use crate::handling;
 use crate::links::Links;
 use crate::processes::Processes;
 use crate::world::World;
@@ -335,6 +336,10 @@ impl Things {
                 "ticket.TicketService.AssessTicket",
                 json!({"name": ticket, "severity": 2, "reason": "有人受伤"}),
             ),
+            (
+                "ticket.TicketService.CorrectTicket",
+                json!({"ticket": {"name": ticket, "etag": "r1", "shop": "S-7"}, "reason": "好的"}),
+            ),
             ("ticket.TicketService.ExplainDeadline", of_ticket),
             ("ticket.TicketService.ListTicketHistory", json!({"parent": ticket})),
             ("ticket.TicketService.ListTicketMessages", json!({"parent": ticket})),
@@ -353,12 +358,19 @@ impl Things {
             ("ticket.WorkOrderService.GetWorkOrder", of_order.clone()),
             ("ticket.WorkOrderService.ListWorkOrders", json!({"dispatchCentre": RIVERSIDE})),
             ("ticket.WorkOrderService.AcceptWorkOrder", of_order.clone()),
-            ("ticket.WorkOrderService.ReportWorkOrderProgress", about_order("note")),
+            (
+                "ticket.WorkOrderService.ReportWorkOrderProgress",
+                json!({"name": order, "note": "好的", "nextReplyTime": "2096-10-02T07:06:40Z"}),
+            ),
             ("ticket.WorkOrderService.DisputeWorkOrder", about_order("reason")),
             (
                 "ticket.WorkOrderService.DecideWorkOrderDispute",
                 json!({"name": order, "decision": "好的",
                 "outcome": "WORK_ORDER_DISPUTE_OUTCOME_STANDS"}),
+            ),
+            (
+                "ticket.WorkOrderService.ReassignWorkOrder",
+                json!({"name": order, "assignee": "wu", "reason": "好的"}),
             ),
             ("ticket.WorkOrderService.CompleteWorkOrder", about_order("result")),
             (
@@ -395,9 +407,8 @@ impl Things {
             ("ticket.RoutingService.SimulateRouting", json!({"name": ticket})),
             (
                 "ticket.BulkService.RunBulk",
-                json!({"orgUnit": RIVERSIDE, "items": [{"ticket": ticket}], "updateTags": {"addTags": ["急"]}}),
+                json!({"orgUnit": RIVERSIDE, "items": [{"ticket": ticket}], "tag": {"add": ["急"]}}),
             ),
-            ("ticket.BulkService.UpdateTicketTags", json!({"name": ticket, "addTags": ["急"]})),
             ("ticket.ViewerService.WatchViewers", json!({"ticket": ticket})),
             ("ticket.ViewerService.AnnounceComposing", json!({"ticket": ticket})),
             (
@@ -469,6 +480,10 @@ impl Things {
                 json!({"name": action, "verification": "好的",
                 "verdict": "CORRECTIVE_ACTION_VERDICT_EFFECTIVE"}),
             ),
+            (
+                "ticket.CorrectiveActionService.ReassignCorrectiveAction",
+                json!({"name": action, "owner": "wu", "reason": "好的"}),
+            ),
             ("ticket.CorrectiveActionService.CancelCorrectiveAction", of(action, "reason")),
             (
                 "ticket.CorrectiveActionService.PlaceProductHold",
@@ -532,68 +547,10 @@ impl Things {
             ("clock.ClockService.SetTime", json!({"time": "2026-09-28T01:00:00Z"})),
             ("clock.ClockService.Settle", json!({})),
         ]);
-        requests.extend(self.handling());
+        requests.extend(handling::requests(ticket));
         requests.extend(self.processes.requests(ticket));
         requests.extend(files::requests(ticket, &self.attachment));
         requests.extend(self.links.requests());
         requests
-    }
-
-    /// What there is to ask about handling.
-    fn handling(&self) -> [(&'static str, Value); 22] {
-        let Self { ticket, .. } = self;
-        let text = |field: &str| json!({"name": ticket, field: "好的"});
-        let with = |field: &str, value: Value| json!({"name": ticket, field: value});
-        let unit = json!({"orgUnit": RIVERSIDE});
-        let far = "2096-10-02T07:06:40Z";
-        let until = |field: &str| json!({"name": ticket, field: "好的", "answerDueTime": far});
-        [
-            (
-                "ticket.HandlingService.RecordContactAttempt",
-                with("attempt", json!({"channel": "TICKET_CHANNEL_PHONE", "note": "无人接听"})),
-            ),
-            ("ticket.HandlingService.CloseTicket", text("reason")),
-            (
-                "ticket.HandlingService.TransferTicket",
-                json!({"name": ticket, "toOrgUnit": "group/south", "handoverNote": "好的"}),
-            ),
-            ("ticket.HandlingService.AcceptTransfer", text("message")),
-            ("ticket.HandlingService.ReturnTransfer", text("reason")),
-            ("ticket.HandlingService.WithdrawTransfer", text("reason")),
-            (
-                "ticket.HandlingService.CompleteHandlingForm",
-                with("form", json!({"form": 1, "opinion": "好的", "decision": "好的"})),
-            ),
-            (
-                "ticket.HandlingService.DecideExecutiveReview",
-                with(
-                    "decision",
-                    json!({"decision": "好的", "outcome": "EXECUTIVE_OUTCOME_HANDLE"}),
-                ),
-            ),
-            (
-                "ticket.HandlingService.SetHandlingPlan",
-                with("items", json!([{"who": "wang", "what": "换管", "dueTime": far}])),
-            ),
-            ("ticket.HandlingService.AgreeHandlingPlan", with("agreement", json!({"how": "电话"}))),
-            ("ticket.HandlingService.CompletePlanItem", with("item", json!(1))),
-            (
-                "ticket.HandlingService.RecordMeeting",
-                with(
-                    "meeting",
-                    json!({"meetTime": "2026-09-28T00:00:00Z", "participants": ["wang"], "decisions": "换管"}),
-                ),
-            ),
-            ("ticket.HandlingService.RecordFinding", with("finding", json!({"finding": "管裂"}))),
-            ("ticket.HandlingService.SuperviseTicket", until("instruction")),
-            ("ticket.HandlingService.UrgeTicket", until("text")),
-            ("ticket.HandlingService.AnswerSupervision", text("answer")),
-            ("ticket.HandlingService.EndSupervision", text("conclusion")),
-            ("ticket.HandlingService.GetHandlingPlan", json!({"name": ticket})),
-            ("ticket.HandlingService.ListHandlingRecords", json!({"parent": ticket})),
-            ("ticket.HandlingService.ListTransfers", unit.clone()),
-            ("ticket.HandlingService.ListSupervisions", unit.clone()),
-            ("ticket.HandlingService.ListOverduePlanItems", unit),
-        ]
     }
 }

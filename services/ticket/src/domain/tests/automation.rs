@@ -120,7 +120,7 @@ fn t26_steps_are_done_each_on_what_the_one_before_left_or_none_is() {
     let many: Vec<String> = (0..51).map(|n| format!("标签{n}")).collect();
     let steps = [AutoStep::AddTags(many)];
     let (_, refusal) = automate(&desk.ticket, &desk.policy, &steps, doing).expect_err("refused");
-    assert_eq!(wrong_fields(Err(refusal)), ["tags"]);
+    assert_eq!(wrong_fields(Err(refusal)), ["ticket.tags"]);
 }
 
 #[test]

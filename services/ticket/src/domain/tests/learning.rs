@@ -64,6 +64,7 @@ fn action() -> CorrectiveAction {
         description: "change the seal".into(),
         owner: "wang".into(),
         planned_by: "sun".into(),
+        reassignments: Vec::new(),
         earlier: Vec::new(),
         round: Round::until(hours(3)),
         cancelled: None,
@@ -85,6 +86,10 @@ fn action_commands() -> impl Strategy<Value = ActionCommand> {
             }
         ),
         1 => Just(ActionCommand::Cancel { reason: "no more".into() }),
+        1 => select(&STAFF[..]).prop_map(|owner| ActionCommand::Reassign {
+            owner: owner.into(),
+            reason: "left".into()
+        }),
     ]
 }
 

@@ -50,6 +50,7 @@ pub(super) fn template() -> ProcessTemplateDraft {
         next: next.map(text),
     };
     ProcessTemplateDraft {
+        attached: Vec::new(),
         code: "power".into(),
         title: text("power"),
         attributes: vec![
@@ -179,7 +180,10 @@ pub(super) struct Site {
 
 impl Site {
     pub(super) fn at(capacity: f64, double: bool) -> Self {
-        let policy = powered();
+        Self::under(powered(), capacity, double)
+    }
+
+    pub(super) fn under(policy: Policy, capacity: f64, double: bool) -> Self {
         let now = hours(0);
         let request = Intake { kind: TicketKind::Request, ..intake(Severity::Ordinary) };
         let ticket = register(request, identity(), &policy, &Actor::staff(CLERK), now);
@@ -281,7 +285,7 @@ impl Site {
 
 pub(super) fn document(stage: &str, document: &str) -> ProcessCommand {
     let (stage, document) = (stage.to_owned(), document.to_owned());
-    ProcessCommand::RecordDocument { stage, document, reference: "档案 42".into() }
+    ProcessCommand::RecordDocument { stage, document, reference: "档案 42".into(), file: None }
 }
 
 pub(super) fn inspection(outcome: &str) -> ProcessCommand {
@@ -291,7 +295,12 @@ pub(super) fn inspection(outcome: &str) -> ProcessCommand {
 
 pub(super) fn answer(stage: &str, sent_at: Timestamp) -> ProcessCommand {
     let said = Said { message: Uuid::from_u128(9), sent_at, is_void: false };
-    ProcessCommand::RecordAnswer { stage: stage.to_owned(), said: Some(said) }
+    named_answer(stage, Some(said))
+}
+
+pub(super) fn named_answer(stage: &str, said: Option<Said>) -> ProcessCommand {
+    let message = Named { ticket: Uuid::from_u128(3), id: Uuid::from_u128(9) };
+    ProcessCommand::RecordAnswer { stage: stage.to_owned(), message, said }
 }
 
 pub(super) fn approve() -> ProcessCommand {

@@ -150,8 +150,7 @@ fn t22_the_promised_answer_is_a_message_of_this_stage_that_was_not_given_up() {
     assert_eq!(lacking(site.asks(HANDLER, complete.clone())), promised);
     let void = Said { message: Uuid::from_u128(9), sent_at: hours(2), is_void: true };
     for said in [None, Some(Said { sent_at: hours(0), is_void: false, ..void }), Some(void)] {
-        let refused =
-            site.asks(HANDLER, ProcessCommand::RecordAnswer { stage: "plan".into(), said });
+        let refused = site.asks(HANDLER, named_answer("plan", said));
         let Err(ProcessRefusal::Fields(faults)) = refused else { panic!("{refused:?}") };
         assert_eq!(faults[0].path, "message");
     }
@@ -247,7 +246,8 @@ fn t22_a_deadline_is_noticed_once_as_of_itself_whenever_somebody_comes() {
     // The clock of the plan is the one for large ones, from when the plan began.
     assert_eq!(site.process.due(), Some(hours(372)));
     let calendar = site.policy.calendar();
-    let explained = explain_process(&site.process, site.template(), calendar).expect("explained");
+    let explained = explain_process(&site.process, site.template(), calendar, site.now);
+    let explained = explained.expect("explained");
     assert_eq!(explained.len(), 2);
     assert!(explained[0].1.summary.zh.contains("已逾期"), "{}", explained[0].1.summary.zh);
     assert_eq!(explained[1].1.due, Some(hours(372)));

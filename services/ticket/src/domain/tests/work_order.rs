@@ -96,15 +96,23 @@ struct Turn {
 fn turns() -> impl Strategy<Value = Vec<Turn>> {
     let commands = prop_oneof![
         3 => Just(OrderCommand::Accept { at: None, stands_in: false }),
-        3 => proptest::option::of(1..500_i64).prop_map(|next| OrderCommand::Report {
+        3 => (1..500_i64).prop_map(|next| OrderCommand::Report {
             note: "parts".into(),
             // Minutes from the start; in the past it is refused.
-            next: next.map(minute),
+            next: minute(next),
         }),
         2 => Just(OrderCommand::Dispute { reason: "not ours".into() }),
         2 => select(DisputeOutcome::ALL).prop_map(|outcome| {
             OrderCommand::DecideDispute { outcome, decision: "so be it".into() }
         }),
+        2 => (select(&[HANDLER, "handler-wu"][..]), proptest::option::of(1..500_i64)).prop_map(
+            |(assignee, next)| OrderCommand::Reassign {
+                assignee: assignee.into(),
+                reason: "left".into(),
+                next: next.map(minute),
+                supervisor: false,
+            }
+        ),
         3 => Just(complete()),
         3 => Just(signature()),
         3 => Just(call_back()),
@@ -182,6 +190,12 @@ proptest! {
                 let earlier = order.clone();
                 apply_order(&mut order, change);
                 prop_assert_eq!(order.revision, earlier.revision + 1);
+                if let OrderEvent::Reassigned { to, .. } = &change.what {
+                    prop_assert!(earlier.state.runs() && earlier.assignee.as_ref() != Some(to));
+                    prop_assert!(order.state.accepted().is_none(), "it is for whoever has it now");
+                    prop_assert_eq!(order.reassignments.len(), earlier.reassignments.len() + 1);
+                    continue;
+                }
                 let voided = order.state.name() == OrderStateName::Voided;
                 prop_assert!(voided || stage(&order) <= stage(&earlier) + 1);
                 prop_assert!(stage(&order) >= stage(&earlier));
@@ -191,6 +205,8 @@ proptest! {
             prop_assert_eq!(&order.brief, &before.brief);
             prop_assert_eq!((order.sequence, &order.number), (before.sequence, &before.number));
             prop_assert!(order.due.is_none() || order.state.runs());
+            let waits = order.due.is_some() || order.overdue_since.is_some();
+            prop_assert!(waits || !order.state.runs(), "what runs is under a deadline or overdue");
             prop_assert!(order.overdue_since.is_none() || order.due.is_none());
             let open = order.disputes.iter().filter(|dispute| dispute.decision.is_none()).count();
             prop_assert!(open <= 1);
@@ -214,6 +230,10 @@ proptest! {
         // Each promise is broken once: the order's own, or one of a report.
         let mut promised = vec![punctual.brief.reply_by];
         promised.extend(punctual.progress.iter().filter_map(|progress| progress.next));
+        promised.extend(turns.iter().filter_map(|turn| match &turn.command {
+            OrderCommand::Reassign { next, .. } => *next,
+            _ => None,
+        }));
         for due in &missed {
             let at = promised.iter().position(|promise| promise == due);
             prop_assert!(at.is_some(), "{due} was not promised, or was counted twice");
