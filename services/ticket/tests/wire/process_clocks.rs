@@ -51,7 +51,7 @@ async fn escalating_company() -> World {
 }
 
 /// A ticket and its process, at the application.
-async fn started(world: &World) -> (String, String) {
+pub async fn started(world: &World) -> (String, String) {
     let mut fitter = fitter(world);
     let ticket = fitter.create(request()).await.name;
     let name = fitter.start_process(&ticket, 5.0, false).await.unwrap().name;

@@ -5,9 +5,8 @@ use kefu_identity::role;
 use tonic::Response;
 
 use crate::attachment::picture;
-use crate::process::{
-    Answer, STATION, company, connections, fitter, fitter_at, lack, missing, request,
-};
+use crate::process::{Answer, STATION, company, connections, fitter, fitter_at, lack, missing};
+use crate::process_clocks::started;
 use crate::world::{Desk, World, request_id, violations};
 
 /// The identity is shown by a file and nothing else.
@@ -17,13 +16,6 @@ async fn strict() -> World {
     policy.process_templates[0].documents[1].attached = true;
     world.admin().apply("group", policy).await.unwrap();
     world
-}
-
-async fn started(world: &World) -> (String, String) {
-    let mut fitter = fitter(world);
-    let ticket = fitter.create(request()).await.name;
-    let name = fitter.start_process(&ticket, 5.0, false).await.unwrap().name;
-    (ticket, name)
 }
 
 impl Desk {
