@@ -217,6 +217,8 @@ fn app(deps: &Dependencies) -> anyhow::Result<App> {
         order_timers: TimerSignal::default(),
         learning_timers: TimerSignal::default(),
         reports: app::report::ReportGate::default(),
+        queue_units: app::queue::QueueUnits::default(),
+        sampled: app::search::Sampled::default(),
         channels: Channels::load(deps.delivery_file.as_deref()).context("KEFU_DELIVERY_FILE")?,
         outbox: OutboxSignal::default(),
         files: Files::open(deps.attachment_store.as_deref()).context("KEFU_ATTACHMENT_STORE")?,

@@ -31,6 +31,21 @@ fn id(number: u64) -> Uuid {
     Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + u128::from(number))
 }
 
+/// How many tickets an earlier [`fill`] wrote; none if there was none.
+///
+/// # Errors
+/// When Postgres refuses.
+pub async fn filled(site: &Site) -> anyhow::Result<Option<u64>> {
+    let mut admin = PgConnection::connect(&site.admin_url(DATABASE)).await?;
+    let last: Option<Uuid> =
+        sqlx::query_scalar("SELECT id FROM ticket.ticket WHERE id < $1 ORDER BY id DESC LIMIT 1")
+            .bind(id(1 << 40))
+            .fetch_optional(&mut admin)
+            .await?;
+    admin.close().await?;
+    Ok(last.and_then(|last| u64::try_from(last.as_u128() - id(0).as_u128()).ok()))
+}
+
 /// Writes `count` tickets of the org units under the policy that is in force, with five messages, three clocks and four
 /// rows of history each, and looks after statistics as autovacuum would.
 ///

@@ -1,6 +1,7 @@
 //! `reads`: what reading costs when there is much to read from (T-23), and whether creating and reading a ticket costs the
 //! same then as with little.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +36,25 @@ pub struct ReadsArgs {
     /// Over how many connections the calls are spread.
     #[arg(long, default_value_t = 4, value_parser = connections)]
     connections: usize,
+    /// Measure only these kinds of call.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Scenario>,
+    /// Keep the database in this directory, and take it from there where an earlier run has filled it.
+    #[arg(long, value_name = "DIRECTORY")]
+    keep: Option<PathBuf>,
 }
+
+/// What is measured, and how many calls at once; none for as many as asked for.
+const MEASURED: [(Scenario, Option<usize>); 7] = [
+    (Scenario::QueuePage, None),
+    (Scenario::TicketHistory, None),
+    (Scenario::Search, None),
+    (Scenario::GetTicket, None),
+    (Scenario::ReportOrgUnit, Some(1)),
+    (Scenario::ReportCompany, Some(1)),
+    // Last, for it writes.
+    (Scenario::CreateTicket, None),
+];
 
 /// Fills, measures and prints.
 ///
@@ -43,14 +62,26 @@ pub struct ReadsArgs {
 /// When another benchmark runs, or something does not start or answer.
 pub async fn run(args: &ReadsArgs) -> anyhow::Result<()> {
     let _lock = BenchmarkLock::take()?;
-    let site = Site::open().await?;
+    let site = match &args.keep {
+        Some(directory) => Site::open_at(directory).await?,
+        None => Site::open().await?,
+    };
     let ids = Arc::new(IdSource::new(Arc::new(SystemClock)));
     let mesh = site.start(MeshKind::OneProcess).await?;
     let client = target::client(&mesh.gateway, &site.token, 1)?;
     let mut world = World::make(&client, &ids, ROOT).await?;
     mesh.stop().await?;
-    println!("filling with {} tickets", args.tickets);
-    fill::fill(&site, i64::from(args.tickets), &world.org_units).await?;
+    match fill::filled(&site).await? {
+        None => {
+            println!("filling with {} tickets", args.tickets);
+            fill::fill(&site, i64::from(args.tickets), &world.org_units).await?;
+        }
+        Some(there) => anyhow::ensure!(
+            there == u64::from(args.tickets),
+            "the kept database has {there} tickets, not {}",
+            args.tickets
+        ),
+    }
     let all = u64::from(args.tickets);
     let every = (all / ASKED_FOR).max(1);
     world.tickets = (1..=all / every).map(|n| fill::name(n * every)).collect();
@@ -58,29 +89,37 @@ pub async fn run(args: &ReadsArgs) -> anyhow::Result<()> {
     let mesh = site.start(MeshKind::OneProcess).await?;
     let client = target::client(&mesh.gateway, &site.token, args.connections)?;
     let caller = Caller::new(client, world, ids);
-    let headings =
-        ["call", "OK", "p50", "p90", "p99", "p99.9", "max", "failed, by status", "CPU", "others"];
-    let mut table = Table::new(&headings);
-    let scenarios = [
-        Scenario::QueuePage,
-        Scenario::TicketHistory,
-        Scenario::Search,
-        Scenario::GetTicket,
-        Scenario::CreateTicket,
+    let headings = [
+        "call",
+        "in flight",
+        "OK",
+        "p50",
+        "p90",
+        "p99",
+        "p99.9",
+        "max",
+        "failed, by status",
+        "CPU",
+        "others",
     ];
-    for (number, scenario) in scenarios.into_iter().enumerate() {
+    let mut table = Table::new(&headings);
+    let measured = MEASURED
+        .into_iter()
+        .filter(|(scenario, _)| args.only.is_empty() || args.only.contains(scenario));
+    for (number, (scenario, in_flight)) in measured.enumerate() {
         let (time, first) = (Duration::from_secs(args.seconds), u64::try_from(number)? << 32);
-        let round = closed_loop::run(&caller, scenario, args.in_flight, time, first).await?;
+        let in_flight = in_flight.unwrap_or(args.in_flight);
+        let round = closed_loop::run(&caller, scenario, in_flight, time, first).await?;
         let Some(recorder) = &round.recorder else { continue };
         let mut cells = row(scenario.name(), recorder);
+        cells.insert(1, in_flight.to_string());
         cells.push(micros(round.cpu_us()));
         cells.push(format!("{:.0} %", round.spent.others() * 100.0));
         table.row(cells);
     }
     println!(
-        "\n{} tickets, {} in flight; CPU is that of all processes for one call\n{}",
+        "\n{} tickets; CPU is that of all processes for one call\n{}",
         args.tickets,
-        args.in_flight,
         table.render()
     );
     mesh.stop().await?;

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use kefu::client::Client;
 use kefu_api::gateway::v1::GetCustomerOverviewRequest;
 use kefu_api::ticket::v1::{
-    GetTicketRequest, ListQueueRequest, ListTicketHistoryRequest, ListTicketMessagesRequest,
-    QueueOrder, SearchTicketsRequest,
+    GetComplaintReportRequest, GetTicketRequest, ListQueueRequest, ListTicketHistoryRequest,
+    ListTicketMessagesRequest, QueueOrder, SearchTicketsRequest, TicketView,
 };
-use kefu_clock::IdSource;
+use kefu_clock::{Clock as _, IdSource, SystemClock};
+use kefu_rpc::to_proto_timestamp;
 use tonic::{Code, Request};
 
 use crate::site::ROOT;
@@ -38,6 +40,10 @@ pub enum Scenario {
     QueuePage,
     /// Read a ticket, its audit trail and what was said to the customer.
     TicketHistory,
+    /// Read the weekly report of one org unit (T-20), of one week after the other.
+    ReportOrgUnit,
+    /// Read the weekly report of the whole company.
+    ReportCompany,
     /// Find tickets by Chinese words (T-23), frequent and rare ones, in the company and in an org unit.
     Search,
 }
@@ -52,6 +58,8 @@ impl Scenario {
             Self::Mix => "mix",
             Self::QueuePage => "queue-page",
             Self::TicketHistory => "ticket-history",
+            Self::ReportOrgUnit => "report-org-unit",
+            Self::ReportCompany => "report-company",
             Self::Search => "search",
         }
     }
@@ -113,6 +121,10 @@ impl Caller {
             Scenario::TicketHistory => {
                 self.ticket_history(pick(&self.world.tickets).unwrap_or_default()).await
             }
+            Scenario::ReportOrgUnit | Scenario::ReportCompany => {
+                let request = timed(self.report(scenario, number));
+                self.client.reports().get_complaint_report(request).await.map(|_| ())
+            }
             Scenario::Search => {
                 let request = timed(self.search(number));
                 self.client.queues().search_tickets(request).await.map(|_| ())
@@ -132,7 +144,25 @@ impl Caller {
         };
         let orders = [QueueOrder::DueTime, QueueOrder::Priority, QueueOrder::Newest];
         let order = orders[scatter(number, orders.len())].into();
-        ListQueueRequest { org_unit, filter, order, page_size: 20, ..Default::default() }
+        let view = TicketView::Basic.into();
+        ListQueueRequest { org_unit, filter, order, page_size: 20, view, ..Default::default() }
+    }
+
+    /// One of the last fifty weeks, with the week and the year before it.
+    fn report(&self, scenario: Scenario, number: u64) -> GetComplaintReportRequest {
+        let unit = scatter(number, self.world.org_units.len());
+        let unit = self.world.org_units.get(unit).filter(|_| scenario == Scenario::ReportOrgUnit);
+        let week = SignedDuration::from_hours(7 * 24);
+        let weeks = i32::try_from(number % 50).unwrap_or_default();
+        let end = SystemClock.now() - week * weeks;
+        GetComplaintReportRequest {
+            org_unit: unit.cloned().unwrap_or_else(|| ROOT.to_owned()),
+            start_time: Some(to_proto_timestamp(end - week)),
+            end_time: Some(to_proto_timestamp(end)),
+            kinds: (1..=4).collect(),
+            compare: true,
+            ..Default::default()
+        }
     }
 
     async fn ticket_history(&self, name: String) -> Result<(), tonic::Status> {
@@ -160,7 +190,8 @@ impl Caller {
         let unit = scatter(!number, self.world.org_units.len());
         let unit = self.world.org_units.get(unit).filter(|_| number.is_multiple_of(3)).cloned();
         let org_unit = unit.unwrap_or_else(|| ROOT.to_owned());
-        SearchTicketsRequest { org_unit, query, page_size: 20, ..Default::default() }
+        let view = TicketView::Basic.into();
+        SearchTicketsRequest { org_unit, query, page_size: 20, view, ..Default::default() }
     }
 }
 

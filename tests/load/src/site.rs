@@ -1,7 +1,7 @@
 //! A private Postgres with the settings of a production server, and the meshes that are started beside it.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -54,7 +54,22 @@ pub struct Site {
     /// The token of somebody who may do everything.
     pub token: String,
     program: PathBuf,
-    directory: TempDir,
+    directory: Directory,
+}
+
+/// Where a site lives.
+enum Directory {
+    Temporary(TempDir),
+    Kept(PathBuf),
+}
+
+impl Directory {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(directory) => directory.path(),
+            Self::Kept(directory) => directory,
+        }
+    }
 }
 
 /// A mesh that runs, as a child or as several.
@@ -75,13 +90,26 @@ impl Site {
     /// # Errors
     /// When there is no Postgres, or no program `kefu` beside this one.
     pub async fn open() -> anyhow::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("kefu-load-").tempdir()?;
+        Self::open_in(Directory::Temporary(directory)).await
+    }
+
+    /// The same in a directory that stays, with the databases of an earlier site where it has some.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); when the directory cannot be made.
+    pub async fn open_at(directory: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(directory).context("making the directory to keep")?;
+        Self::open_in(Directory::Kept(directory.canonicalize()?)).await
+    }
+
+    async fn open_in(directory: Directory) -> anyhow::Result<Self> {
         let program = this_program()?.with_file_name("kefu");
         anyhow::ensure!(
             program.exists(),
             "the program {} is missing: build it with `cargo build --release -p kefu`",
             program.display()
         );
-        let directory = tempfile::Builder::new().prefix("kefu-load-").tempdir()?;
         let mut options = PrivateClusterOptions::new(directory.path().join("postgres"));
         options.settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         options.max_connections = 300;
@@ -108,7 +136,7 @@ impl Site {
     }
 
     /// Where Postgres listens, for the environment of its own programs.
-    pub fn socket_directory(&self) -> &std::path::Path {
+    pub fn socket_directory(&self) -> &Path {
         self.cluster.socket_directory()
     }
 
@@ -190,7 +218,7 @@ impl Site {
     }
 
     /// Where files can be put that end with the site.
-    pub fn directory(&self) -> &std::path::Path {
+    pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
@@ -309,7 +337,7 @@ async fn free_address() -> anyhow::Result<SocketAddr> {
 }
 
 /// Run by root, Postgres has another account, which must reach its own directory inside this one.
-fn make_enterable(directory: &std::path::Path) -> anyhow::Result<()> {
+fn make_enterable(directory: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     Ok(std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o711))?)
 }

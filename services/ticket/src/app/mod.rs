@@ -18,6 +18,7 @@ mod handling_record;
 pub mod intake;
 pub mod likeness;
 pub mod link;
+pub mod listing;
 pub mod macros;
 pub mod mass_answer;
 pub mod mass_carry;
@@ -109,6 +110,8 @@ pub struct App {
     pub(crate) tail: Tail,
     pub(crate) viewers: Viewers,
     pub(crate) reports: report::ReportGate,
+    pub(crate) queue_units: queue::QueueUnits,
+    pub(crate) sampled: search::Sampled,
 }
 
 impl App {

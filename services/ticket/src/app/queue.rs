@@ -1,15 +1,18 @@
 //! Queues of open tickets (T-23).
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use kefu_identity::{Caller, OrgUnit};
+use kefu_postgres::StoreError;
 use kefu_rpc::Fault;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::listing::{Listed, View};
 use super::{App, Error, one_more};
-use crate::domain::{QueueOrder, SavedView, Ticket, TicketFilter};
+use crate::domain::{QueueOrder, SavedView, TicketFilter};
 use crate::store;
 use crate::store::projection::Projection;
 use crate::store::queue::{Candidate, Place, QueueQuery, START};
@@ -38,10 +41,10 @@ pub struct QueueCursor {
 }
 
 /// A ticket in a queue.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct QueueItem {
     /// As it is now.
-    pub ticket: Ticket,
+    pub ticket: Listed,
     /// The deadline by which it stands there.
     pub due: Option<Timestamp>,
     /// Whether it was put there after the first page was read.
@@ -49,7 +52,7 @@ pub struct QueueItem {
 }
 
 /// A page of a queue.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct QueuePage {
     /// In order.
     pub items: Vec<QueueItem>,
@@ -84,6 +87,31 @@ pub(crate) fn filter_fault(fault: &kefu_filter::Fault) -> Fault {
     let kefu_filter::Fault { position, english, chinese } = fault;
     let english = format!("at character {position}: {english}");
     Fault::new("FILTER_INVALID", english, format!("第 {position} 个字符：{chinese}"))
+}
+
+/// So many org units are remembered at most.
+const MAX_REMEMBERED: usize = 1_000;
+
+/// The org units below one that have open tickets; none where they are many.
+type Units = Option<Arc<[String]>>;
+
+/// Which org units have open tickets, as of a turn of the queues: only a turn changes it, so it is looked up once for each.
+#[derive(Debug, Default)]
+pub struct QueueUnits(Mutex<HashMap<OrgUnit, (i64, Units)>>);
+
+impl QueueUnits {
+    fn known(&self, org_unit: &OrgUnit, turn: i64) -> Option<Units> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(org_unit).filter(|(as_of, _)| *as_of == turn).map(|(_, units)| units.clone())
+    }
+
+    fn remember(&self, org_unit: &OrgUnit, turn: i64, units: &Units) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_REMEMBERED {
+            known.clear();
+        }
+        known.insert(org_unit.clone(), (turn, units.clone()));
+    }
 }
 
 /// A page in the making: what passes, and where the looking ended.
@@ -126,7 +154,7 @@ impl App {
         org_unit: &OrgUnit,
         queue: &Queue,
         after: Option<QueueCursor>,
-        size: u32,
+        (size, view): (u32, View),
     ) -> Result<QueuePage, Error> {
         self.allow(caller, "ticket.ListQueue", org_unit)?;
         let now = self.now();
@@ -137,8 +165,13 @@ impl App {
         // Before anything else is read: what is read later has at least that.
         let (turn, behind) = store::projection::progress(&mut conn, Projection::Queue).await?;
         let from = after.unwrap_or(QueueCursor { turn, moved: false, place: START });
+        let units = match &whose {
+            Some(_) => None,
+            None => self.units_with_open(&mut conn, org_unit, turn).await?,
+        };
         let mut query = QueueQuery {
             org_unit: org_unit.as_str(),
+            units: units.as_deref(),
             filter: &filter,
             who: whose.as_deref(),
             order: queue.order,
@@ -163,7 +196,7 @@ impl App {
             found.extend(looked.passing.into_iter().map(|candidate| (candidate, true)));
         }
         let ids: Vec<Uuid> = found.iter().map(|(candidate, _)| candidate.ticket_id).collect();
-        let mut tickets = self.tickets_within(&mut conn, org_unit, &ids).await?;
+        let mut tickets = self.listed_within(&mut conn, org_unit, &ids, view).await?;
         let items = found.into_iter().filter_map(|(candidate, moved)| {
             let due = Some(candidate.due_key).filter(|due| *due != i64::MAX);
             Some(QueueItem {
@@ -173,6 +206,22 @@ impl App {
             })
         });
         Ok(QueuePage { items: items.collect(), next, fresh: behind.unwrap_or(now) })
+    }
+
+    /// What has open tickets at the turn at which the queues are. Tickets that came to another org unit later are among those
+    /// that moved.
+    async fn units_with_open(
+        &self,
+        conn: &mut PgConnection,
+        org_unit: &OrgUnit,
+        turn: i64,
+    ) -> Result<Units, StoreError> {
+        if let Some(units) = self.queue_units.known(org_unit, turn) {
+            return Ok(units);
+        }
+        let units = store::queue::few_units(conn, org_unit.as_str()).await?.map(Arc::from);
+        self.queue_units.remember(org_unit, turn, &units);
+        Ok(units)
     }
 
     /// Counts the open tickets at and below an org unit by a field of the filter language, `clock`, or nothing.
@@ -201,24 +250,5 @@ impl App {
             more: looked_at >= MAX_COUNTED,
             fresh: behind.unwrap_or(now),
         })
-    }
-
-    /// Tickets by their ids, as they are now; without those that are not, or no longer, at or below the org unit.
-    pub(crate) async fn tickets_within(
-        &self,
-        conn: &mut PgConnection,
-        org_unit: &OrgUnit,
-        ids: &[Uuid],
-    ) -> Result<HashMap<Uuid, Ticket>, Error> {
-        let mut tickets = HashMap::with_capacity(ids.len());
-        if ids.is_empty() {
-            return Ok(tickets);
-        }
-        for row in store::ticket::find_many(conn, ids).await? {
-            if row.org_unit.parse().is_ok_and(|at| org_unit.contains(&at)) {
-                tickets.insert(row.id, self.judged(conn, row).await?.0);
-            }
-        }
-        Ok(tickets)
     }
 }

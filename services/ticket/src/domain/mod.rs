@@ -118,6 +118,7 @@ mod routing_check;
 mod routing_draft;
 mod saved_view;
 mod search;
+mod search_sample;
 mod shift;
 mod shift_pattern;
 mod spoken;
@@ -254,6 +255,7 @@ pub use self::{
     },
     saved_view::SavedView,
     search::{MAX_WORDS, SearchQuery, SearchText, scope_token},
+    search_sample::SearchSample,
     shift::{
         Shift, ShiftCommand, ShiftState, allow_reason, decide_shift, follow_roster, miss_list,
         plan_from_pattern, plan_shift,

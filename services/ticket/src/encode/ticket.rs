@@ -5,10 +5,12 @@ use kefu_rpc::Etag;
 use uuid::Uuid;
 
 use super::{clock, handling, link, number, optional_time, team, time};
+use crate::app::listing::Listed;
 use crate::domain::{
     Channel, Complainant, Escalation, EscalationCause, FollowUp, Priority, StateName, Ticket,
     TicketKind, Undelivered, Verdict, VerdictSource,
 };
+use crate::store::ticket_basic::BasicTicket;
 
 /// `tickets/{uuid}`.
 pub fn name(id: Uuid) -> String {
@@ -105,6 +107,56 @@ pub fn resource(ticket: &Ticket) -> pb::Ticket {
         parent: ticket.links.parent.map(name).unwrap_or_default(),
         leads_children: ticket.links.leads,
         undelivered: ticket.outbound.undelivered.as_ref().map(|lost| undelivered(ticket.id, lost)),
+    }
+}
+
+/// A line of a list: the resource in the view BASIC.
+fn basic(ticket: &BasicTicket) -> pb::Ticket {
+    let customer = ticket.customer.map(|customer| format!("customers/{customer}"));
+    let contact = customer.as_ref().zip(ticket.contact);
+    let contact = contact.map(|(customer, contact)| format!("{customer}/contacts/{contact}"));
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    pb::Ticket {
+        name: name(ticket.id),
+        number: ticket.number.clone(),
+        org_unit: ticket.org_unit.clone(),
+        kind: kind(ticket.kind).into(),
+        channel: channel(ticket.channel).into(),
+        // As with the whole ticket, a name counts only where there is no customer.
+        complainant: if customer.is_none() { text(&ticket.complainant) } else { String::new() },
+        customer: customer.unwrap_or_default(),
+        contact: contact.unwrap_or_default(),
+        complainant_type: text(&ticket.complainant_type),
+        subject: ticket.subject.clone(),
+        category: ticket.category.clone(),
+        severity: ticket.severity.into(),
+        tags: ticket.tags.clone(),
+        product: ticket.product.clone(),
+        order_reference: ticket.order_reference.clone(),
+        shop: ticket.shop.clone(),
+        state: state(ticket.state).into(),
+        priority: priority(ticket.priority).into(),
+        customer_grade: text(&ticket.customer_grade),
+        receiver_level: ticket.receiver_level.into(),
+        cycle: ticket.cycle,
+        first_contact_owner: ticket.first_contact_owner.clone(),
+        handler: text(&ticket.handler),
+        team: ticket.team.map(team::name).unwrap_or_default(),
+        owner: text(&ticket.owner),
+        amount_cents: ticket.amount_cents.unwrap_or_default(),
+        currency: text(&ticket.currency),
+        create_time: time(ticket.created_at),
+        update_time: time(ticket.updated_at),
+        etag: Etag::of_revision(ticket.revision).to_string(),
+        ..pb::Ticket::default()
+    }
+}
+
+/// The resource, as much of it as a list was asked for.
+pub fn listed(ticket: &Listed) -> pb::Ticket {
+    match ticket {
+        Listed::Basic(ticket) => basic(ticket),
+        Listed::Full(ticket) => resource(ticket),
     }
 }
 

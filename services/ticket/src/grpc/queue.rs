@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::status::status;
 use super::{Grpc, page_size, values};
+use crate::app::listing::View;
 use crate::app::queue::{Queue, QueueCursor, QueueItem, filter_fault};
 use crate::domain::{MAX_WORDS, QueueOrder, SearchQuery, TicketFilter};
 use crate::encode::ticket as encode;
@@ -34,6 +35,15 @@ pub(super) fn order(violations: &mut Violations, field: &str, order: i32) -> Opt
         Some(pb::QueueOrder::Priority) => QueueOrder::Priority,
         Some(pb::QueueOrder::Newest) => QueueOrder::Newest,
         _ => QueueOrder::DueTime,
+    })
+}
+
+/// Unspecified stands for whole tickets.
+pub(super) fn view(violations: &mut Violations, field: &str, view: i32) -> Option<View> {
+    let view: Option<pb::TicketView> = violations.optional_enumeration(field, view)?;
+    Some(match view {
+        Some(pb::TicketView::Basic) => View::Basic,
+        _ => View::Full,
     })
 }
 
@@ -132,7 +142,8 @@ impl QueueService for Grpc {
             (&message.org_unit, &message.saved_view),
             (&message.filter, message.order),
         );
-        let wanted = violations.finish(wanted)?;
+        let view = view(&mut violations, "view", message.view);
+        let (wanted, view) = violations.finish(wanted.zip(view))?;
         let (org_unit, queue) = self.resolve(&context, wanted).await?;
         let query = PageQuery::new("ticket.ListQueue")
             .field(org_unit.as_str())
@@ -146,7 +157,8 @@ impl QueueService for Grpc {
             place: (key, created, id),
         });
         violations.into_result()?;
-        let page = self.app.list_queue(context.caller(), &org_unit, &queue, after, size).await;
+        let told = (size, view);
+        let page = self.app.list_queue(context.caller(), &org_unit, &queue, after, told).await;
         let page = page.map_err(|error| status(&context, error))?;
         let next = page.next.map(|QueueCursor { turn, moved, place: (key, created, id) }| {
             query.token(&(turn, moved, key, created, id))
@@ -198,13 +210,14 @@ impl QueueService for Grpc {
         let pages =
             PageQuery::new("ticket.SearchTickets").field(&message.org_unit).field(&message.query);
         let before: Option<i64> = violations.page_token("page_token", &message.page_token, &pages);
-        let (org_unit, query) = violations.finish(org_unit.zip(query))?;
-        let size = size.min(HITS.unsigned_abs());
+        let view = view(&mut violations, "view", message.view);
+        let ((org_unit, query), view) = violations.finish(org_unit.zip(query).zip(view))?;
+        let told = (size.min(HITS.unsigned_abs()), view);
         let found =
-            self.app.search_tickets(context.caller(), &org_unit, &query, before, size).await;
+            self.app.search_tickets(context.caller(), &org_unit, &query, before, told).await;
         let found = found.map_err(|error| status(&context, error))?;
         Ok(Response::new(pb::SearchTicketsResponse {
-            tickets: found.tickets.iter().map(encode::resource).collect(),
+            tickets: found.tickets.iter().map(encode::listed).collect(),
             next_page_token: found.next.map(|next| pages.token(&next)).unwrap_or_default(),
             fresh_time: Some(to_proto_timestamp(found.fresh)),
         }))
@@ -213,7 +226,7 @@ impl QueueService for Grpc {
 
 fn entry(item: &QueueItem) -> pb::QueueEntry {
     pb::QueueEntry {
-        ticket: Some(encode::resource(&item.ticket)),
+        ticket: Some(encode::listed(&item.ticket)),
         due_time: item.due.map(to_proto_timestamp),
         moved: item.moved,
     }

@@ -49,6 +49,7 @@ pub(crate) mod suggestion;
 pub(crate) mod supervision;
 pub(crate) mod team;
 pub(crate) mod ticket;
+pub(crate) mod ticket_basic;
 pub(crate) mod ticket_filter;
 pub(crate) mod ticket_list;
 pub(crate) mod transfer;

@@ -29,6 +29,8 @@ pub(crate) const START: Place = (i64::MIN, i64::MIN, Uuid::nil());
 pub(crate) struct QueueQuery<'a> {
     /// At and below this org unit.
     pub(crate) org_unit: &'a str,
+    /// All org units at and below it that have open tickets, where they are few.
+    pub(crate) units: Option<&'a [String]>,
     /// What passes.
     pub(crate) filter: &'a Compiled,
     /// One of the values without which nothing passes, as in `queue_entry.who`.
@@ -65,10 +67,10 @@ impl Candidate {
 
 /// The statements of one order, by the column that it goes by.
 macro_rules! ordered {
-    ($conn:ident, $query:ident, $units:ident, $key:literal) => {{
-        let &QueueQuery { org_unit, filter, who, turn, after, limit, .. } = $query;
+    ($conn:ident, $query:ident, $key:literal) => {{
+        let &QueueQuery { org_unit, units, filter, who, turn, after, limit, .. } = $query;
         let (key, created, id) = after;
-        match (who, $units) {
+        match (who, units) {
             // Few enough to be sorted, and found without going through the others.
             (Some(who), _) => {
                 sqlx::query_as!(
@@ -107,7 +109,7 @@ macro_rules! ordered {
                        WHERE passes OR place = $8
                        ORDER BY key, created_key, ticket_id
                        LIMIT $9"#,
-                    &units, filter.path, filter.variables, turn, key, created, id, each.max(limit), limit,
+                    units, filter.path, filter.variables, turn, key, created, id, each.max(limit), limit,
                 )
                 .fetch_all($conn)
                 .await?
@@ -145,17 +147,15 @@ pub(crate) async fn list(
     conn: &mut PgConnection,
     query: &QueueQuery<'_>,
 ) -> Result<Vec<Candidate>, StoreError> {
-    let units =
-        if query.who.is_some() { None } else { few_units(&mut *conn, query.org_unit).await? };
     Ok(match query.order {
-        QueueOrder::DueTime => ordered!(conn, query, units, "due_key"),
-        QueueOrder::Priority => ordered!(conn, query, units, "urgency"),
-        QueueOrder::Newest => ordered!(conn, query, units, "newness"),
+        QueueOrder::DueTime => ordered!(conn, query, "due_key"),
+        QueueOrder::Priority => ordered!(conn, query, "urgency"),
+        QueueOrder::Newest => ordered!(conn, query, "newness"),
     })
 }
 
 /// The org units at and below one that have open tickets; none if there are many. From one to the next by the index.
-async fn few_units(
+pub(crate) async fn few_units(
     conn: &mut PgConnection,
     org_unit: &str,
 ) -> Result<Option<Vec<String>>, StoreError> {

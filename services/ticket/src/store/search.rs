@@ -6,7 +6,7 @@ use uuid::Uuid;
 use kefu_postgres::StoreError;
 
 use super::column;
-use crate::domain::SearchQuery;
+use crate::domain::{SearchQuery, SearchSample};
 
 /// The bits of a place within a block, smallest blocks first, and the token of the first block, as in `search_save.sql`.
 const BLOCKS: [(u32, i64); 3] = [(11, -1), (14, -(1 << 28)), (17, -(1 << 29))];
@@ -14,13 +14,6 @@ const BLOCKS: [(u32, i64); 3] = [(11, -1), (14, -(1 << 28)), (17, -(1 << 29))];
 /// The blocks of one size are looked through one by one, twice, before larger ones: the first may be cut short by where the
 /// page begins.
 const BLOCKS_OF_ONE_SIZE: usize = 2;
-
-/// The newest documents by which it is judged how many have a token.
-const SAMPLE: i64 = 64;
-
-/// So many tokens at most are looked for by the index in large blocks; the others are compared in what those find. Each token
-/// that most documents have costs a walk through most of the index and leaves out nothing.
-const MOST_SELECTIVE: usize = 3;
 
 /// The text of a ticket that was changed since it was made into a document.
 #[derive(Debug)]
@@ -80,27 +73,22 @@ pub(crate) async fn save(
 /// The newest documents before a place that have all of the query's words and belong to an org unit, with their places.
 ///
 /// Looked for in blocks of places, ever larger ones and at last in everything: a word that many tickets have is found among
-/// the newest at once, and one that few have costs little wherever it is. So the effort does not grow with the table. Where the
-/// newest do not have enough, the index is asked for the rarest of the tokens only.
+/// the newest at once, and one that few have costs little wherever it is. So the effort does not grow with the table. The
+/// sample says which tokens the index is asked for, and whether it is worth beginning with the smallest blocks.
 pub(crate) async fn find(
     conn: &mut PgConnection,
     query: &SearchQuery,
-    before: Option<i64>,
+    sample: &SearchSample,
+    mut before: i64,
     limit: usize,
 ) -> Result<Vec<(i64, Uuid)>, StoreError> {
-    let mut before = match before {
-        Some(before) => before,
-        None => next_place(conn).await?,
-    };
     let mut found = Vec::new();
-    let mut selective = query.tokens.clone();
-    let sizes = BLOCKS.iter().flat_map(|size| [size; BLOCKS_OF_ONE_SIZE]);
-    for (number, block) in sizes.map(Some).chain([None]).enumerate() {
+    let selective = sample.rarest(&query.tokens);
+    let first = usize::from(!sample.is_frequent(&query.tokens));
+    let sizes = BLOCKS.iter().skip(first).flat_map(|size| [size; BLOCKS_OF_ONE_SIZE]);
+    for block in sizes.map(Some).chain([None]) {
         if before <= 0 || found.len() >= limit {
             break;
-        }
-        if number == BLOCKS_OF_ONE_SIZE && selective.len() > 1 {
-            selective = rarest(conn, selective, before).await?;
         }
         let mut tokens = selective.clone();
         let mut start = 0;
@@ -134,33 +122,18 @@ pub(crate) async fn find(
     Ok(found)
 }
 
-/// Those of the tokens that leave out the most, by what the documents just before a place have: one at least.
-async fn rarest(
+/// The tokens of the documents at these places, as far as there are some.
+pub(crate) async fn sample(
     conn: &mut PgConnection,
-    tokens: Vec<i32>,
-    before: i64,
-) -> Result<Vec<i32>, StoreError> {
-    let counted = sqlx::query!(
-        r#"WITH sample AS MATERIALIZED (
-               SELECT tokens FROM search_document WHERE place >= $2 AND place < $3)
-           SELECT token AS "token!",
-                  (SELECT count(*) FROM sample WHERE token = ANY (sample.tokens)) AS "having!"
-           FROM unnest($1::integer[]) AS token
-           ORDER BY 2, 1 LIMIT $4"#,
-        &tokens,
-        before - SAMPLE,
-        before,
-        i64::try_from(MOST_SELECTIVE).unwrap_or(i64::MAX),
-    )
-    .fetch_all(conn)
-    .await?;
-    let selective =
-        counted.iter().enumerate().filter(|(rank, row)| *rank == 0 || row.having < SAMPLE / 2);
-    Ok(selective.map(|(_, row)| row.token).collect())
+    places: &[i64],
+) -> Result<Vec<Vec<i32>>, StoreError> {
+    Ok(sqlx::query_scalar!("SELECT tokens FROM search_document WHERE place = ANY ($1)", places)
+        .fetch_all(conn)
+        .await?)
 }
 
 /// The place that the next new document will get.
-async fn next_place(conn: &mut PgConnection) -> Result<i64, StoreError> {
+pub(crate) async fn next_place(conn: &mut PgConnection) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar!(
         r#"SELECT coalesce(max(place), -1) + 1 AS "place!" FROM search_document"#
     )

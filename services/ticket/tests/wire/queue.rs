@@ -349,3 +349,86 @@ async fn t23_a_page_token_of_another_queue_is_refused() {
         assert_eq!(violations(&error), ["page_token"]);
     }
 }
+
+/// What the view BASIC tells of a ticket.
+fn basic(whole: pb::Ticket) -> pb::Ticket {
+    pb::Ticket {
+        description: String::new(),
+        solution: String::new(),
+        occur_time: None,
+        clocks: Vec::new(),
+        verdicts: Vec::new(),
+        escalations: Vec::new(),
+        custom_fields: Vec::new(),
+        policy_version: String::new(),
+        promise_version: String::new(),
+        first_response_time: None,
+        resolve_time: None,
+        ..whole
+    }
+}
+
+#[tokio::test]
+async fn t23_a_line_of_a_list_says_of_a_ticket_what_the_whole_says_and_no_more() {
+    let world = World::new().await;
+    let (mut clerk, mut manager) = (world.clerk(), world.manager());
+    let ticket = pb::Ticket {
+        complainant: "王女士".into(),
+        description: "连续三天漏水".into(),
+        category: "质量/漏水".into(),
+        product: "水泵 7".into(),
+        order_reference: "合同-9".into(),
+        shop: "城西店".into(),
+        tags: vec!["媒体".into()],
+        amount_cents: 12_300,
+        currency: "CNY".into(),
+        ..complaint("group/north", "漏水")
+    };
+    let name = clerk.create(ticket).await.name;
+    clerk.create(complaint("group/south", "漏水，门坏了")).await;
+    manager.respond(&name).await.unwrap();
+    manager.resolve(&name).await.unwrap();
+    world.settle().await;
+    for (view, whole) in [(0, true), (2, true), (1, false)] {
+        let request = pb::ListQueueRequest { view, ..of("group") };
+        let queued = page(&mut clerk, request).await.entries;
+        let request = pb::SearchTicketsRequest {
+            org_unit: "group".into(),
+            query: "漏水".into(),
+            view,
+            ..Default::default()
+        };
+        let found = clerk.queues.search_tickets(request).await.unwrap().into_inner().tickets;
+        let queued: Vec<_> = queued.into_iter().filter_map(|entry| entry.ticket).collect();
+        assert_eq!((queued.len(), found.len()), (2, 2));
+        for told in queued.into_iter().chain(found) {
+            let ticket = clerk.get(&told.name).await;
+            let expected = if whole { ticket } else { basic(ticket) };
+            assert_eq!(told, expected, "view {view}");
+        }
+    }
+    let request = pb::ListQueueRequest { view: 9, ..of("group") };
+    let error = clerk.queues.list_queue(request).await.unwrap_err();
+    assert_eq!(violations(&error), ["view"]);
+}
+
+#[tokio::test]
+async fn t23_an_org_unit_is_in_the_queues_above_it_from_its_first_ticket_to_its_last() {
+    let world = World::new().await;
+    let (mut clerk, mut manager) = (world.clerk(), world.manager());
+    clerk.create(complaint("group/north", "甲")).await;
+    world.settle().await;
+    // Twice: what is remembered of the org units must be of this turn.
+    for _ in 0..2 {
+        assert_eq!(subjects(&mut clerk, "").await, ["甲"]);
+    }
+    let second = clerk.create(complaint("group/south", "乙")).await.name;
+    world.settle().await;
+    assert_eq!(subjects(&mut clerk, "").await, ["乙", "甲"]);
+    let request =
+        pb::CancelTicketRequest { name: second, reason: "重复".into(), ..Default::default() };
+    manager.tickets.cancel_ticket(request).await.unwrap();
+    world.settle().await;
+    assert_eq!(subjects(&mut clerk, "").await, ["甲"]);
+    assert_eq!(all(&mut clerk, of("group/south")).await, []);
+}

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::domain::{MAX_WORDS, SearchQuery, SearchText, TICKET_FIELDS, TicketFilter};
+use crate::domain::{
+    MAX_WORDS, SearchQuery, SearchSample, SearchText, TICKET_FIELDS, TicketFilter,
+};
 
 /// Whether a query finds a text.
 fn finds(query: &str, text: &str) -> bool {
@@ -119,4 +121,51 @@ proptest! {
         prop_assert!(kept.tokens.is_sorted());
         let _ = SearchQuery::of(&text, "group");
     }
+}
+
+/// A sample in which the token 1 is in all documents, 2 in every second, 3 in every tenth, 4 in one, and others in none.
+fn sample() -> SearchSample {
+    let has = |document: usize, token: i32| match token {
+        1 => true,
+        2 => document.is_multiple_of(2),
+        3 => document.is_multiple_of(10),
+        _ => document == 7,
+    };
+    // As documents are kept: their tokens are not in order.
+    let tokens =
+        |document| [4, 3, 2, 1].into_iter().filter(|token| has(document, *token)).collect();
+    SearchSample::of((0..100).map(tokens).collect())
+}
+
+#[test]
+fn t23_the_rarest_words_are_asked_for_and_frequent_ones_only_where_nothing_is_rarer() {
+    let sample = sample();
+    assert_eq!(sample.rarest(&[1, 2, 3, 4]), [4, 3]);
+    assert_eq!(sample.rarest(&[1, 2]), [2], "one at least");
+    assert_eq!(sample.rarest(&[1]), [1]);
+    // Which of those that are in no document of the sample is the rarest cannot be told.
+    assert_eq!(sample.rarest(&[1, 12, 11, 3, 13, 14]), [11, 12, 13, 14]);
+    assert_eq!(sample.rarest(&[1, 3, 4, 11]), [11, 4, 3]);
+    let many: Vec<i32> = (100..300).collect();
+    assert_eq!(
+        sample.rarest(&many).len(),
+        8,
+        "a long sentence is not asked for character by character"
+    );
+    assert!(sample.rarest(&[]).is_empty());
+}
+
+#[test]
+fn t23_the_newest_are_looked_through_first_for_what_is_frequent() {
+    assert!(sample().is_frequent(&[1, 2]) && sample().is_frequent(&[1, 4]));
+    assert!(!sample().is_frequent(&[4, 3]) && !sample().is_frequent(&[11]));
+    assert!(!SearchSample::default().is_frequent(&[1]));
+}
+
+#[test]
+fn t23_a_sample_is_of_all_ages() {
+    assert_eq!(SearchSample::places(0), [0]);
+    assert_eq!(SearchSample::places(3), [0, 1, 2]);
+    let places = SearchSample::places(1_000_000);
+    assert_eq!((places.len(), places[0], places[95]), (96, 0, 989_583));
 }
