@@ -177,7 +177,7 @@ fn backlog(counted: &Counted) -> pb::Backlog {
     let of = |section: &str| {
         counted.open.iter().filter(|row| row.section == section).map(|row| row.count).sum::<i64>()
     };
-    let (closed, cancelled, received) = (of("closed"), of("cancelled"), counted.totals.received);
+    let (closed, cancelled, received) = (of("closed"), of("cancelled"), counted.arrived);
     let [open_at_start, open_at_end] = counted.stock;
     let other_changes = open_at_end + closed + cancelled - open_at_start - received;
     pb::Backlog { open_at_start, received, closed, cancelled, open_at_end, other_changes }

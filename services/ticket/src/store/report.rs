@@ -112,6 +112,8 @@ pub(crate) struct Counted {
     pub(crate) open: Vec<OpenRow>,
     /// Open when the period began and when it ended.
     pub(crate) stock: [i64; 2],
+    /// Registered in the period, by where they were when it ended.
+    pub(crate) arrived: i64,
     pub(crate) repeats: Vec<RepeatRow>,
     pub(crate) suggestions: SuggestionCounts,
     pub(crate) tickets: HashMap<Uuid, TicketLine>,
@@ -144,6 +146,7 @@ pub(crate) async fn count(
             stock(conn, query, query.window.start).await?,
             stock(conn, query, query.window.end).await?,
         ],
+        arrived: arrived(conn, query).await?,
         repeats: repeats(conn, query).await?,
         suggestions: report_suggestion::count(conn, &query.org_unit, query.window).await?,
         tickets: HashMap::new(),
@@ -237,16 +240,33 @@ async fn stock(
     query: &ReportQuery,
     at: jiff::Timestamp,
 ) -> Result<i64, StoreError> {
-    let told = query.window.as_of.checked_add(SignedDuration::from_micros(1));
-    let before = told.map_or(at, |told| told.min(at));
     Ok(sqlx::query_file_scalar!(
         "src/store/report_stock.sql",
         query.org_unit,
         &kinds(query) as _,
-        before.to_sqlx() as _,
+        told_before(query, at).to_sqlx() as _,
     )
     .fetch_one(conn)
     .await?)
+}
+
+/// How many of those registered in the period were there when it ended, or by then as well.
+async fn arrived(conn: &mut PgConnection, query: &ReportQuery) -> Result<i64, StoreError> {
+    Ok(sqlx::query_file_scalar!(
+        "src/store/report_arrived.sql",
+        query.org_unit,
+        &kinds(query) as _,
+        query.window.start.to_sqlx() as _,
+        told_before(query, query.window.end).to_sqlx() as _,
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// `at`, or just after the moment as of which everything is told if that is earlier.
+fn told_before(query: &ReportQuery, at: jiff::Timestamp) -> jiff::Timestamp {
+    let told = query.window.as_of.checked_add(SignedDuration::from_micros(1));
+    told.map_or(at, |told| told.min(at))
 }
 
 async fn repeats(
