@@ -217,6 +217,9 @@ async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Res
         if Facts::of(before) != Facts::of(now) {
             store::correction::save(conn, now).await?;
         }
+        if before.complainant != now.complainant {
+            store::link::forget_route(conn, now.id).await?;
+        }
         if customer_of(before) != customer_of(now) {
             store::correction::move_records(conn, now.id, customer_of(now)).await?;
         }

@@ -1,14 +1,23 @@
 //! Putting right of whom and about what a ticket was registered (T-01).
 
+use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
+use kefu_clock::IdSource;
+use kefu_journal::Provenance;
 use kefu_rpc::{Deadline, Etag};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::ticket::not_found;
-use super::{App, Call, Error, customer};
-use crate::domain::{Command, Correction, Fix, Ticket};
+use super::{App, Call, Error, customer, outbox};
+use crate::domain::{
+    Actor, Change, Command, Correction, Delivery, DeliveryNote, Fix, Policy, Ticket, What, apply, decide,
+};
 use crate::store;
+use crate::store::outbound::Carried;
+
+/// Why what has not left is taken back.
+const NOT_THEIRS: &str = "the ticket was put right: it is somebody else's / 工单已更正为他人的工单";
 
 impl App {
     /// Puts it right, in one transaction. Whom it names anew must be known, as at registration; the customer context is asked
@@ -70,4 +79,47 @@ pub(super) async fn look_up_grade(
     };
     correction.grade = grade.map_or(Fix::Empty, Fix::To);
     Ok(())
+}
+
+/// Takes back what has not left for whoever a ticket, which this transaction has locked, is not of any more by these changes, and
+/// returns the changes that show the last of it as never delivered: somebody has to tell the right one.
+pub(super) async fn withdraw(
+    conn: &mut PgConnection,
+    ids: &IdSource,
+    (ticket, policy): (&Ticket, &Policy),
+    changes: &[Change],
+    (actor, by, now): (&Actor, &Provenance, Timestamp),
+) -> Result<Vec<Change>, Error> {
+    if !changes.iter().any(|change| matches!(change.what, What::Corrected(_))) {
+        return Ok(Vec::new());
+    }
+    let mut after = ticket.clone();
+    changes.iter().for_each(|change| apply(&mut after, change));
+    if after.complainant == ticket.complainant {
+        return Ok(Vec::new());
+    }
+    let mut last: Option<(Carried, Delivery)> = None;
+    for id in store::delivery::lock_unsent(conn, ticket.id).await? {
+        let Some(held) = store::delivery::find(conn, id).await? else { continue };
+        let (before, mut delivery) = (held.delivery.clone(), held.delivery);
+        if !delivery.withdraw(now) {
+            continue;
+        }
+        let done = ("CancelDelivery", Some(NOT_THEIRS));
+        outbox::save(conn, ids, by, (&before, &delivery), done).await?;
+        let Some(carried) = store::outbound::carried(conn, id).await? else { continue };
+        let said = |carried: &Carried| (carried.sent_at, carried.message);
+        if last.as_ref().is_none_or(|(last, _)| said(last) < said(&carried)) {
+            last = Some((carried, delivery));
+        }
+    }
+    let Some((carried, delivery)) = last else { return Ok(Vec::new()) };
+    let note = DeliveryNote {
+        message: carried.message,
+        delivery: delivery.id,
+        sent_at: carried.sent_at,
+        state: delivery.state,
+        overtaken: store::outbound::is_overtaken(conn, &carried).await?,
+    };
+    Ok(decide(&after, policy, Command::NoteDelivery(note), actor, now)?)
 }

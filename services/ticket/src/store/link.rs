@@ -154,17 +154,31 @@ pub(crate) async fn missed(
     Ok(row.map(|row| (row.parent_id, row.answers_before)))
 }
 
-/// How a child's customer is reached: as was said when it was linked, or as the last message was.
+/// Forgets how a child's customer is to be reached: the child is somebody else's from now on.
+pub(crate) async fn forget_route(conn: &mut PgConnection, child: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE ticket_link SET adapter = NULL, recipient = NULL
+         WHERE child_id = $1 AND unlinked_at IS NULL AND adapter IS NOT NULL",
+        child
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// How a child's customer is reached: as was said when it was linked, or as the last message was, unless that went to somebody
+/// whose the child turned out not to be; then the ticket does not know that recipient any more.
 pub(crate) async fn route(
     conn: &mut PgConnection,
     child: Uuid,
 ) -> Result<Option<Route>, StoreError> {
     let row = sqlx::query!(
         r#"SELECT coalesce(link.adapter, last.adapter) AS adapter, coalesce(link.recipient, last.recipient) AS recipient
-           FROM ticket_link AS link
+           FROM ticket_link AS link JOIN ticket ON ticket.id = link.child_id
            LEFT JOIN LATERAL (
                SELECT adapter, recipient FROM delivery
                WHERE delivery.ticket_id = link.child_id AND content = 'message'
+                 AND ticket.outbound -> 'recipients' ->> delivery.adapter = delivery.recipient
                ORDER BY created_at DESC, id DESC LIMIT 1) AS last ON true
            WHERE link.child_id = $1 AND link.unlinked_at IS NULL"#,
         child

@@ -48,6 +48,7 @@ mod queue;
 mod races;
 mod reassign;
 mod receiver;
+mod recipients;
 mod recompute;
 mod recount;
 mod recount_learning;
