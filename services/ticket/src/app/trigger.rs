@@ -226,6 +226,7 @@ impl App {
         tx.commit().await?;
         self.tail.wake();
         self.outbox.wake();
+        self.mass_answers.wake();
         self.timers.expect(ticket.next_fire_at());
         Ok(true)
     }
