@@ -70,6 +70,11 @@ const NO_CHILDREN: Need = Need::new(
     "the ticket has children: unlink them first",
     "工单有下级工单，须先解除关联",
 );
+const SAME_PARENT: Need = Need::new(
+    "same_parent",
+    "the ticket is under a parent whose answers do not reach the other one: link that to the same parent, or unlink this one",
+    "工单有上级工单，其答复到不了另一张工单：请先将另一张关联到同一上级，或解除本工单的关联",
+);
 const OPEN_SURVIVOR: Need = Need::new(
     "open_survivor",
     "the other ticket must be open: neither waiting, solved, closed, cancelled nor merged",
@@ -180,12 +185,18 @@ fn missing(both: &Merging<'_>, blockers: &[Blocker]) -> Vec<Need> {
     let handling = &source.handling;
     let customers = (customer(source), customer(target));
     let strangers = matches!(customers, (Some(one), Some(other)) if one != other);
+    // Whatever the parent is told reaches its own customer, too.
+    let unheard = source
+        .links
+        .parent
+        .is_some_and(|parent| parent != target.id && target.links.parent != Some(parent));
     let wrong = [
         (handling.transfer.is_some(), TRANSFER_ENDED),
         (handling.supervision.is_some(), NO_SUPERVISION),
         (handling.plan.as_ref().is_some_and(|plan| plan.open() > 0), NO_OPEN_PLAN),
         (blockers.contains(&Blocker::WorkOrders), NO_WORK_ORDERS),
         (blockers.contains(&Blocker::Children), NO_CHILDREN),
+        (unheard, SAME_PARENT),
         (!matches!(target.state, State::Open(_)), OPEN_SURVIVOR),
         (source.kind == TicketKind::Complaint && target.kind != source.kind, COMPLAINT),
         (strangers && !policy.links().across_customers, SAME_CUSTOMER),
