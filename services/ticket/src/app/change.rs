@@ -98,11 +98,12 @@ async fn record_each(
         }
     }
     // Last of all, so that others who have to do with the same people wait as short as can be.
-    for Recorded { before, now, .. } in &recorded {
-        if before.burden() != now.burden() {
-            store::routing::shift_load(conn, before.burden(), now.burden()).await?;
-        }
-    }
+    let moved: Vec<_> = recorded
+        .iter()
+        .map(|recorded| (recorded.before.burden(), recorded.now.burden()))
+        .filter(|(before, now)| before != now)
+        .collect();
+    store::routing::shift_loads(conn, &moved).await?;
     Ok(recorded.into_iter().map(|recorded| recorded.now).collect())
 }
 

@@ -118,7 +118,7 @@ impl App {
     async fn given_to(
         &self,
         conn: &mut PgConnection,
-        (caller, code, hold): (&Caller, &str, Hold),
+        (caller, code, hold): (&Caller, &str, Hold<'_>),
         (ticket, policy): (&Ticket, &Policy),
         steps: &[AutoStep],
         now: Timestamp,

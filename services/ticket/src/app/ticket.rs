@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::correction::{self, look_up_grade};
 use super::error::check_etag;
 use super::mass_answer::Speaker;
+use super::placement::Hold;
 use super::transfer::look_up_team;
 use super::{App, Call, Error, Page, change, one_more, placement, product_hold};
 use crate::domain::{
@@ -216,7 +217,7 @@ impl App {
         let by = (&actor, &call.by, now);
         let withdrawn = correction::withdraw(work.conn(), &self.ids, judged, &changes, by);
         changes.extend(Box::pin(withdrawn).await?);
-        changes.extend(placement::reroute(work.conn(), judged, &changes, now).await?);
+        changes.extend(placement::reroute(work.conn(), judged, &changes, (now, Hold::Team)).await?);
         let held = held_product(&ticket, &version.policy).map(ToOwned::to_owned);
         let speaker = Speaker { caller: Some(&call.caller), overriding, wording: None };
         let ticket =
