@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 use super::change::{self, customer_of};
 use super::error::check_etag;
+use super::link::check_other;
+use super::placement::Hold;
 use super::ticket::not_found;
 use super::work::Work;
 use super::{App, Call, Error, Page, one_more, placement};
@@ -36,7 +38,7 @@ impl App {
         &self,
         call: &Call,
         (source, etag): (Uuid, Option<Etag>),
-        target: Uuid,
+        (target, into_etag): (Uuid, Option<Etag>),
         reason: String,
     ) -> Result<pb::Ticket, Error> {
         let mut work = self.begin(call).await?;
@@ -52,6 +54,7 @@ impl App {
         let ((merged, policy), (survivor, its_policy)) =
             self.both(&mut work, source, target).await?;
         check_etag(etag, merged.revision)?;
+        check_other(into_etag, &survivor)?;
         for ticket in [&merged, &survivor] {
             if let State::Merged(other) = &ticket.state {
                 let refusal = Refusal::Merged { command: "MergeTicket", into: other.into };
@@ -70,7 +73,8 @@ impl App {
         let judged = (&survivor, &its_policy.policy);
         of_target.extend(brings(work.conn(), &merged, judged, &of_target, &actor).await?);
         // It may weigh more by now.
-        of_target.extend(placement::reroute(work.conn(), judged, &of_target, now).await?);
+        let hold = (now, Hold::Beside(&merged));
+        of_target.extend(placement::reroute(work.conn(), judged, &of_target, hold).await?);
         let customer = customer_of(&merged);
         let tickets = vec![(merged, &*of_source), (survivor, &*of_target)];
         let tickets = change::record_all(work.conn(), &self.ids, tickets, &call.by).await?;

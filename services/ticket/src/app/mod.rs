@@ -50,7 +50,7 @@ pub mod timer;
 mod transfer;
 pub mod trigger;
 mod unmerge;
-mod upload;
+pub mod upload;
 mod upload_receive;
 pub mod viewer;
 pub mod violation;

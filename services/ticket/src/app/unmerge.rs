@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::error::check_etag;
+use super::link::check_other;
 use super::merge::{Judged, heard_since};
 use super::ticket::not_found;
 use super::{App, Call, Error, change};
@@ -41,6 +42,7 @@ impl App {
         &self,
         call: &Call,
         (source, etag): (Uuid, Option<Etag>),
+        into_etag: Option<Etag>,
         reason: String,
     ) -> Result<pb::Ticket, Error> {
         let mut conn = self.read().await?;
@@ -68,6 +70,9 @@ impl App {
         let (merged, policy) = self.judged(work.conn(), row).await?;
         let above = self.above(work.conn(), &merged, &chain).await?;
         check_etag(etag, merged.revision)?;
+        if let Some(survivor) = above.first() {
+            check_other(into_etag, &survivor.judged.0)?;
+        }
         let now = work.now();
         let actor = Actor::staff(call.caller.subject());
         let tickets: Vec<Above<'_>> = above.iter().map(Stored::above).collect();

@@ -96,40 +96,38 @@ pub(crate) async fn has_children(
     .await?)
 }
 
-/// The children of a parent at and below an org unit after one of them, in the order of their ids: of each org unit that has
-/// any, the first ones by the index of the children, then the first of those.
+/// The children of a parent at and below an org unit after one of them, in the order of their ids. Where most of them are likely to be
+/// there, `most_within`, the children are read in that order until enough are; else of each org unit that has any the first ones
+/// by the index of the children, and then the first of those.
 pub(crate) async fn children(
     conn: &mut PgConnection,
     parent: Uuid,
-    org_unit: &str,
+    (org_unit, most_within): (&str, bool),
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<Uuid>, StoreError> {
-    Ok(sqlx::query_scalar!(
-        r#"WITH RECURSIVE scope AS (
-               SELECT $2::text COLLATE "C" AS org_unit
-               UNION ALL
-               SELECT (SELECT min(other.org_unit) FROM ticket AS other
-                       WHERE other.links ? 'parent' AND other.links ->> 'parent' = $1
-                         AND other.org_unit > greatest(scope.org_unit, ($2 || '/') COLLATE "C")
-                         AND other.org_unit < $2 || '0')
-               FROM scope WHERE scope.org_unit IS NOT NULL
-           )
-           SELECT found.id AS "id!"
-           FROM scope CROSS JOIN LATERAL (
-               SELECT id FROM ticket
-               WHERE ticket.links ? 'parent' AND ticket.links ->> 'parent' = $1 AND ticket.org_unit = scope.org_unit
-                 AND ticket.id > $3
-               ORDER BY ticket.id LIMIT $4
-           ) AS found
-           ORDER BY found.id LIMIT $4"#,
-        parent.to_string(),
-        org_unit,
-        after.unwrap_or_default(),
-        limit,
-    )
-    .fetch_all(conn)
-    .await?)
+    let after = after.unwrap_or_default();
+    let found = if most_within {
+        let file = sqlx::query_file_scalar!(
+            "src/store/link_children.sql",
+            parent,
+            org_unit,
+            after,
+            limit
+        );
+        file.fetch_all(conn).await?
+    } else {
+        let parent = parent.to_string();
+        let file = sqlx::query_file_scalar!(
+            "src/store/link_children_below.sql",
+            parent,
+            org_unit,
+            after,
+            limit
+        );
+        file.fetch_all(conn).await?
+    };
+    Ok(found)
 }
 
 /// Under which parent a ticket is.

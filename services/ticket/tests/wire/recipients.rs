@@ -1,11 +1,15 @@
 //! T-01, T-04, T-14: whoever a ticket turns out not to be of hears nothing of it any more.
 
 use kefu_api::ticket::v1 as pb;
+use kefu_identity::role;
+use prost_types::FieldMask;
 
 use crate::delivery::{deliveries, send};
 use crate::mass_answer::{answers, family, results};
+use crate::merged::waiting;
 use crate::receiver::MailServer;
 use crate::undelivered::{to, world};
+use crate::work_order::order;
 use crate::world::{Desk, World, complaint};
 
 /// It is of this person, who is no customer.
@@ -14,6 +18,7 @@ pub async fn correct(desk: &mut Desk, ticket: &str, complainant: &str) -> pb::Ti
     let complainant = complainant.to_owned();
     let request = pb::CorrectTicketRequest {
         ticket: Some(pb::Ticket { name, etag, complainant, ..Default::default() }),
+        update_mask: Some(FieldMask { paths: vec!["customer".into(), "complainant".into()] }),
         reason: "登记时听错了姓名".into(),
         ..Default::default()
     };
@@ -81,7 +86,7 @@ async fn t14_what_has_not_left_when_a_ticket_turns_out_to_be_somebody_elses_is_n
     // Of the same one it goes on.
     let shop = pb::CorrectTicketRequest {
         ticket: Some(pb::Ticket { shop: "S-7".into(), ..manager.get(&ticket.name).await }),
-        update_mask: Some(prost_types::FieldMask { paths: vec!["shop".into()] }),
+        update_mask: Some(FieldMask { paths: vec!["shop".into()] }),
         reason: "门店有误".into(),
         ..Default::default()
     };
@@ -102,4 +107,39 @@ async fn t14_what_has_not_left_when_a_ticket_turns_out_to_be_somebody_elses_is_n
     assert_eq!(world.count(told).await, 2);
     // Said to the right one, the mark goes.
     assert_eq!(manager.respond(&ticket.name).await.unwrap().undelivered, None);
+}
+
+#[tokio::test]
+async fn t01_what_is_put_on_record_of_a_work_order_at_that_moment_is_of_the_right_customer_too() {
+    let world = World::new().await;
+    let mut manager = world.manager();
+    let (wrong, ticket) = (world.customer(1).await, complaint("group/north", "漏水"));
+    world.settle().await;
+    let ticket = world.clerk().create(pb::Ticket { customer: wrong, ..ticket }).await;
+    let issued = pb::WorkOrder { ticket: ticket.name.clone(), ..order("group/north", "换密封圈") };
+    manager.issue(issued).await;
+    let report = pb::ReportViolationRequest {
+        ticket: ticket.name.clone(),
+        code: "late-first-response".into(),
+        staff: "wang".into(),
+        evidence: "客户来电核实".into(),
+        ..Default::default()
+    };
+    manager.violations.report_violation(report).await.unwrap();
+    // As its alarm does: with the order's row held, a violation of the customer that it has.
+    let mut held = kefu_postgres::begin(&world.pool).await.unwrap();
+    let lock = "SELECT id FROM work_order FOR UPDATE";
+    sqlx::query(lock).execute(&mut *held).await.unwrap();
+    let alarm = "INSERT INTO violation SELECT (jsonb_populate_record(violation, jsonb_build_object(
+                     'id', gen_random_uuid()))).* FROM violation";
+    sqlx::query(alarm).execute(&mut *held).await.unwrap();
+    let mut other = world.desk("wang", "group", role::HANDLER);
+    let name = ticket.name.clone();
+    let correcting = tokio::spawn(async move { correct(&mut other, &name, "李四").await });
+    waiting(&world, 1).await;
+    held.commit().await.unwrap();
+    correcting.await.unwrap();
+    let left = "SELECT count(*) FROM violation WHERE customer_id IS NOT NULL";
+    assert_eq!(world.count(left).await, 0);
+    assert_eq!(world.count("SELECT count(*) FROM violation").await, 2);
 }

@@ -330,3 +330,18 @@ proptest! {
         prop_assert_eq!(source.ticket.receiver_level, twin.ticket.receiver_level);
     }
 }
+
+#[test]
+fn t04_a_child_goes_only_where_the_answers_of_its_parent_go() {
+    let (mut child, mut other) = pair();
+    let parent = registered(3, policy(), Severity::Ordinary, hours(10));
+    child.ticket.links.parent = Some(parent.ticket.id);
+    assert_eq!(needs(try_merge(&child, &other, hours(11))), ["same_parent"]);
+    other.ticket.links.parent = Some(Uuid::from_u128(9));
+    assert_eq!(needs(try_merge(&child, &other, hours(11))), ["same_parent"]);
+    other.ticket.links.parent = Some(parent.ticket.id);
+    assert!(try_merge(&child, &other, hours(11)).is_ok());
+    assert!(try_merge(&child, &parent, hours(11)).is_ok(), "it is told itself");
+    child.ticket.links.parent = None;
+    assert!(try_merge(&child, &other, hours(11)).is_ok(), "it hears no less");
+}

@@ -228,9 +228,9 @@ fn t04_t06_promises_that_were_made_anew_since_the_merge_come_back_made_anew() {
 #[test]
 fn t04_t06_an_assessment_since_the_merge_counts_for_what_comes_back() {
     let mut draft = draft();
-    draft.clocks[1].severities = vec![Severity::Ordinary];
+    draft.clocks[1].severities = vec![1];
     let serious = ClockRuleDraft {
-        severities: vec![Severity::Serious],
+        severities: vec![2],
         ..clock("serious-resolution", ClockKind::Resolution, elapsed(48))
     };
     draft.clocks.push(serious);
