@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::ticket::not_found;
 use super::{App, Call, Error, customer, outbox};
 use crate::domain::{
-    Actor, Change, Command, Correction, Delivery, DeliveryNote, Fault, Fix, Policy, Ticket, What, apply, decide,
+    Actor, Change, Command, Correction, Delivery, DeliveryNote, Fault, Fix, Policy, Ticket, What,
+    apply, decide,
 };
 use crate::store;
 use crate::store::outbound::Carried;

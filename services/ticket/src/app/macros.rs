@@ -13,8 +13,8 @@ use super::placement::{self, Hold};
 use super::ticket::not_found;
 use super::{App, Call, Error, change};
 use crate::domain::{
-    Actor, AssignCause, AutoStep, Command, Doing, Placed, Policy, Refusal, Route,
-    Ticket, Variable, apply, automate, of_level,
+    Actor, AssignCause, AutoStep, Command, Doing, Placed, Policy, Refusal, Route, Ticket, Variable,
+    apply, automate, of_level,
 };
 use crate::encode::ticket as encode;
 use crate::store;

@@ -15,8 +15,8 @@ use super::error::check_etag;
 use super::ticket::not_found;
 use super::{App, Call, Error, Page, merge, one_more};
 use crate::domain::{
-    Actor, Change, Command, Filling, MassPurpose, MessageTemplate, Need, Policy,
-    Refusal, Route, StepRefusal, Ticket, Variable, What, decide, of_level,
+    Actor, Change, Command, Filling, MassPurpose, MessageTemplate, Need, Policy, Refusal, Route,
+    StepRefusal, Ticket, Variable, What, decide, of_level,
 };
 use crate::encode::link as encode;
 use crate::store;

@@ -32,7 +32,8 @@ const NAME_PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 /// The longest detail of a result, in characters.
 const MAX_DETAIL: usize = 500;
 /// Why a solution is not put on record where whoever solved the parent may solve nothing.
-const NOT_THERE: &str = "whoever solved the parent may not put a solution on record in this org unit / 处理上级工单的人无权在本组织单元登记处理方案";
+const NOT_THERE: &str = "whoever solved the parent may not put a solution on record in this org unit / \
+     处理上级工单的人无权在本组织单元登记处理方案";
 /// The name of a trigger's actor begins with this.
 const TRIGGER: &str = "system/trigger/";
 

@@ -157,7 +157,9 @@ impl App {
                 Ok(Ran::UpTo(place)) => begin = place,
                 Ok(ran) => return Ok(ran == Ran::All),
                 // A lock that somebody held for long is free sooner or later, too.
-                Err(Error::Store(error)) if error.is_transient() => return Err(Error::Store(error)),
+                Err(Error::Store(error)) if error.is_transient() => {
+                    return Err(Error::Store(error));
+                }
                 Err(error) => {
                     let ticket = happened.ticket;
                     tracing::error!(%ticket, %error, "the triggers of an event cannot be run");

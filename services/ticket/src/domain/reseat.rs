@@ -21,7 +21,7 @@ use super::{
     clock::{ClockChange, ClockEffect, ClockEntry},
     clock_note::{Cause, Revision},
     link::TakenPromise,
-    policy::ClockRule,
+    policy::{ClockRule, Policy},
     recompute::same,
     refusal::Refusal,
     story::{Story, effect, next_round},
@@ -75,9 +75,9 @@ impl<'s, 'a> Reseating<'s, 'a> {
         Self { story, since, rests, ledger, others, clocks: Vec::new() }
     }
 
-    /// Takes out a promise that was taken over. `offer` is what the merged ticket promises instead, as of the merge, where it stays
-    /// merged and only something below it goes its own way. Returns what is taken over of it now, and what that means for
-    /// whoever has taken over the survivor's promise.
+    /// Takes out a promise that was taken over. `offer` is what the merged ticket promises instead, as of the merge, where it
+    /// stays merged and only something below it goes its own way. Returns what is taken over of it now, and what that means
+    /// for whoever has taken over the survivor's promise.
     pub fn reseat(
         &mut self,
         taken: &TakenPromise,
@@ -111,8 +111,9 @@ impl<'s, 'a> Reseating<'s, 'a> {
         }
         let replaced = replaced.map(|entry| self.caught_up(entry, &head, until)).transpose()?;
         let offer = offer.map(|entry| self.caught_up(entry, &head, until)).transpose()?;
-        let sooner = replaced.as_ref().and_then(|own| own.due).zip(offer.as_ref().and_then(|o| o.due));
-        let offer = offer.filter(|_| replaced.is_none() || sooner.is_some_and(|(own, due)| due < own));
+        let offer = offer.filter(|offer| {
+            replaced.as_ref().is_none_or(|own| is_sooner(offer, own, self.story.policy, now))
+        });
         let ends = if offer.is_some() { Some(until.unwrap_or(now)) } else { until };
         let own = replaced.and_then(|entry| self.place(entry, ends));
         if let Some((other, promise)) = keeper
@@ -172,8 +173,9 @@ impl<'s, 'a> Reseating<'s, 'a> {
     fn find(&self, is: impl Fn(&TakenPromise, &Ticket) -> bool) -> Option<(usize, usize)> {
         self.others.iter().enumerate().find_map(|(other, standing)| {
             let mut promises = standing.promises.iter();
-            let found = promises
-                .position(|promise| promise.cycle == self.ledger.cycle && is(promise, &self.ledger));
+            let found = promises.position(|promise| {
+                promise.cycle == self.ledger.cycle && is(promise, &self.ledger)
+            });
             found.map(|promise| (other, promise))
         })
     }
@@ -312,6 +314,14 @@ fn rule_of(rule: Option<&ClockRule>, kind: ClockKind) -> Option<&ClockRule> {
 
 fn no_deadline(rule: &str, error: DueError) -> Refusal {
     Refusal::NoDeadline { rule: rule.to_owned(), error }
+}
+
+/// Whether the first of two promises binds earlier; while both stand still, has less left.
+fn is_sooner(one: &ClockEntry, other: &ClockEntry, registered: &Policy, now: Timestamp) -> bool {
+    match one.due.zip(other.due) {
+        Some((one, other)) => one < other,
+        None => one.remaining_at(registered, now) < other.remaining_at(registered, now),
+    }
 }
 
 fn is_at(place: Option<&Place>, entry: &ClockEntry) -> bool {

@@ -1,5 +1,5 @@
-//! Undoing a merge (T-04). The merged ticket stands where it stood; the survivor, and whatever that was merged into since, has the
-//! promises and the marks that it would have without, unless they were kept, broken or ended meanwhile: see
+//! Undoing a merge (T-04). The merged ticket stands where it stood; the survivor, and whatever that was merged into since, has
+//! the promises and the marks that it would have without, unless they were kept, broken or ended meanwhile: see
 //! [`reseat`](super::reseat).
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::{
     policy::Policy,
     refusal::Refusal,
     required_field,
-    reseat::{Passed, Reseating, OtherMerge},
+    reseat::{OtherMerge, Passed, Reseating},
     spoken::Undelivered,
     step::{Need, Step, StepRefusal},
     story::{Story, effect},

@@ -96,9 +96,9 @@ pub(crate) async fn has_children(
     .await?)
 }
 
-/// The children of a parent at and below an org unit after one of them, in the order of their ids. Where most of them are likely to be
-/// there, `most_within`, the children are read in that order until enough are; else of each org unit that has any the first ones
-/// by the index of the children, and then the first of those.
+/// The children of a parent at and below an org unit after one of them, in the order of their ids. Where most of them are
+/// likely to be there, `most_within`, the children are read in that order until enough are; else of each org unit that has any
+/// the first ones by the index of the children, and then the first of those.
 pub(crate) async fn children(
     conn: &mut PgConnection,
     parent: Uuid,
@@ -108,13 +108,8 @@ pub(crate) async fn children(
 ) -> Result<Vec<Uuid>, StoreError> {
     let after = after.unwrap_or_default();
     let found = if most_within {
-        let file = sqlx::query_file_scalar!(
-            "src/store/link_children.sql",
-            parent,
-            org_unit,
-            after,
-            limit
-        );
+        let file =
+            sqlx::query_file_scalar!("src/store/link_children.sql", parent, org_unit, after, limit);
         file.fetch_all(conn).await?
     } else {
         let parent = parent.to_string();

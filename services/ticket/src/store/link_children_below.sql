@@ -1,5 +1,5 @@
--- The same, where few of them may be there: of each org unit that has any the first ones by the index of the children, and then the
--- first of those.
+-- The same, where few of them may be there: of each org unit that has any the first ones by the index of the children, and then
+-- the first of those.
 WITH RECURSIVE scope AS (
     SELECT $2::text COLLATE "C" AS org_unit
     UNION ALL

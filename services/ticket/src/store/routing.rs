@@ -225,8 +225,8 @@ pub(crate) async fn save(conn: &mut PgConnection, ticket: &Ticket) -> Result<(),
 /// Somebody's burden: a ticket of a team.
 pub(crate) type Burden<'a> = Option<(Uuid, &'a Subject)>;
 
-/// Takes tickets from somebody's load and gives them to another's. Rows are locked in the order of their key, however many tickets
-/// change hands, so that two who do it at the same time cannot lock each other out.
+/// Takes tickets from somebody's load and gives them to another's. Rows are locked in the order of their key, however many
+/// tickets change hands, so that two who do it at the same time cannot lock each other out.
 pub(crate) async fn shift_loads(
     conn: &mut PgConnection,
     moved: &[(Burden<'_>, Burden<'_>)],

@@ -115,10 +115,8 @@ async fn t03_t04_merges_that_route_again_cross_with_assignments() {
             Ok(())
         }
     });
-    let (merged, assigned) = futures::join!(
-        futures::future::join_all(merges),
-        futures::future::join_all(assignments)
-    );
+    let (merged, assigned) =
+        futures::join!(futures::future::join_all(merges), futures::future::join_all(assignments));
     for done in merged.into_iter().chain(assigned) {
         done.unwrap();
     }

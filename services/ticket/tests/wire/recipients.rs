@@ -78,9 +78,8 @@ async fn t14_what_has_not_left_when_a_ticket_turns_out_to_be_somebody_elses_is_n
         send(&mut manager, &ticket.name, message, to()).await.unwrap();
         world.settle().await;
     }
-    let states = |found: Vec<pb::Delivery>| -> Vec<_> {
-        found.iter().map(pb::Delivery::state).collect()
-    };
+    let states =
+        |found: Vec<pb::Delivery>| -> Vec<_> { found.iter().map(pb::Delivery::state).collect() };
     let before = states(deliveries(&mut manager, "group", &[]).await);
     assert_eq!(before, [pb::DeliveryState::Pending, pb::DeliveryState::Parked]);
     // Of the same one it goes on.
@@ -116,7 +115,8 @@ async fn t01_what_is_put_on_record_of_a_work_order_at_that_moment_is_of_the_righ
     let (wrong, ticket) = (world.customer(1).await, complaint("group/north", "漏水"));
     world.settle().await;
     let ticket = world.clerk().create(pb::Ticket { customer: wrong, ..ticket }).await;
-    let issued = pb::WorkOrder { ticket: ticket.name.clone(), ..order("group/north", "换密封圈") };
+    let issued =
+        pb::WorkOrder { ticket: ticket.name.clone(), ..order("group/north", "换密封圈") };
     manager.issue(issued).await;
     let report = pb::ReportViolationRequest {
         ticket: ticket.name.clone(),
@@ -125,7 +125,7 @@ async fn t01_what_is_put_on_record_of_a_work_order_at_that_moment_is_of_the_righ
         evidence: "客户来电核实".into(),
         ..Default::default()
     };
-    manager.violations.report_violation(report).await.unwrap();
+    manager.penalties.report_violation(report).await.unwrap();
     // As its alarm does: with the order's row held, a violation of the customer that it has.
     let mut held = kefu_postgres::begin(&world.pool).await.unwrap();
     let lock = "SELECT id FROM work_order FOR UPDATE";

@@ -72,9 +72,8 @@ async fn t04_a_regulation_of_meanwhile_holds_for_the_promises_that_come_back() {
     assert_eq!(last(&back, DUE).policy_version, version.name);
     assert_eq!(last(&back, DUE).start_time, last(&late, DUE).start_time, "its own");
     let rolled = last(&manager.get(&twin.name).await, DUE).clone();
-    let taken = |clock: &pb::Clock| {
-        clock.due_time.unwrap().seconds - clock.start_time.unwrap().seconds
-    };
+    let taken =
+        |clock: &pb::Clock| clock.due_time.unwrap().seconds - clock.start_time.unwrap().seconds;
     assert_eq!(taken(last(&back, DUE)), taken(&rolled));
 }
 
@@ -98,7 +97,8 @@ async fn t04_whoever_leaves_a_chain_leaves_all_that_it_was_merged_into() {
     }
     // Each breaks its own promise, once, and nobody else's.
     world.pass_hours(24 * 30).await;
-    let missed = "SELECT count(*) FROM ticket_clock WHERE rule = 'resolution' AND breached_at IS NOT NULL";
+    let missed =
+        "SELECT count(*) FROM ticket_clock WHERE rule = 'resolution' AND breached_at IS NOT NULL";
     assert_eq!(world.count(missed).await, 3);
 }
 
@@ -152,7 +152,10 @@ async fn x03_a_merge_and_its_undoing_are_of_what_was_seen_of_both_tickets() {
         ..Default::default()
     };
     let error = manager.links.unmerge_ticket(undo(&changed.etag)).await.unwrap_err();
-    assert_eq!((error.code(), metadata(&error, "resource_name")), (Code::Aborted, other.name.clone()));
+    assert_eq!(
+        (error.code(), metadata(&error, "resource_name")),
+        (Code::Aborted, other.name.clone())
+    );
     let seen = manager.get(&other.name).await.etag;
     manager.links.unmerge_ticket(undo(&seen)).await.unwrap();
     let wrong = manager.links.merge_ticket(asked("7")).await.unwrap_err();

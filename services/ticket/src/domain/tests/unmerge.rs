@@ -7,17 +7,18 @@ use super::*;
 
 /// Three versions on one calendar with other times to the solution; no ticket gets near a deadline in a test.
 fn versions() -> [Arc<Regulation>; 3] {
-    [elapsed(72), elapsed(100), business(30)].map(|target| {
-        let mut draft = draft();
-        draft.clocks[1].target = target;
-        Policy::try_new(draft).expect("a sound policy")
-    })
-    .into_iter()
-    .enumerate()
-    .map(|(number, policy)| regulation(number, policy))
-    .collect::<Vec<_>>()
-    .try_into()
-    .expect("three of them")
+    [elapsed(72), elapsed(100), business(30)]
+        .map(|target| {
+            let mut draft = draft();
+            draft.clocks[1].target = target;
+            Policy::try_new(draft).expect("a sound policy")
+        })
+        .into_iter()
+        .enumerate()
+        .map(|(number, policy)| regulation(number, policy))
+        .collect::<Vec<_>>()
+        .try_into()
+        .expect("three of them")
 }
 
 /// A merge that stands.
@@ -135,7 +136,12 @@ impl Office {
             .map(|(target, (below, others))| Above {
                 ticket: &self.desks[*target].ticket,
                 version: self.version(*target),
-                promises: &self.made.iter().find(|made| made.source == *below).unwrap().promises,
+                promises: &self
+                    .made
+                    .iter()
+                    .find(|made| made.source == *below)
+                    .expect("made")
+                    .promises,
                 others,
                 lost: None,
             })
@@ -274,8 +280,8 @@ fn t04_whoever_leaves_from_the_middle_of_a_chain_leaves_it_all() {
 proptest! {
     #[test]
     fn t04_however_tickets_are_merged_and_unmerged_whoever_is_alone_has_its_own_promises(
-        tickets in vec((0..3_usize, 0..120_i64), 4),
-        steps in vec((0..8_u8, 0..4_usize, 0..4_usize, 1..60_i64), 1..16),
+        tickets in vec((0..3_usize, 0..60_i64), 4),
+        steps in vec((0..8_u8, 0..4_usize, 0..4_usize, 1..40_i64), 1..16),
         order in Just([0_usize, 1, 2, 3]).prop_shuffle(),
     ) {
         let mut office = Office::new(&tickets);
