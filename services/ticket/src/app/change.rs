@@ -98,11 +98,12 @@ async fn record_each(
         }
     }
     // Last of all, so that others who have to do with the same people wait as short as can be.
-    for Recorded { before, now, .. } in &recorded {
-        if before.burden() != now.burden() {
-            store::routing::shift_load(conn, before.burden(), now.burden()).await?;
-        }
-    }
+    let moved: Vec<_> = recorded
+        .iter()
+        .map(|recorded| (recorded.before.burden(), recorded.now.burden()))
+        .filter(|(before, now)| before != now)
+        .collect();
+    store::routing::shift_loads(conn, &moved).await?;
     Ok(recorded.into_iter().map(|recorded| recorded.now).collect())
 }
 
@@ -216,6 +217,9 @@ async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Res
         }
         if Facts::of(before) != Facts::of(now) {
             store::correction::save(conn, now).await?;
+        }
+        if before.complainant != now.complainant {
+            store::link::forget_route(conn, now.id).await?;
         }
         if customer_of(before) != customer_of(now) {
             store::correction::move_records(conn, now.id, customer_of(now)).await?;

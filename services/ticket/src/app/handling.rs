@@ -47,8 +47,8 @@ impl App {
         if let HandlingCommand::AcceptTransfer { message, receiving, .. } = &mut command {
             self.make_room(&call.caller, action, id).await?;
             if message.is_none() {
-                receiving.customer_name =
-                    Box::pin(self.name_for_transfer(call, action, id)).await?;
+                let named = Box::pin(self.name_for_transfer(call, action, id)).await?;
+                (receiving.named, receiving.customer_name) = named.unzip();
             }
         }
         let command = Command::Handle(command);

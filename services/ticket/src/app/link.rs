@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::change::{self, customer_of};
 use super::error::check_etag;
+use super::ticket::not_found;
 use super::{App, Call, Error, Page, one_more};
 use crate::domain::{Actor, Blocker, Policy, Route, Ticket, link, unlink};
 use crate::encode::ticket as encode;
@@ -38,7 +39,7 @@ impl App {
         let ((of_child, policy), (leader, its_policy)) =
             self.both(&mut work, child, parent).await?;
         check_etag(etag, of_child.revision)?;
-        check_parent(parent_etag, &leader)?;
+        check_other(parent_etag, &leader)?;
         if let Some(route) = &route {
             known_way(route, &policy.policy)?;
         }
@@ -103,7 +104,7 @@ impl App {
         let ((ticket, version), (leader, _)) = self.both(&mut work, child, parent).await?;
         check_etag(etag, ticket.revision)?;
         if seen.is_some() {
-            check_parent(parent_etag, &leader)?;
+            check_other(parent_etag, &leader)?;
         }
         let now = work.now();
         let actor = Actor::staff(call.caller.subject());
@@ -130,20 +131,25 @@ impl App {
     ) -> Result<Page<Ticket, Uuid>, Error> {
         self.allow(caller, "ticket.ListChildTickets", org_unit)?;
         let mut conn = self.read().await?;
-        self.allow_ticket(&mut conn, caller, "ticket.ListChildTickets", parent).await?;
-        let limit = one_more(size);
-        let ids = store::link::children(&mut conn, parent, org_unit.as_str(), after, limit).await?;
+        let place = store::handling::place(&mut conn, parent).await?;
+        let place = place.ok_or_else(|| not_found(parent))?;
+        let receiving = place.receiving.as_deref();
+        self.allow_seen(caller, "ticket.ListChildTickets", &place.org_unit, receiving)?;
+        // Most children are where their parent is.
+        let above = place.org_unit.parse().is_ok_and(|at: OrgUnit| org_unit.contains(&at));
+        let (limit, scope) = (one_more(size), (org_unit.as_str(), above));
+        let ids = store::link::children(&mut conn, parent, scope, after, limit).await?;
         let mut found = self.tickets_within(&mut conn, org_unit, &ids).await?;
         let tickets = ids.iter().filter_map(|id| found.remove(id)).collect();
         Ok(Page::of(tickets, size, |last| last.id))
     }
 }
 
-/// The same of the etag that a caller sent of the parent.
-fn check_parent(seen: Option<Etag>, parent: &Ticket) -> Result<(), Error> {
-    check_etag(seen, parent.revision).map_err(|_| Error::OtherEtagStale {
-        name: encode::name(parent.id),
-        current: parent.revision,
+/// The same of the etag that a caller sent of another ticket than the one that is named.
+pub(super) fn check_other(seen: Option<Etag>, other: &Ticket) -> Result<(), Error> {
+    check_etag(seen, other.revision).map_err(|_| Error::OtherEtagStale {
+        name: encode::name(other.id),
+        current: other.revision,
     })
 }
 

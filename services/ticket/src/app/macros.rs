@@ -13,8 +13,8 @@ use super::placement::{self, Hold};
 use super::ticket::not_found;
 use super::{App, Call, Error, change};
 use crate::domain::{
-    Actor, AssignCause, AutoStep, Command, Complainant, Doing, Placed, Policy, Refusal, Route,
-    Ticket, Variable, apply, automate, of_level,
+    Actor, AssignCause, AutoStep, Command, Doing, Placed, Policy, Refusal, Route, Ticket, Variable,
+    apply, automate, of_level,
 };
 use crate::encode::ticket as encode;
 use crate::store;
@@ -59,17 +59,12 @@ impl App {
         let steps = policy.automation().macro_steps(&asked.code).ok_or_else(unknown_macro)?;
         self.may_do(&call.caller, steps, &ticket, policy)?;
         says_something(steps, asked)?;
-        let name = match ticket.complainant {
-            Complainant::Customer { customer, .. } if names_customer(steps, policy) => {
-                self.customers.name(customer, call.deadline).await?
-            }
-            _ => None,
-        };
+        let name = self.named(&ticket, names_customer(steps, policy), call.deadline).await?;
         let actor = Actor::staff(call.caller.subject());
-        let doing = |now, placed| Doing {
+        let doing = |now, customer_name, placed| Doing {
             actor: &actor,
             now,
-            customer_name: name.as_deref(),
+            customer_name,
             route: asked.route.as_ref(),
             placed,
             told_level: None,
@@ -81,7 +76,7 @@ impl App {
             let giving = (&*call.caller, &*asked.code, Hold::Nothing);
             let placed = self.given_to(&mut conn, giving, (&ticket, policy), steps, now).await?;
             drop(conn);
-            let doing = doing(now, placed.as_ref());
+            let doing = doing(now, name.on(&ticket)?, placed.as_ref());
             let done = automate(&ticket, policy, steps, doing).map_err(refused)?;
             let (revision, updated_at) = (ticket.revision, ticket.updated_at);
             done.changes.iter().for_each(|change| apply(&mut ticket, change));
@@ -105,7 +100,7 @@ impl App {
         let now = work.now();
         let giving = (&*call.caller, &*asked.code, Hold::Team);
         let placed = self.given_to(work.conn(), giving, (&ticket, policy), steps, now).await?;
-        let doing = doing(now, placed.as_ref());
+        let doing = doing(now, name.on(&ticket)?, placed.as_ref());
         let done = automate(&ticket, policy, steps, doing).map_err(refused)?;
         let speaker = Speaker { caller: Some(&call.caller), ..Speaker::default() };
         let (changes, by) = (&done.changes, &call.by);
@@ -123,7 +118,7 @@ impl App {
     async fn given_to(
         &self,
         conn: &mut PgConnection,
-        (caller, code, hold): (&Caller, &str, Hold),
+        (caller, code, hold): (&Caller, &str, Hold<'_>),
         (ticket, policy): (&Ticket, &Policy),
         steps: &[AutoStep],
         now: Timestamp,

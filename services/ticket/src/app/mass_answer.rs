@@ -15,8 +15,8 @@ use super::error::check_etag;
 use super::ticket::not_found;
 use super::{App, Call, Error, Page, merge, one_more};
 use crate::domain::{
-    Actor, Change, Command, Complainant, Filling, MassPurpose, MessageTemplate, Need, Policy,
-    Refusal, Route, StepRefusal, Ticket, Variable, What, decide, of_level,
+    Actor, Change, Command, Filling, MassPurpose, MessageTemplate, Need, Policy, Refusal, Route,
+    StepRefusal, Ticket, Variable, What, decide, of_level,
 };
 use crate::encode::link as encode;
 use crate::store;
@@ -48,6 +48,23 @@ pub(crate) struct Speaker<'a> {
     pub(crate) overriding: bool,
     /// What each child fills in for itself, where that is not what was said on the parent.
     pub(crate) wording: Option<&'a str>,
+}
+
+/// A registered customer and what he is called, as it was asked for before the ticket was locked; none where nobody has to know.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Named(Option<(Uuid, String)>);
+
+impl Named {
+    /// What to call the customer of a ticket that is locked.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if the ticket turned out to be somebody else's since: nobody is called by another one's name.
+    pub(super) fn on(&self, ticket: &Ticket) -> Result<Option<&str>, Error> {
+        match &self.0 {
+            Some((customer, _)) if customer_of(ticket) != Some(*customer) => Err(Error::Conflict),
+            named => Ok(named.as_ref().map(|(_, name)| name.as_str())),
+        }
+    }
 }
 
 /// Puts on its way what a change of a parent says or solves, if there are children whom it concerns.
@@ -125,7 +142,7 @@ impl App {
             self.allow_at(&call.caller, "ticket.OverrideForbiddenPhrases", &org_unit)?;
         }
         require_children(work.conn(), &ticket, "AnswerChildTickets").await?;
-        let message = rendered(&said.wording, &ticket, policy, name.as_deref())?;
+        let message = rendered(&said.wording, &ticket, policy, name.on(&ticket)?)?;
         let command = spoken(Command::Respond { message, sent_at: None }, said.route);
         let command = match said.overriding {
             true => Command::OverridePhrases(Box::new(command)),
@@ -238,13 +255,22 @@ impl App {
         ticket: &Ticket,
         wording: &MessageTemplate,
         deadline: Deadline,
-    ) -> Result<Option<String>, Error> {
-        match ticket.complainant {
-            Complainant::Customer { customer, .. } if wording.mentions(Variable::CustomerName) => {
-                self.customers.name(customer, deadline).await
-            }
-            _ => Ok(None),
-        }
+    ) -> Result<Named, Error> {
+        self.named(ticket, wording.mentions(Variable::CustomerName), deadline).await
+    }
+
+    /// The same where `says` is whether something says it.
+    pub(super) async fn named(
+        &self,
+        ticket: &Ticket,
+        says: bool,
+        deadline: Deadline,
+    ) -> Result<Named, Error> {
+        let Some(customer) = customer_of(ticket).filter(|_| says) else {
+            return Ok(Named::default());
+        };
+        let name = self.customers.name(customer, deadline).await?;
+        Ok(Named(name.map(|name| (customer, name))))
     }
 
     /// What was said and solved on a parent before a number, newest first.
@@ -265,7 +291,8 @@ impl App {
         Ok(Page::of(rows, size, |last| last.number))
     }
 
-    /// What was said on a child's parent before the child was linked, newest first. Whoever sees the child sees that.
+    /// What was said on a child's parent and not on the child, newest first: before it was linked, or while it was merged, or where
+    /// something else was in the way. Whoever sees the child sees that.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Denied`].
@@ -280,9 +307,9 @@ impl App {
         self.allow_ticket(&mut conn, caller, "ticket.ListMissedAnswers", child).await?;
         let rows = match store::link::missed(&mut conn, child).await? {
             None => Vec::new(),
-            Some((parent, missed)) => {
-                let before = before.unwrap_or(i32::MAX).min(missed.saturating_add(1));
-                store::mass_answer::list(&mut conn, parent, before, one_more(size)).await?
+            Some(linked) => {
+                let (before, limit) = (before.unwrap_or(i32::MAX), one_more(size));
+                store::mass_answer::missed(&mut conn, child, linked, before, limit).await?
             }
         };
         Ok(Page::of(rows, size, |last| last.number))

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use kefu_identity::{Caller, OrgUnit};
 use kefu_journal::{Entry, Provenance};
 use kefu_postgres::StoreError;
@@ -12,7 +13,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::mass_answer::{rendered, spoken};
+use super::mass_answer::{Named, rendered, spoken};
 use super::ticket::not_found;
 use super::{App, Error, change};
 use crate::domain::{
@@ -25,8 +26,14 @@ use crate::store::mass_answer::MassAnswerRow;
 const CARRIER: &str = "mass-answers";
 /// How long the customer context may take to tell a name.
 const NAME_TIMEOUT: Duration = Duration::from_secs(5);
+/// For how long an answer waits for the customer context to tell a name; then it goes without. Whoever waits for it longer waits
+/// for the answer, and with him everybody after him and every later answer of the parent.
+const NAME_PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 /// The longest detail of a result, in characters.
 const MAX_DETAIL: usize = 500;
+/// Why a solution is not put on record where whoever solved the parent may solve nothing.
+const NOT_THERE: &str = "whoever solved the parent may not put a solution on record in this org unit / \
+     处理上级工单的人无权在本组织单元登记处理方案";
 /// The name of a trigger's actor begins with this.
 const TRIGGER: &str = "system/trigger/";
 
@@ -45,7 +52,8 @@ impl App {
     /// Carries a mass answer to its next child.
     ///
     /// # Errors
-    /// [`Error::Store`] when the database is away, [`Error::CustomerUnavailable`] where a name is needed: then it waits.
+    /// [`Error::Store`] when the database is away, [`Error::CustomerUnavailable`] where a name is needed: then it waits, for a
+    /// while.
     pub(crate) async fn carry(&self, id: Uuid) -> Result<Carried, Error> {
         let mut conn = self.read().await?;
         let Some(answer) = store::mass_answer::find(&mut conn, id).await? else {
@@ -54,8 +62,10 @@ impl App {
         let expected = store::mass_answer::next_child(&mut conn, &answer).await?;
         drop(conn);
         match Box::pin(self.carry_to(&answer, expected)).await {
-            Err(error @ (Error::Store(StoreError::Corrupt(_)) | Error::Defect(_))) => {
-                // What nobody understands keeps no other child waiting.
+            // It is somebody else's ticket since its customer's name was asked for.
+            Err(Error::Conflict) => Ok(Carried::On),
+            Err(error) if !is_transient(&error) => {
+                // What fails the same way every time keeps no other child waiting, nor any later answer.
                 tracing::error!(mass_answer = %id, child = ?expected, %error, "an answer does not reach a child");
                 self.fail(id, expected).await
             }
@@ -69,7 +79,7 @@ impl App {
         expected: Option<Uuid>,
     ) -> Result<Carried, Error> {
         let wording = expected.and_then(|_| wording(answer).transpose()).transpose()?;
-        let mut name = None;
+        let mut name = Named::default();
         if let (Some(child), Some(wording)) = (expected, &wording) {
             let mut conn = self.read().await?;
             let row = store::ticket::find(&mut conn, child).await?;
@@ -77,9 +87,19 @@ impl App {
             let (ticket, _) = self.judged(&mut conn, row).await?;
             drop(conn);
             let deadline = Deadline::default().at_most(NAME_TIMEOUT);
-            name = self.name_for(&ticket, wording, deadline).await?;
+            name = match self.name_for(&ticket, wording, deadline).await {
+                Err(Error::CustomerUnavailable) if self.is_out_of_patience(answer) => {
+                    tracing::warn!(mass_answer = %answer.id, %child, "an answer goes without the customer's name");
+                    Named::default()
+                }
+                named => named?,
+            };
         }
-        self.settle_next(answer.id, expected, wording.as_ref(), name.as_deref()).await
+        self.settle_next(answer.id, expected, wording.as_ref(), &name).await
+    }
+
+    fn is_out_of_patience(&self, answer: &MassAnswerRow) -> bool {
+        self.now().duration_since(answer.created_at.to_jiff()) >= NAME_PATIENCE
     }
 
     async fn settle_next(
@@ -87,7 +107,7 @@ impl App {
         id: Uuid,
         expected: Option<Uuid>,
         wording: Option<&MessageTemplate>,
-        name: Option<&str>,
+        name: &Named,
     ) -> Result<Carried, Error> {
         let mut tx = kefu_postgres::begin(&self.pool).await?;
         let Some(answer) = store::mass_answer::lock(&mut tx, id).await? else {
@@ -127,7 +147,7 @@ impl App {
         answer: &MassAnswerRow,
         child: Uuid,
         wording: Option<&MessageTemplate>,
-        name: Option<&str>,
+        name: &Named,
     ) -> Result<(MassOutcome, String, Option<jiff::Timestamp>), Error> {
         let none = |outcome| Ok((outcome, String::new(), None));
         let row = store::ticket::find(conn, child).await?.ok_or_else(|| not_found(child))?;
@@ -148,6 +168,7 @@ impl App {
                 route => route,
             },
         };
+        let name = name.on(&ticket)?;
         let message = match wording.map(|wording| rendered(wording, &ticket, policy, name)) {
             None => answer.body.clone(),
             Some(Ok(message)) => message,
@@ -163,7 +184,7 @@ impl App {
             }
             _ => spoken(Command::Respond { message, sent_at }, route),
         };
-        // He may do on the child what he could do there himself, and no more.
+        // He solves and overrides on the child what he could there himself, and no more (X-07).
         let speaker = speaker(answer)?;
         let org_unit: OrgUnit = ticket
             .org_unit
@@ -171,7 +192,12 @@ impl App {
             .map_err(|error| StoreError::corrupt("ticket.org_unit", error))?;
         let may =
             |action| speaker.as_ref().filter(|it| self.authorizer.permits(it, action, &org_unit));
-        let roles = may("ticket.ResolveTicket").into_iter().flat_map(Caller::roles);
+        let solves = may("ticket.ResolveTicket");
+        // Answers need the parent's org unit only; a solution makes him the handler.
+        if purpose == MassPurpose::Solution && speaker.is_some() && solves.is_none() {
+            return Ok((MassOutcome::Refused, NOT_THERE.to_owned(), None));
+        }
+        let roles = solves.into_iter().flat_map(Caller::roles);
         if let Err(refusal) = of_level(&ticket, policy, &command, roles) {
             return Ok((MassOutcome::Refused, why(&refusal), None));
         }
@@ -233,6 +259,15 @@ impl App {
             event: None,
         };
         Ok(kefu_journal::append(conn, &[entry]).await?)
+    }
+}
+
+/// Whether the same may succeed later.
+fn is_transient(error: &Error) -> bool {
+    match error {
+        Error::Store(error) => error.is_transient(),
+        Error::CustomerUnavailable => true,
+        _ => false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Merging tickets, and undoing it (T-04). Both tickets are locked in the order of their ids, so of two merges that meet one
+//! Merging tickets (T-04). Both tickets are locked in the order of their ids, so of two merges that meet one
 //! waits for the other and sees what it left: there are no cycles and no deadlocks.
 
 use std::sync::Arc;
@@ -13,12 +13,14 @@ use uuid::Uuid;
 
 use super::change::{self, customer_of};
 use super::error::check_etag;
+use super::link::check_other;
+use super::placement::Hold;
 use super::ticket::not_found;
 use super::work::Work;
 use super::{App, Call, Error, Page, one_more, placement};
 use crate::domain::{
     Actor, Blocker, Change, Issued, LinkChange, MAX_CHAIN, Merging, Policy, Refusal, State,
-    TakenPromise, Ticket, What, apply, bring_mark, merge, merge_chain_full, same_customer, unmerge,
+    TakenPromise, Ticket, What, apply, bring_mark, merge, merge_chain_full, same_customer,
 };
 use crate::encode::ticket as encode;
 use crate::store;
@@ -36,7 +38,7 @@ impl App {
         &self,
         call: &Call,
         (source, etag): (Uuid, Option<Etag>),
-        target: Uuid,
+        (target, into_etag): (Uuid, Option<Etag>),
         reason: String,
     ) -> Result<pb::Ticket, Error> {
         let mut work = self.begin(call).await?;
@@ -52,6 +54,7 @@ impl App {
         let ((merged, policy), (survivor, its_policy)) =
             self.both(&mut work, source, target).await?;
         check_etag(etag, merged.revision)?;
+        check_other(into_etag, &survivor)?;
         for ticket in [&merged, &survivor] {
             if let State::Merged(other) = &ticket.state {
                 let refusal = Refusal::Merged { command: "MergeTicket", into: other.into };
@@ -70,7 +73,8 @@ impl App {
         let judged = (&survivor, &its_policy.policy);
         of_target.extend(brings(work.conn(), &merged, judged, &of_target, &actor).await?);
         // It may weigh more by now.
-        of_target.extend(placement::reroute(work.conn(), judged, &of_target, now).await?);
+        let hold = (now, Hold::Beside(&merged));
+        of_target.extend(placement::reroute(work.conn(), judged, &of_target, hold).await?);
         let customer = customer_of(&merged);
         let tickets = vec![(merged, &*of_source), (survivor, &*of_target)];
         let tickets = change::record_all(work.conn(), &self.ids, tickets, &call.by).await?;
@@ -90,61 +94,8 @@ impl App {
         self.answer(work, tickets, Some(target)).await
     }
 
-    /// Undoes a merge, in one transaction.
-    ///
-    /// # Errors
-    /// As for a merge.
-    pub async fn unmerge_ticket(
-        &self,
-        call: &Call,
-        (source, etag): (Uuid, Option<Etag>),
-        reason: String,
-    ) -> Result<pb::Ticket, Error> {
-        let mut conn = self.read().await?;
-        let place = store::handling::place(&mut conn, source).await?;
-        place.ok_or_else(|| not_found(source))?;
-        // Which other ticket there is to lock. It is looked up again once both are.
-        let seen = store::merge::present(&mut conn, source).await?.map(|(target, _)| target);
-        drop(conn);
-        let mut work = self.begin(call).await?;
-        let target = seen.unwrap_or(source);
-        let places = store::link::lock(work.conn(), &[source, target]).await?;
-        let denied =
-            self.both_allowed(&call.caller, "ticket.UnmergeTicket", &places, [source, target]);
-        if let Err(denied) = denied {
-            return work.answered().await?.ok_or(denied);
-        }
-        if let Some(answer) = work.replay().await? {
-            return Ok(answer);
-        }
-        let present = store::merge::present(work.conn(), source).await?;
-        if present.as_ref().map(|(target, _)| *target) != seen {
-            // Undone, and perhaps merged again, in between.
-            return Err(Error::Conflict);
-        }
-        let ((merged, policy), (survivor, its_policy)) =
-            self.both(&mut work, source, target).await?;
-        check_etag(etag, merged.revision)?;
-        let promises = present.map(|(_, promises)| promises).unwrap_or_default();
-        let now = work.now();
-        let actor = Actor::staff(call.caller.subject());
-        let both = merging((&merged, &policy), (&survivor, &*its_policy));
-        let (mut of_source, of_target) = unmerge(both, &promises, reason.clone(), &actor, now)?;
-        let at = of_source.first().map_or(now, |change| change.at);
-        if let State::Merged(merge) = &merged.state {
-            let (judged, since) = ((&merged, &policy.policy), merge.at);
-            let done = (&actor, now);
-            self.catch_up(work.conn(), judged, since, &mut of_source, done).await?;
-        }
-        let tickets = vec![(merged, &*of_source), (survivor, &*of_target)];
-        let tickets = change::record_all(work.conn(), &self.ids, tickets, &call.by).await?;
-        let by = call.caller.subject();
-        store::merge::undo(work.conn(), source, (by, at, &reason)).await?;
-        self.answer(work, tickets, None).await
-    }
-
     /// Stores the answer, which is the first ticket, and tells the timers.
-    async fn answer(
+    pub(super) async fn answer(
         &self,
         work: Work<'_>,
         tickets: Vec<Ticket>,
@@ -224,7 +175,7 @@ impl App {
     }
 }
 
-type Judged = (Ticket, Arc<Version<Policy>>);
+pub(super) type Judged = (Ticket, Arc<Version<Policy>>);
 
 fn merging<'a>(
     (source, policy): (&'a Ticket, &'a Arc<Version<Policy>>),

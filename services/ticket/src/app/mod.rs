@@ -50,6 +50,7 @@ pub mod ticket;
 pub mod timer;
 mod transfer;
 pub mod trigger;
+mod unmerge;
 pub mod upload;
 mod upload_receive;
 pub mod viewer;

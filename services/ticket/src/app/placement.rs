@@ -17,9 +17,11 @@ use crate::store;
 
 /// Whether others are kept from distributing in the team until the end of the transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hold {
+pub(crate) enum Hold<'a> {
     /// They are: somebody is about to get the ticket, and whose load it is to lose it.
     Team,
+    /// The same, where another ticket leaves its owner in the same transaction.
+    Beside(&'a Ticket),
     /// They are not: it is only to be shown.
     Nothing,
 }
@@ -31,12 +33,12 @@ pub(crate) async fn find(
     ticket: &Ticket,
     routed: &Routed,
     now: Timestamp,
-    hold: Hold,
+    hold: Hold<'_>,
 ) -> Result<Option<Found>, StoreError> {
     let Some(code) = &routed.team else { return Ok(None) };
     let team = store::placement::team(conn, code, &ticket.org_unit).await?;
     let Some(team) = team else { return Ok(None) };
-    if hold == Hold::Team && (routed.owner.is_some() || routed.distribution.is_some()) {
+    if hold != Hold::Nothing && (routed.owner.is_some() || routed.distribution.is_some()) {
         store::team::lock(conn, team).await?;
     }
     if let Some(named) = &routed.owner
@@ -48,7 +50,14 @@ pub(crate) async fn find(
         return Ok(Some(Found { team, owner: None, candidates: Vec::new() }));
     };
     let mut candidates = match hold {
-        Hold::Team => store::routing::candidates(conn, team, ticket.burden(), now).await?,
+        Hold::Team | Hold::Beside(_) => {
+            let beside = match hold {
+                Hold::Beside(other) => other.burden(),
+                _ => None,
+            };
+            let from: Vec<_> = ticket.burden().into_iter().chain(beside).collect();
+            store::routing::candidates(conn, team, &from, now).await?
+        }
         Hold::Nothing => store::placement::candidates(conn, team, now).await?,
     };
     rank(&mut candidates, by);
@@ -62,7 +71,7 @@ pub(crate) async fn place(
     (ticket, policy): (&Ticket, &Policy),
     steps: &[AutoStep],
     (cause, reason): (AssignCause, &str),
-    (now, hold): (Timestamp, Hold),
+    (now, hold): (Timestamp, Hold<'_>),
 ) -> Result<Option<Placed>, StoreError> {
     let Some(to) = steps.iter().find_map(AutoStep::assigns) else { return Ok(None) };
     let routed = to.routed(ticket, policy);
@@ -92,7 +101,7 @@ pub(crate) async fn reroute(
     conn: &mut PgConnection,
     (ticket, policy): (&Ticket, &Policy),
     changes: &[Change],
-    now: Timestamp,
+    (now, hold): (Timestamp, Hold<'_>),
 ) -> Result<Vec<Change>, Error> {
     let mut after = ticket.clone();
     changes.iter().for_each(|change| apply(&mut after, change));
@@ -100,7 +109,7 @@ pub(crate) async fn reroute(
         return Ok(Vec::new());
     }
     let routed = policy.routing().again(&after);
-    let found = find(conn, &after, &routed, now, Hold::Team).await?;
+    let found = find(conn, &after, &routed, now, hold).await?;
     let placed = Placed::of(routed, found, AssignCause::Rerouted, "");
     let raise = placed.priority.map(|to| Command::RaisePriority { to });
     let mut following = Vec::new();

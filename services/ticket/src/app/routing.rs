@@ -112,7 +112,7 @@ impl App {
             return Ok(Fired::Nothing);
         };
         let now = self.now();
-        let mut candidates = store::routing::candidates(&mut tx, team, None, now).await?;
+        let mut candidates = store::routing::candidates(&mut tx, team, &[], now).await?;
         rank(&mut candidates, by);
         let Some(Candidate { staff, .. }) = candidates.first() else { return Ok(Fired::Nothing) };
         let owner = staff.clone();

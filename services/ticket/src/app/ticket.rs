@@ -6,9 +6,10 @@ use kefu_identity::{Caller, OrgUnit};
 use kefu_rpc::Etag;
 use uuid::Uuid;
 
-use super::correction::look_up_grade;
+use super::correction::{self, look_up_grade};
 use super::error::check_etag;
 use super::mass_answer::Speaker;
+use super::placement::Hold;
 use super::transfer::look_up_team;
 use super::{App, Call, Error, Page, change, one_more, placement, product_hold};
 use crate::domain::{
@@ -215,7 +216,10 @@ impl App {
             self.follow_org_unit(conn, &ticket, &version.policy, &mut changes, &actor, now).await?;
         }
         let judged = (&ticket, &version.policy);
-        changes.extend(placement::reroute(work.conn(), judged, &changes, now).await?);
+        let by = (&actor, &call.by, now);
+        let withdrawn = correction::withdraw(work.conn(), &self.ids, judged, &changes, by);
+        changes.extend(Box::pin(withdrawn).await?);
+        changes.extend(placement::reroute(work.conn(), judged, &changes, (now, Hold::Team)).await?);
         let held = held_product(&ticket, &version.policy).map(ToOwned::to_owned);
         let speaker = Speaker { caller: Some(&call.caller), overriding, wording: None };
         let ticket =

@@ -45,6 +45,10 @@ pub(super) async fn look_up_team(
             Err(Error::Invalid("to_team", fault))
         }
         Some(HandlingCommand::AcceptTransfer { receiving, .. }) => {
+            if receiving.named.is_some() && receiving.named != customer_of(ticket) {
+                // It turned out to be somebody else's since: nobody is called by another one's name.
+                return Err(Error::Conflict);
+            }
             let transfer = ticket.handling.transfer.as_ref();
             if let Some((transfer, code)) =
                 transfer.and_then(|sent| Some((sent, sent.team.as_ref()?)))
@@ -61,7 +65,7 @@ pub(super) async fn look_up_team(
 }
 
 impl App {
-    /// What the customer of a ticket is called, where the policy's wording for an accepted transfer asks for it. The customer
+    /// The customer of a ticket and what he is called, where the policy's wording for an accepted transfer asks for it. The customer
     /// context is asked while no connection is held, and only for whoever may accept; for a ticket that is not on its way it
     /// is not asked, so neither is it for a retry.
     pub(super) async fn name_for_transfer(
@@ -69,7 +73,7 @@ impl App {
         call: &Call,
         action: &'static str,
         id: Uuid,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<(Uuid, String)>, Error> {
         let mut conn = self.read().await?;
         let Some(row) = store::ticket::find(&mut conn, id).await? else { return Ok(None) };
         let Some(receiving) = row.receiving_unit() else { return Ok(None) };
@@ -82,7 +86,8 @@ impl App {
         drop(conn);
         match customer_of(&ticket) {
             Some(customer) if transfer_names_customer(&version.policy) => {
-                self.customers.name(customer, call.deadline).await
+                let name = self.customers.name(customer, call.deadline).await?;
+                Ok(name.map(|name| (customer, name)))
             }
             _ => Ok(None),
         }

@@ -88,6 +88,17 @@ fn told_level(event: TriggerEvent, recorded: &Recorded) -> Option<ReceiverLevel>
     ReceiverLevel::from_number(number)
 }
 
+/// How far the triggers of an event have run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ran {
+    /// Somebody else has moved the cursor.
+    Elsewhere,
+    /// All that were to.
+    All,
+    /// Those before this place.
+    UpTo(usize),
+}
+
 /// Where in its chain an event stands.
 #[derive(Clone, Copy, Debug)]
 struct Link {
@@ -140,23 +151,36 @@ impl App {
         to: &str,
         happened: &Happened,
     ) -> Result<bool, Error> {
-        match self.try_triggers(from, to, happened).await {
-            // A lock that somebody held for long is free sooner or later, too.
-            Err(Error::Store(error)) if error.is_transient() => Err(Error::Store(error)),
-            Err(error) => {
-                let ticket = happened.ticket;
-                tracing::error!(%ticket, %error, "the triggers of an event cannot be run");
-                self.give_up(from, to, happened).await
+        let mut begin = 0;
+        loop {
+            match Box::pin(self.try_triggers((from, to), happened, begin)).await {
+                Ok(Ran::UpTo(place)) => begin = place,
+                Ok(ran) => return Ok(ran == Ran::All),
+                // A lock that somebody held for long is free sooner or later, too.
+                Err(Error::Store(error)) if error.is_transient() => {
+                    return Err(Error::Store(error));
+                }
+                Err(error) => {
+                    let ticket = happened.ticket;
+                    tracing::error!(%ticket, %error, "the triggers of an event cannot be run");
+                    return self.give_up(from, to, happened).await;
+                }
             }
-            done => done,
         }
     }
 
-    async fn try_triggers(&self, from: &str, to: &str, happened: &Happened) -> Result<bool, Error> {
+    /// Runs them from one on, in one transaction as far as one of them distributes: two teams in one transaction would be locked
+    /// in the order of the triggers, and others who move tickets between the two in theirs.
+    async fn try_triggers(
+        &self,
+        (from, to): (&str, &str),
+        happened: &Happened,
+        begin: usize,
+    ) -> Result<Ran, Error> {
         let recorded = &happened.recorded;
         let mut tx = kefu_postgres::begin(&self.pool).await?;
         if !store::trigger::advance(&mut tx, from, to).await? {
-            return Ok(false);
+            return Ok(Ran::Elsewhere);
         }
         let id = happened.ticket;
         store::ticket::lock(&mut tx, id).await?.ok_or_else(|| not_found(id))?;
@@ -164,10 +188,18 @@ impl App {
         let (mut ticket, version) = self.judged(&mut tx, row).await?;
         let link = link(&mut tx, recorded).await?;
         let ran = store::trigger::ran(&mut tx, link.root).await?;
-        for trigger in version.policy.automation().triggers_on(happened.event) {
+        let (mut assigned, mut rest) = (false, None);
+        let triggers = version.policy.automation().triggers_on(happened.event);
+        for (place, trigger) in triggers.enumerate().skip(begin) {
             if ran.iter().any(|name| **name == *trigger.name) || !trigger.condition.holds(&ticket) {
                 continue;
             }
+            let assigns = trigger.then.iter().any(|step| step.assigns().is_some());
+            if assigns && assigned {
+                rest = Some(place);
+                break;
+            }
+            assigned |= assigns;
             let actor = Actor::Trigger(trigger.name.clone());
             let now = self.now().max(ticket.updated_at);
             let automation = version.policy.automation();
@@ -223,11 +255,16 @@ impl App {
             };
             store::trigger::insert(&mut tx, &run).await?;
         }
+        if rest.is_some() {
+            // Not over the event yet: whoever goes on after a crash finds which of them have run.
+            store::trigger::advance(&mut tx, to, from).await?;
+        }
         tx.commit().await?;
         self.tail.wake();
         self.outbox.wake();
+        self.mass_answers.wake();
         self.timers.expect(ticket.next_fire_at());
-        Ok(true)
+        Ok(rest.map_or(Ran::All, Ran::UpTo))
     }
 
     /// Puts on record what a trigger does.

@@ -301,7 +301,7 @@ pub fn apply(ticket: &mut Ticket, change: &Change) {
     ticket.revision += 1;
 }
 
-fn apply_clock(ticket: &mut Ticket, change: &ClockChange) {
+pub(super) fn apply_clock(ticket: &mut Ticket, change: &ClockChange) {
     if let ClockEffect::Started(entry) = &change.effect {
         ticket.clocks.push((**entry).clone());
         return;

@@ -42,7 +42,7 @@ impl<T> Fix<T> {
 pub struct Correction {
     /// Why.
     pub reason: String,
-    /// The registered customer. Whoever hands this in has made sure that there is one.
+    /// The registered customer.
     pub customer: Fix<Uuid>,
     /// The contact, behind the customer whose it is.
     pub contact: Fix<(Uuid, Uuid)>,
@@ -60,6 +60,8 @@ pub struct Correction {
     pub shop: Fix<String>,
     /// The grade of whoever it is then about the product that it is then, looked up where [`Self::to_grade`] asks for it.
     pub grade: Fix<String>,
+    /// What of the above names nobody, looked up by whoever hands this in.
+    pub unknown: Vec<Fault>,
 }
 
 /// What of a registration can be put right.
@@ -219,7 +221,13 @@ pub(super) fn correct(
     let reason = correction.reason.clone();
     let mut faults = text_faults("reason", &reason);
     let before = Facts::of(&story.ticket);
+    let unknown = correction.unknown.clone();
     let facts = correction.onto(&story.ticket, &mut faults);
+    for fault in unknown {
+        if faults.iter().all(|known| known.path != fault.path) {
+            faults.push(fault);
+        }
+    }
     let routing = story.policy.routing();
     if facts.complainant_type != before.complainant_type
         && !routing.allows_complainant_type(facts.complainant_type.as_deref())

@@ -316,6 +316,12 @@ impl Delivery {
         }
     }
 
+    /// Takes it back, because it would go to somebody whom it does not concern. What is being sent at this moment cannot be held
+    /// back: if it is taken that is a fact, and otherwise it was the last attempt. False if it was sent or cancelled before.
+    pub fn withdraw(&mut self, now: Timestamp) -> bool {
+        self.cancel(false, now).is_ok()
+    }
+
     /// Whether all attempts have been used up.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {

@@ -56,8 +56,8 @@ pub struct TakenPromise {
     pub cycle: u32,
     /// The round.
     pub round: u32,
-    /// The round of the survivor's own promise by the same rule in whose place it came.
-    pub replaced: Option<u32>,
+    /// The rule and round of the survivor's promise in whose place it came: its own, or one that came with another ticket.
+    pub replaced: Option<(Arc<str>, u32)>,
 }
 
 /// What can happen between two tickets, as it stands on record with one of them.

@@ -1,4 +1,4 @@
-//! Merging a ticket into another one about the same matter, and undoing it (T-04).
+//! Merging a ticket into another one about the same matter (T-04). Undoing it: [`unmerge`](super::unmerge).
 //!
 //! The merged ticket rests as it is: what was broken stays broken, what ran is the survivor's. Of what both promise the
 //! earlier deadline binds, so a merge lengthens no promise that was given to the customer. The survivor weighs as much as
@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
@@ -26,7 +26,6 @@ use super::{
     link::{Blocker, LinkChange, TakenPromise},
     policy::Policy,
     refusal::Refusal,
-    required_field,
     step::{Need, Step, StepRefusal},
     story::{Story, effect, next_round},
     terms::{Era, Issued, Terms},
@@ -36,7 +35,6 @@ use super::{
 };
 
 const MERGE: &str = "MergeTicket";
-const UNMERGE: &str = "UnmergeTicket";
 
 const NOT_MERGED: Need =
     Need::new("not_merged", "the ticket is merged already", "工单已并入其他工单");
@@ -77,6 +75,11 @@ const NO_CHILDREN: Need = Need::new(
     "the ticket has children: unlink them first",
     "工单有下级工单，须先解除关联",
 );
+const SAME_PARENT: Need = Need::new(
+    "same_parent",
+    "the ticket is under a parent whose answers do not reach the other one: link that to the same parent, or unlink this one",
+    "工单有上级工单，其答复到不了另一张工单：请先将另一张关联到同一上级，或解除本工单的关联",
+);
 const OPEN_SURVIVOR: Need = Need::new(
     "open_survivor",
     "the other ticket must be open: neither waiting, solved, closed, cancelled nor merged",
@@ -102,13 +105,6 @@ const SHORT_CHAIN: Need = Need::new(
     "the chain of merges is too long: merge the other way round",
     "合并链过长，请反向合并",
 );
-const MERGED: Need = Need::new("merged", "the ticket is not merged", "工单未被合并");
-const IN_TIME: Need = Need::new(
-    "unmerge_limit",
-    "the time in which the policy lets a merge be undone is over",
-    "已超过制度允许撤销合并的期限",
-);
-
 /// Why a ticket into whose chain so many were merged one after the other is not merged itself.
 #[must_use]
 pub fn merge_chain_full(source: &Ticket) -> StepRefusal {
@@ -128,13 +124,17 @@ pub struct Merging<'a> {
 }
 
 impl Merging<'_> {
-    /// Terms of the one that is merged as those of the survivor.
     fn moved(&self, terms: &Terms) -> Terms {
-        self.target.0.terms_of(match terms {
-            Terms::Registered => Arc::clone(&self.version),
-            Terms::Revised(version) => Arc::clone(version),
-        })
+        moved(self.target.0, &self.version, terms)
     }
+}
+
+/// Terms of a ticket that is judged by a version as those of a survivor.
+pub(super) fn moved(survivor: &Ticket, version: &Arc<dyn Issued>, terms: &Terms) -> Terms {
+    survivor.terms_of(match terms {
+        Terms::Registered => Arc::clone(version),
+        Terms::Revised(version) => Arc::clone(version),
+    })
 }
 
 /// Merges: the changes of the merged one, and those of the survivor, the last of which tells what it took over.
@@ -190,6 +190,11 @@ fn missing(both: &Merging<'_>, blockers: &[Blocker]) -> Vec<Need> {
     let handling = &source.handling;
     let customers = (customer(source), customer(target));
     let strangers = matches!(customers, (Some(one), Some(other)) if one != other);
+    // Whatever the parent is told reaches its own customer, too.
+    let unheard = source
+        .links
+        .parent
+        .is_some_and(|parent| parent != target.id && target.links.parent != Some(parent));
     let wrong = [
         (handling.transfer.is_some(), TRANSFER_ENDED),
         (handling.supervision.is_some(), NO_SUPERVISION),
@@ -197,6 +202,7 @@ fn missing(both: &Merging<'_>, blockers: &[Blocker]) -> Vec<Need> {
         (blockers.contains(&Blocker::WorkOrders), NO_WORK_ORDERS),
         (source.process.is_some(), NO_PROCESS),
         (blockers.contains(&Blocker::Children), NO_CHILDREN),
+        (unheard, SAME_PARENT),
         (!matches!(target.state, State::Open(_)), OPEN_SURVIVOR),
         (source.kind == TicketKind::Complaint && target.kind != source.kind, COMPLAINT),
         (strangers && !policy.links().across_customers, SAME_CUSTOMER),
@@ -230,7 +236,7 @@ fn hands(ticket: &Ticket) -> Vec<Subject> {
     hands
 }
 
-fn refused(step: Step, refusal: &Refusal) -> StepRefusal {
+pub(super) fn refused(step: Step, refusal: &Refusal) -> StepRefusal {
     let missing = REACHABLE;
     let Step { state, command, .. } = step;
     StepRefusal::Lacking { state, command, missing, subjects: vec![refusal.to_string()] }
@@ -284,7 +290,7 @@ fn take_over(
             rule,
             cycle,
             round: taken.round,
-            replaced: own.map(|own| own.round),
+            replaced: own.map(|own| (own.rule.clone(), own.round)),
         });
         clocks.push(taken);
     }
@@ -313,94 +319,4 @@ fn is_kept(ticket: &Ticket, theirs: &ClockEntry, same_customer: bool) -> bool {
             && own.fulfilled.as_ref().is_some_and(|told| told.at >= theirs.timeline.started());
         sooner || heard
     })
-}
-
-/// Undoes a merge: the changes of the merged one, and those of the survivor, which gets back what promises of its own were
-/// replaced, unless they were kept meanwhile. What fell due meanwhile is broken as of its deadline. Where the survivor has ended
-/// or begun a new cycle, its promises stay what they are.
-///
-/// # Errors
-/// If it is not merged, or the policy's time for that is over.
-pub fn unmerge(
-    both: Merging<'_>,
-    promises: &[TakenPromise],
-    reason: String,
-    actor: &Actor,
-    now: Timestamp,
-) -> Result<(Vec<Change>, Vec<Change>), StepRefusal> {
-    let Merging { source: (source, policy), target: (target, target_policy), .. } = both;
-    let step = Step { subject: "ticket", state: source.state.name().code(), command: UNMERGE };
-    let State::Merged(merged) = &source.state else { return step.missing(MERGED) };
-    let now = now.max(source.updated_at).max(target.updated_at);
-    let limit = policy
-        .links()
-        .unmerge_within
-        .and_then(|limit| merged.at.checked_add(SignedDuration::try_from(limit).ok()?).ok());
-    if limit.is_some_and(|limit| now > limit) {
-        return step.missing(IN_TIME);
-    }
-    let mut back = Story::new(source, policy, actor, now);
-    let resting = source.clocks.iter().filter(|clock| clock.merged_at.is_some());
-    let go_on = resting.map(|clock| effect(clock, ClockEffect::Unmerged)).collect();
-    // What the registration lacks is looked for again, as of when it had to be noted.
-    let open = Ticket { state: merged.was.clone(), ..source.clone() };
-    let fields_due = required_field::next_due(&open, policy);
-    let unmerged = LinkChange::Unmerged { from: target.id, reason, fields_due };
-    back.record(What::Link(Box::new(unmerged)), go_on);
-    settle(&mut back, Until::At(now));
-    let mut survivor = Story::new(target, target_policy, actor, now);
-    let ended = survivor.ticket.state.is_final();
-    let mut clocks = Vec::new();
-    if !ended {
-        settle(&mut survivor, Until::At(now));
-        clocks =
-            give_back(&survivor, promises, merged.at).map_err(|refusal| refused(step, &refusal))?;
-    }
-    let returned = LinkChange::Returned { source: source.id, message: mark_of(source, target) };
-    survivor.record(What::Link(Box::new(returned)), clocks);
-    if !ended {
-        settle(&mut survivor, Until::At(now));
-    }
-    Ok((back.changes, survivor.changes))
-}
-
-/// The message that never left because of which both are marked: the mark goes back with the ticket that it came with (T-14).
-fn mark_of(source: &Ticket, target: &Ticket) -> Option<Uuid> {
-    let message = |ticket: &Ticket| ticket.outbound.undelivered.as_ref().map(|lost| lost.message);
-    message(source).filter(|lost| message(target) == Some(*lost))
-}
-
-fn give_back(
-    survivor: &Story<'_>,
-    promises: &[TakenPromise],
-    merged_at: Timestamp,
-) -> Result<Vec<ClockChange>, Refusal> {
-    let ticket = &survivor.ticket;
-    let entry = |promise: &TakenPromise, round: u32| {
-        let named = |clock: &&ClockEntry| {
-            (clock.cycle, clock.round) == (promise.cycle, round) && clock.rule == promise.rule
-        };
-        ticket.current_clocks().find(named)
-    };
-    let mut clocks = Vec::new();
-    for promise in promises {
-        let Some(taken) = entry(promise, promise.round).filter(|taken| taken.is_live()) else {
-            continue;
-        };
-        clocks.push(effect(taken, ClockEffect::Cancelled { at: survivor.now }));
-        let Some(own) = promise.replaced.and_then(|round| entry(promise, round)) else { continue };
-        let mut own = own.clone();
-        own.cancelled_at = None;
-        // It has paused since with the ticket, and does so still while that waits.
-        for pause in taken.timeline.pauses().iter().filter(|pause| pause.from >= merged_at) {
-            own.apply(&ClockEffect::Paused { at: pause.from, reason: pause.reason.clone() });
-            let Some(end) = pause.to else { continue };
-            let resumed = own.resumption(survivor.policy, end);
-            let resumed = resumed
-                .map_err(|error| Refusal::NoDeadline { rule: own.rule.to_string(), error })?;
-            own.apply(&resumed);
-        }
-        clocks.push(next_round(ticket, own));
-    }
-    Ok(clocks)
 }

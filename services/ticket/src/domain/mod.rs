@@ -113,6 +113,7 @@ mod reminder;
 mod report;
 mod required_field;
 mod reroute;
+mod reseat;
 mod routing;
 mod routing_check;
 mod routing_draft;
@@ -130,6 +131,7 @@ mod terms;
 mod ticket;
 mod timers;
 mod transfer;
+mod unmerge;
 mod verdict;
 mod violation;
 mod violation_decide;
@@ -204,7 +206,7 @@ pub use self::{
     },
     link_rules::{LinkDraft, LinkRules},
     media_type::{Content, HEAD, TextWatch, canonical, is_archive, is_media_type, judge},
-    merge::{Merging, merge, merge_chain_full, same_customer, unmerge},
+    merge::{Merging, merge, merge_chain_full, same_customer},
     message_template::{Filling, MessageTemplate, Variable},
     phrase::{ForbiddenPhrase, ForbiddenPhrases},
     policy::{
@@ -246,6 +248,7 @@ pub use self::{
     },
     required_field::{RequiredField, RequiredFieldsDraft, RequiredMoment},
     reroute::{Found, Placed, Supposed},
+    reseat::OtherMerge,
     routing::{
         Amount, AssignCause, Candidate, Distribution, Look, Rerouting, Routed, Routing, rank,
     },
@@ -270,6 +273,7 @@ pub use self::{
     terms::{Era, Issued, Terms},
     ticket::{Complainant, Details, Open, Solution, State, StateName, Ticket},
     transfer::{Receiving, Transfer},
+    unmerge::{Above, Undone, mark_of, unmerge},
     verdict::{Verdict, VerdictSource},
     violation::ProposedViolation,
     violation_decide::{

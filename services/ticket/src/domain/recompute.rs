@@ -178,7 +178,12 @@ fn takers<'a>(
 }
 
 /// Whether a rule promises just what was promised, where it counts on a calendar on just such a one.
-fn same(clock: &ClockEntry, rule: &ClockRule, registered: &Policy, wanted: &Policy) -> bool {
+pub(super) fn same(
+    clock: &ClockEntry,
+    rule: &ClockRule,
+    registered: &Policy,
+    wanted: &Policy,
+) -> bool {
     let before = clock.terms.policy(registered);
     let calendar = !rule.target.is_business() || before.calendar() == wanted.calendar();
     calendar && before.rule(&clock.rule) == Some(rule)

@@ -29,6 +29,8 @@ pub struct Transfer {
 pub struct Receiving {
     /// What the customer is called, where the wording asks for it.
     pub customer_name: Option<String>,
+    /// The customer who is called that.
+    pub named: Option<Uuid>,
     /// The team that the transfer named, if there is such a team now.
     pub team: Option<Uuid>,
     /// Whether whoever accepts may own the tickets of that team.

@@ -115,6 +115,7 @@ impl TicketLinkService for Grpc {
             request, "TicketLinkService" / "MergeTicket" of COLLECTION,
             |violations, message| {
                 let into = other(&mut violations, "into", &message.into, &message.name);
+                let into = into.zip(violations.etag("into_etag", &message.into_etag));
                 into.zip(text(&mut violations, "reason", &message.reason, values::REASON))
             },
             |target, (into, reason)| {
@@ -130,10 +131,13 @@ impl TicketLinkService for Grpc {
     ) -> Result<Response<pb::Ticket>, Status> {
         named_command!(
             request, "TicketLinkService" / "UnmergeTicket" of COLLECTION,
-            |violations, message| text(&mut violations, "reason", &message.reason, values::REASON),
-            |target, reason| {
+            |violations, message| {
+                let reason = text(&mut violations, "reason", &message.reason, values::REASON);
+                reason.zip(violations.etag("into_etag", &message.into_etag))
+            },
+            |target, (reason, of_other)| {
                 let Target { call, id, etag } = &target;
-                Box::pin(self.app.unmerge_ticket(call, (*id, *etag), reason))
+                Box::pin(self.app.unmerge_ticket(call, (*id, *etag), of_other, reason))
             }
         )
     }

@@ -39,6 +39,14 @@ pub(crate) async fn move_records(
     ticket: Uuid,
     customer: Option<Uuid>,
 ) -> Result<(), StoreError> {
+    // Whoever is at one of its work orders puts things on record with the customer that the order has: what he has put there is
+    // seen by the statement after this one.
+    sqlx::query!(
+        "SELECT id FROM work_order WHERE ticket_id = $1 ORDER BY id FOR NO KEY UPDATE",
+        ticket
+    )
+    .fetch_all(&mut *conn)
+    .await?;
     sqlx::query_file!("src/store/correction_move.sql", ticket, customer).execute(conn).await?;
     Ok(())
 }

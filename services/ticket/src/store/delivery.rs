@@ -156,6 +156,21 @@ pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Str
         .await?)
 }
 
+/// Locks, in the order of their ids, what of the messages on a ticket that this transaction has locked has not left.
+pub(crate) async fn lock_unsent(
+    conn: &mut PgConnection,
+    ticket: Uuid,
+) -> Result<Vec<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT id FROM delivery
+         WHERE ticket_id = $1 AND content = 'message' AND state IN ('pending', 'parked')
+         ORDER BY id FOR NO KEY UPDATE",
+        ticket
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
 /// Writes what may have changed of a delivery that this transaction has locked, and ends the lease if `release`.
 pub(crate) async fn update(
     conn: &mut PgConnection,

@@ -32,7 +32,7 @@ pub(crate) async fn ticket(
     .await?)
 }
 
-/// That of a work order, with the ticket that it serves.
+/// That of a work order, with the ticket that it serves, kept like a ticket's.
 pub(crate) async fn work_order(
     conn: &mut PgConnection,
     id: Uuid,
@@ -41,7 +41,7 @@ pub(crate) async fn work_order(
         Judged,
         r#"SELECT ticket_id AS ticket, id AS "work_order?", customer_id AS customer, dispatch_centre AS org_unit,
                   policy_version_id AS policy_version
-           FROM work_order WHERE id = $1"#,
+           FROM work_order WHERE id = $1 FOR SHARE"#,
         id
     )
     .fetch_optional(conn)

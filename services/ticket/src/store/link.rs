@@ -96,40 +96,33 @@ pub(crate) async fn has_children(
     .await?)
 }
 
-/// The children of a parent at and below an org unit after one of them, in the order of their ids: of each org unit that has
-/// any, the first ones by the index of the children, then the first of those.
+/// The children of a parent at and below an org unit after one of them, in the order of their ids. Where most of them are
+/// likely to be there, `most_within`, the children are read in that order until enough are; else of each org unit that has any
+/// the first ones by the index of the children, and then the first of those.
 pub(crate) async fn children(
     conn: &mut PgConnection,
     parent: Uuid,
-    org_unit: &str,
+    (org_unit, most_within): (&str, bool),
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<Uuid>, StoreError> {
-    Ok(sqlx::query_scalar!(
-        r#"WITH RECURSIVE scope AS (
-               SELECT $2::text COLLATE "C" AS org_unit
-               UNION ALL
-               SELECT (SELECT min(other.org_unit) FROM ticket AS other
-                       WHERE other.links ? 'parent' AND other.links ->> 'parent' = $1
-                         AND other.org_unit > greatest(scope.org_unit, ($2 || '/') COLLATE "C")
-                         AND other.org_unit < $2 || '0')
-               FROM scope WHERE scope.org_unit IS NOT NULL
-           )
-           SELECT found.id AS "id!"
-           FROM scope CROSS JOIN LATERAL (
-               SELECT id FROM ticket
-               WHERE ticket.links ? 'parent' AND ticket.links ->> 'parent' = $1 AND ticket.org_unit = scope.org_unit
-                 AND ticket.id > $3
-               ORDER BY ticket.id LIMIT $4
-           ) AS found
-           ORDER BY found.id LIMIT $4"#,
-        parent.to_string(),
-        org_unit,
-        after.unwrap_or_default(),
-        limit,
-    )
-    .fetch_all(conn)
-    .await?)
+    let after = after.unwrap_or_default();
+    let found = if most_within {
+        let file =
+            sqlx::query_file_scalar!("src/store/link_children.sql", parent, org_unit, after, limit);
+        file.fetch_all(conn).await?
+    } else {
+        let parent = parent.to_string();
+        let file = sqlx::query_file_scalar!(
+            "src/store/link_children_below.sql",
+            parent,
+            org_unit,
+            after,
+            limit
+        );
+        file.fetch_all(conn).await?
+    };
+    Ok(found)
 }
 
 /// Under which parent a ticket is.
@@ -154,17 +147,31 @@ pub(crate) async fn missed(
     Ok(row.map(|row| (row.parent_id, row.answers_before)))
 }
 
-/// How a child's customer is reached: as was said when it was linked, or as the last message was.
+/// Forgets how a child's customer is to be reached: the child is somebody else's from now on.
+pub(crate) async fn forget_route(conn: &mut PgConnection, child: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE ticket_link SET adapter = NULL, recipient = NULL
+         WHERE child_id = $1 AND unlinked_at IS NULL AND adapter IS NOT NULL",
+        child
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// How a child's customer is reached: as was said when it was linked, or as the last message was, unless that went to somebody
+/// whose the child turned out not to be; then the ticket does not know that recipient any more.
 pub(crate) async fn route(
     conn: &mut PgConnection,
     child: Uuid,
 ) -> Result<Option<Route>, StoreError> {
     let row = sqlx::query!(
         r#"SELECT coalesce(link.adapter, last.adapter) AS adapter, coalesce(link.recipient, last.recipient) AS recipient
-           FROM ticket_link AS link
+           FROM ticket_link AS link JOIN ticket ON ticket.id = link.child_id
            LEFT JOIN LATERAL (
                SELECT adapter, recipient FROM delivery
                WHERE delivery.ticket_id = link.child_id AND content = 'message'
+                 AND ticket.outbound -> 'recipients' ->> delivery.adapter = delivery.recipient
                ORDER BY created_at DESC, id DESC LIMIT 1) AS last ON true
            WHERE link.child_id = $1 AND link.unlinked_at IS NULL"#,
         child

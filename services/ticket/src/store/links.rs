@@ -117,9 +117,15 @@ pub(crate) fn link_json(change: &LinkChange) -> Value {
 /// Promises that were taken over, as they are stored.
 pub(super) fn promises_json(promises: &[TakenPromise]) -> Value {
     let promise = |taken: &TakenPromise| {
-        json!({
-            "rule": &*taken.rule, "cycle": taken.cycle, "round": taken.round, "replaced": taken.replaced,
-        })
+        let mut promise = json!({
+            "rule": &*taken.rule, "cycle": taken.cycle, "round": taken.round,
+            "replaced": taken.replaced.as_ref().map(|(_, round)| round),
+        });
+        // Of the same rule unless the promises were made anew between two merges.
+        if let Some((rule, _)) = taken.replaced.as_ref().filter(|(rule, _)| *rule != taken.rule) {
+            promise["replaced_rule"] = json!(&**rule);
+        }
+        promise
     };
     promises.iter().map(promise).collect()
 }
@@ -130,11 +136,13 @@ pub(super) fn promises(stored: &Value) -> Result<Vec<TakenPromise>, StoreError> 
         promise.get(field).and_then(Value::as_u64).and_then(|number| number.try_into().ok())
     };
     let promise = |promise: &Value| {
+        let rule = known(COLUMN, promise.get("rule").and_then(Value::as_str))?;
+        let replaced_rule = promise.get("replaced_rule").and_then(Value::as_str).unwrap_or(rule);
         Ok(TakenPromise {
-            rule: known(COLUMN, promise.get("rule").and_then(Value::as_str))?.into(),
+            rule: rule.into(),
             cycle: known(COLUMN, number(promise, "cycle"))?,
             round: known(COLUMN, number(promise, "round"))?,
-            replaced: number(promise, "replaced"),
+            replaced: number(promise, "replaced").map(|round| (replaced_rule.into(), round)),
         })
     };
     known(COLUMN, stored.as_array())?.iter().map(promise).collect()

@@ -143,6 +143,32 @@ pub(crate) async fn list(
         .await?)
 }
 
+/// Those of a parent before a number that a child has not heard, newest first: given before it was linked, or not put on record
+/// there.
+pub(crate) async fn missed(
+    conn: &mut PgConnection,
+    child: Uuid,
+    (parent, given_before): (Uuid, i32),
+    before: i32,
+    limit: i64,
+) -> Result<Vec<MassAnswerRow>, StoreError> {
+    let rows = rows!(
+        "parent_id = $1 AND number < $2
+         AND (number <= $3 OR EXISTS (
+             SELECT FROM mass_answer_result AS result WHERE result.mass_answer_id = mass_answer.id AND result.child_id = $4))
+         AND NOT EXISTS (
+             SELECT FROM mass_answer_result AS result
+             WHERE result.mass_answer_id = mass_answer.id AND result.child_id = $4 AND result.outcome = 'reached')
+         ORDER BY number DESC LIMIT $5",
+        parent,
+        before,
+        given_before,
+        child,
+        limit
+    );
+    Ok(rows.fetch_all(conn).await?)
+}
+
 /// What can go on, after a place, oldest first: of each parent the answer with the lowest number that is under way, so that
 /// no child hears the second before the first. It stays that: numbers are given under the parent's lock, and what is finished
 /// stays finished.

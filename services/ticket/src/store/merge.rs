@@ -9,7 +9,7 @@ use kefu_postgres::StoreError;
 
 use super::links::{promises, promises_json};
 use super::read;
-use crate::domain::{MAX_CHAIN, TakenPromise};
+use crate::domain::{MAX_CHAIN, OtherMerge, TakenPromise};
 
 /// A merge.
 #[derive(Debug)]
@@ -58,18 +58,32 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Into which ticket this one is merged, with what that took over.
+/// What is merged into a ticket, with what that took over of each.
 pub(crate) async fn present(
     conn: &mut PgConnection,
-    source: Uuid,
-) -> Result<Option<(Uuid, Vec<TakenPromise>)>, StoreError> {
-    let row = sqlx::query!(
-        "SELECT target_id, promises FROM ticket_merge WHERE source_id = $1 AND undone_at IS NULL",
-        source
+    target: Uuid,
+) -> Result<Vec<OtherMerge>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT source_id, promises FROM ticket_merge WHERE target_id = $1 AND undone_at IS NULL
+         ORDER BY merged_at, source_id",
+        target
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    row.map(|row| Ok((row.target_id, promises(&row.promises)?))).transpose()
+    let merge = |source, stored| Ok(OtherMerge { source, promises: promises(stored)? });
+    rows.iter().map(|row| merge(row.source_id, &row.promises)).collect()
+}
+
+/// Writes what is taken over of a merged ticket from now on.
+pub(crate) async fn take(conn: &mut PgConnection, merge: &OtherMerge) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE ticket_merge SET promises = $2 WHERE source_id = $1 AND undone_at IS NULL",
+        merge.source,
+        promises_json(&merge.promises),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Puts on record that it was undone.

@@ -103,6 +103,31 @@ pub(crate) async fn carried(
     }))
 }
 
+/// The latest message on a ticket whose delivery was given up or cancelled, if there is one.
+pub(crate) async fn last_lost(
+    conn: &mut PgConnection,
+    ticket: Uuid,
+) -> Result<Option<Undelivered>, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT message.id, message.sent_at AS "sent_at: jiff_sqlx::Timestamp", delivery.id AS delivery,
+                  delivery.state = 'cancelled' AS "cancelled!", delivery.updated_at AS "failed_at: jiff_sqlx::Timestamp"
+           FROM delivery JOIN message ON message.id = delivery.message_id
+           WHERE delivery.ticket_id = $1 AND delivery.state IN ('parked', 'cancelled')
+           ORDER BY message.sent_at DESC, message.id DESC LIMIT 1"#,
+        ticket,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Undelivered {
+        message: row.id,
+        said_on: None,
+        delivery: row.delivery,
+        sent_at: row.sent_at.to_jiff(),
+        failed_at: row.failed_at.to_jiff(),
+        cancelled: row.cancelled,
+    }))
+}
+
 /// Whether a message of the ticket is known to have never left.
 pub(crate) async fn is_marked(conn: &mut PgConnection, ticket: Uuid) -> Result<bool, StoreError> {
     let marked = sqlx::query_scalar!(

@@ -1,5 +1,7 @@
 //! Table `routing_step`, who handles a ticket, and the loads (`member_load`) that come of it (T-03, T-25).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use serde_json::{Value, json};
@@ -220,18 +222,27 @@ pub(crate) async fn save(conn: &mut PgConnection, ticket: &Ticket) -> Result<(),
     Ok(())
 }
 
-/// Takes a ticket from somebody's load and gives it to another's. Rows are locked in the order of their key, so that
-/// two who do it at the same time cannot lock each other out.
-pub(crate) async fn shift_load(
+/// Somebody's burden: a ticket of a team.
+pub(crate) type Burden<'a> = Option<(Uuid, &'a Subject)>;
+
+/// Takes tickets from somebody's load and gives them to another's. Rows are locked in the order of their key, however many
+/// tickets change hands, so that two who do it at the same time cannot lock each other out.
+pub(crate) async fn shift_loads(
     conn: &mut PgConnection,
-    from: Option<(Uuid, &Subject)>,
-    to: Option<(Uuid, &Subject)>,
+    moved: &[(Burden<'_>, Burden<'_>)],
 ) -> Result<(), StoreError> {
-    let changes: Vec<(Uuid, &str, i32)> = from
-        .map(|(team, staff)| (team, &**staff, -1))
-        .into_iter()
-        .chain(to.map(|(team, staff)| (team, &**staff, 1)))
-        .collect();
+    let mut sums: BTreeMap<(Uuid, &str), i32> = BTreeMap::new();
+    for (from, to) in moved {
+        for (burden, amount) in [(from, -1), (to, 1)] {
+            if let Some((team, staff)) = burden {
+                *sums.entry((*team, &***staff)).or_default() += amount;
+            }
+        }
+    }
+    let changes: Vec<_> = sums.into_iter().filter(|(_, amount)| *amount != 0).collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
     let changed = sqlx::query!(
         "WITH given AS (
              SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[]) AS given (team_id, staff, amount)
@@ -245,9 +256,9 @@ pub(crate) async fn shift_load(
          UPDATE member_load AS load SET open_tickets = load.open_tickets + given.amount
          FROM locked JOIN given USING (team_id, staff)
          WHERE load.team_id = locked.team_id AND load.staff = locked.staff",
-        &column!(changes, |(team, ..)| *team),
-        &column!(changes, |(_, staff, _)| *staff) as _,
-        &column!(changes, |(.., amount)| *amount),
+        &column!(changes, |((team, _), _)| *team),
+        &column!(changes, |((_, staff), _)| *staff) as _,
+        &column!(changes, |(_, amount)| *amount),
     )
     .execute(conn)
     .await?
@@ -262,13 +273,13 @@ pub(crate) async fn shift_load(
     }
 }
 
-/// Locks a team for a distribution, and then the loads of those who could get a ticket of it now; tells them. The load of whom
-/// the ticket is taken from is locked with them, in the order in which all loads are: after them would be too late where
+/// Locks a team for a distribution, and then the loads of those who could get a ticket of it now; tells them. The loads of those
+/// from whom tickets are taken are locked with them, in the order in which all loads are: after them would be too late where
 /// somebody else moves a ticket the other way.
 pub(crate) async fn candidates(
     conn: &mut PgConnection,
     team: Uuid,
-    from: Option<(Uuid, &Subject)>,
+    from: &[(Uuid, &Subject)],
     now: Timestamp,
 ) -> Result<Vec<Candidate>, StoreError> {
     sqlx::query!("SELECT turn FROM team WHERE id = $1 FOR NO KEY UPDATE", team)
@@ -280,16 +291,17 @@ pub(crate) async fn candidates(
            concerned AS MATERIALIZED (
                SELECT $1::uuid AS team_id, staff, stands_for FROM duty
                UNION ALL
-               SELECT $3::uuid, $4::text, NULL
-               WHERE $3 <> $1 OR $4 NOT IN (SELECT staff FROM duty))
+               SELECT DISTINCT taken.team_id, taken.staff, NULL
+               FROM unnest($3::uuid[], $4::text[]) AS taken (team_id, staff)
+               WHERE taken.team_id <> $1 OR taken.staff NOT IN (SELECT staff FROM duty))
            SELECT load.staff, concerned.stands_for, load.open_tickets, load.turn
            FROM concerned JOIN member_load AS load ON load.team_id = concerned.team_id AND load.staff = concerned.staff
            ORDER BY load.team_id, load.staff
            FOR NO KEY UPDATE OF load"#,
         team,
         now.to_sqlx() as _,
-        from.map(|(team, _)| team) as _,
-        from.map(|(_, staff)| &**staff) as _,
+        &column!(from, |(team, _)| *team),
+        &column!(from, |(_, staff)| &***staff) as _,
     )
     .fetch_all(conn)
     .await?;

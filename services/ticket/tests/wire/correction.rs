@@ -269,7 +269,6 @@ async fn x06_every_fault_of_a_correction_is_named() {
     let error = wang.correct(masked).await.unwrap_err();
     assert_eq!(violations(&error), ["update_mask.paths[1]"]);
     for (right, field) in [
-        (of(99), "customer"),
         (pb::Ticket { contact: contact(2), ..of(1) }, "contact"),
         (pb::Ticket { contact: contact(2), ..Default::default() }, "contact"),
         (pb::Ticket { complainant: "王芳".into(), ..Default::default() }, "complainant"),
@@ -277,6 +276,25 @@ async fn x06_every_fault_of_a_correction_is_named() {
     ] {
         let error = wang.correct(asked(&ticket, right)).await.unwrap_err();
         assert_eq!(violations(&error), [format!("ticket.{field}")]);
+    }
+    // Whom nobody knows and what is wrong besides, all at once; and each by the field that was sent.
+    for (right, fields) in [
+        (of(99), vec!["contact", "customer"]),
+        (pb::Ticket { contact: contact(99), ..Default::default() }, vec!["contact"]),
+        (
+            pb::Ticket {
+                complainant: "王芳".into(),
+                occur_time: at("2026-03-02T03:00:00.000001Z"),
+                ..of(99)
+            },
+            vec!["complainant", "contact", "customer", "occur_time"],
+        ),
+    ] {
+        let error = wang.correct(asked(&ticket, right)).await.unwrap_err();
+        let mut found = violations(&error);
+        found.sort();
+        let fields = fields.into_iter().map(|field| format!("ticket.{field}"));
+        assert_eq!(found, fields.collect::<Vec<_>>());
     }
     assert_eq!(wang.get(&ticket.name).await, ticket, "nothing has happened");
 }

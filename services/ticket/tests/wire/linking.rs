@@ -68,36 +68,58 @@ async fn t04_unlinking_meets_relinking_and_whoever_comes_second_sees_what_the_fi
     let mut world = World::new().await;
     world.start_replica().await;
     let mut clerk = world.clerk();
+    let (mut linked, mut unlinked) = (0, 0);
     for _ in 0..6 {
         let mut names = Vec::new();
-        for subject in ["甲", "乙"] {
+        for subject in ["甲", "乙", "丙"] {
             names.push(clerk.create(complaint("group", subject)).await.name);
         }
-        let (child, parent) = (names.remove(0), names.remove(0));
+        let [child, parent, other] = [0, 1, 2].map(|place: usize| names[place].clone());
         link(&mut world.manager(), &child, &parent).await.unwrap();
-        let calls: Vec<_> = (0..4_usize)
+        let calls: Vec<_> = (0..8_usize)
             .map(|index| {
                 let mut desk = world.desk_at(index % 2, "wang", "group", role::HANDLER);
-                let request = pb::UnlinkTicketRequest {
+                let take = pb::UnlinkTicketRequest {
                     name: child.clone(),
                     reason: "另有原因".into(),
                     ..Default::default()
                 };
-                tokio::spawn(async move { desk.links.unlink_ticket(request).await })
+                let (child, other) = (child.clone(), other.clone());
+                tokio::spawn(async move {
+                    match index % 4 {
+                        0 | 1 => (desk.links.unlink_ticket(take).await.map(drop), -1),
+                        _ => (link(&mut desk, &child, &other).await.map(drop), 1),
+                    }
+                })
             })
             .collect();
-        let mut unlinked = 0;
+        // One link there was; each that was made or ended is on record as that.
+        let mut links = 1;
         for call in calls {
             match call.await.unwrap() {
-                Ok(_) => unlinked += 1,
-                Err(status) => assert!(
+                (Ok(()), change) => {
+                    links += change;
+                    unlinked += i64::from(change < 0);
+                    linked += i64::from(change > 0);
+                }
+                (Err(status), _) => assert!(
                     matches!(status.code(), Code::FailedPrecondition | Code::Aborted),
                     "{status:?}"
                 ),
             }
         }
-        assert_eq!(unlinked, 1);
+        assert!(links == 0 || links == 1, "{links}");
+        let of = world.manager().get(&child).await.parent;
+        assert_eq!(of.is_empty(), links == 0, "{of}");
+        let id = child.rsplit('/').next().unwrap();
+        let present = "SELECT parent_id::text FROM ticket_link WHERE child_id::text = $1 AND unlinked_at IS NULL";
+        let present: Option<String> =
+            sqlx::query_scalar(present).bind(id).fetch_optional(&world.pool).await.unwrap();
+        assert_eq!(present.map(|parent| format!("tickets/{parent}")).unwrap_or_default(), of);
     }
+    assert!(unlinked >= 6, "whoever came first found a link");
     let ended = "SELECT count(*) FROM journal WHERE action = 'UnlinkTicket'";
-    assert_eq!(world.count(ended).await, 6);
+    assert_eq!(world.count(ended).await, unlinked);
+    let made = "SELECT count(*) FROM journal WHERE action = 'LinkTicket'";
+    assert_eq!(world.count(made).await, linked + 6);
 }

@@ -22,7 +22,7 @@ pub async fn answers(desk: &mut Desk, parent: &str) -> Vec<pb::MassAnswer> {
     desk.links.list_mass_answers(request).await.unwrap().into_inner().mass_answers
 }
 
-async fn missed(desk: &mut Desk, child: &str) -> Vec<pb::MassAnswer> {
+pub async fn missed(desk: &mut Desk, child: &str) -> Vec<pb::MassAnswer> {
     let request = pb::ListMissedAnswersRequest { parent: child.into(), ..Default::default() };
     desk.links.list_missed_answers(request).await.unwrap().into_inner().mass_answers
 }

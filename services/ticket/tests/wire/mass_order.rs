@@ -306,6 +306,23 @@ async fn x08_children_and_results_come_in_pages_wherever_the_children_are() {
     }
 }
 
+fn explained(statement: &str) -> String {
+    format!("EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
+}
+
+/// The most rows that any part of a plan came to, over all of its rounds.
+fn most_rows(plan: &serde_json::Value) -> i64 {
+    let own = |field: &str| plan.get(field).and_then(serde_json::Value::as_f64).unwrap_or_default();
+    #[expect(clippy::cast_possible_truncation, reason = "counts of a few thousand rows")]
+    let own = (own("Actual Rows") * own("Actual Loops")).round() as i64;
+    let below = match plan {
+        serde_json::Value::Object(fields) => fields.values().map(most_rows).max(),
+        serde_json::Value::Array(items) => items.iter().map(most_rows).max(),
+        _ => None,
+    };
+    own.max(below.unwrap_or_default())
+}
+
 #[tokio::test]
 async fn x08_a_page_of_children_or_results_costs_what_it_shows_and_not_what_others_have() {
     let world = World::new().await;
@@ -323,19 +340,37 @@ async fn x08_a_page_of_children_or_results_costs_what_it_shows_and_not_what_othe
     let results = "INSERT INTO mass_answer_result
                    SELECT $1::uuid, id, 'reached', '', created_at FROM ticket WHERE number LIKE 'X-%'";
     sqlx::query(results).bind(id(&said.name)).execute(&owner).await.unwrap();
-    sqlx::query("ANALYZE ticket, mass_answer_result").execute(&owner).await.unwrap();
+    let links = "INSERT INTO ticket_link (child_id, number, parent_id, answers_before, linked_by, linked_at)
+                 SELECT id, 1, $1::uuid, 0, 'operator', created_at FROM ticket WHERE number LIKE 'X-%'";
+    sqlx::query(links).bind(id(&parent.name)).execute(&owner).await.unwrap();
+    sqlx::query("ANALYZE ticket, ticket_link, mass_answer_result").execute(&owner).await.unwrap();
     let late = world.clerk().create(complaint("group/south", "停水")).await;
     link(&mut manager, &late.name, &parent.name).await.unwrap();
-    let plan = "EXPLAIN (ANALYZE, FORMAT JSON) SELECT id FROM ticket
-                WHERE links ? 'parent' AND links ->> 'parent' = $1 AND org_unit = 'group/south' AND id > $2::uuid
-                ORDER BY id LIMIT 51";
-    let plan: serde_json::Value = sqlx::query_scalar(plan)
+    // Where few are: by the index of the children, and none but those. Where the parent is: as many as the page has.
+    let few = include_str!("../../src/store/link_children_below.sql");
+    let plan = sqlx::query_scalar(sqlx::AssertSqlSafe(explained(few)));
+    let plan: serde_json::Value = plan
         .bind(id(&parent.name))
-        .bind("00000000-0000-0000-0000-000000000000")
+        .bind("group/south")
+        .bind(uuid::Uuid::nil())
+        .bind(51_i64)
         .fetch_one(&owner)
         .await
         .unwrap();
     assert!(plan.to_string().contains("ticket_child_idx"), "{plan}");
+    assert!(most_rows(&plan) < 10, "{plan}");
+    let many = include_str!("../../src/store/link_children.sql");
+    let plan = sqlx::query_scalar(sqlx::AssertSqlSafe(explained(many)));
+    let plan: serde_json::Value = plan
+        .bind(uuid::Uuid::try_parse(&id(&parent.name)).unwrap())
+        .bind("group")
+        .bind(uuid::Uuid::nil())
+        .bind(51_i64)
+        .fetch_one(&owner)
+        .await
+        .unwrap();
+    assert!(plan.to_string().contains("ticket_link_children_idx"), "{plan}");
+    assert!(most_rows(&plan) <= 51, "{plan}");
     let request = pb::ListChildTicketsRequest {
         parent: parent.name.clone(),
         org_unit: "group/south".into(),

@@ -114,7 +114,7 @@ async fn on_record(world: &World) -> i64 {
 }
 
 /// Returns once so many transactions wait for a lock.
-async fn waiting(world: &World, expected: i64) {
+pub async fn waiting(world: &World, expected: i64) {
     let waits = "SELECT count(*) FROM pg_stat_activity
                  WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let mut looks = 0;

@@ -8,6 +8,7 @@ use kefu_service::{Assembled, Context, Dependencies};
 use sqlx::migrate::Migrator;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -37,8 +38,53 @@ fn is_silent(id: &str) -> bool {
     id >> 112 == 0xDDDD && !SPOKEN_OF.lock().unwrap().contains(&id)
 }
 
+/// A customer whose name the neighbour tells only once somebody lets it; until then whoever asks waits.
+#[derive(Clone)]
+pub struct Held {
+    number: u128,
+    asked: Arc<Semaphore>,
+    told: Arc<Semaphore>,
+}
+
+static HELD: Mutex<Vec<Held>> = Mutex::new(Vec::new());
+
+/// Another number for each test.
+pub fn hold(number: u128) -> Held {
+    let number = (0xEEEE << 112) | number;
+    let [asked, told] = [0, 0].map(|permits| Arc::new(Semaphore::new(permits)));
+    let held = Held { number, asked, told };
+    HELD.lock().unwrap().push(held.clone());
+    held
+}
+
+impl Held {
+    pub fn customer(&self) -> u128 {
+        self.number
+    }
+
+    /// Waits until somebody asks.
+    pub async fn asked(&self) {
+        self.asked.acquire().await.unwrap().forget();
+    }
+
+    /// From now on it is told.
+    pub fn tell(&self) {
+        self.told.add_permits(1);
+    }
+
+    async fn waits(&self) {
+        self.asked.add_permits(1);
+        drop(self.told.acquire().await.unwrap());
+    }
+}
+
+fn held(id: &str) -> Option<Held> {
+    let id = Uuid::try_parse(id).unwrap().as_u128();
+    HELD.lock().unwrap().iter().find(|held| held.number == id).cloned()
+}
+
 fn is_known(id: &str) -> bool {
-    id.starts_with("aaaa") || id.starts_with("dddd")
+    ["aaaa", "dddd", "eeee"].iter().any(|known| id.starts_with(known))
 }
 
 impl Context for Neighbour {
@@ -112,6 +158,9 @@ impl CustomerService for Answers {
         request: Request<pb::GetCustomerRequest>,
     ) -> Result<Response<pb::Customer>, Status> {
         let name = request.into_inner().name;
+        if let Some(held) = name.strip_prefix("customers/").and_then(held) {
+            held.waits().await;
+        }
         if name.strip_prefix("customers/").is_some_and(is_silent) {
             return Err(Status::unavailable("not now"));
         }

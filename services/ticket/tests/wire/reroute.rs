@@ -11,7 +11,7 @@ use crate::pack::text;
 use crate::routing::{RECOUNT, company, present, routed, team};
 use crate::world::{Desk, World, complaint, violations};
 
-fn to_team(team: &str, owner: &str, distribution: pb::Distribution) -> pb::AutomationStep {
+pub fn to_team(team: &str, owner: &str, distribution: pb::Distribution) -> pb::AutomationStep {
     step(Step::Assign(pb::AssignStep {
         team: team.into(),
         owner: owner.into(),

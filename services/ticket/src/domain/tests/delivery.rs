@@ -126,3 +126,16 @@ fn t26_a_retry_by_a_person_begins_with_short_waits_again() {
     let waited = one.next_attempt_at.unwrap().duration_since(hours(1));
     assert_eq!(waited.as_secs(), 60);
 }
+
+#[test]
+fn t14_what_is_taken_back_is_not_tried_again_and_that_it_was_taken_stays_a_fact() {
+    let mut on_its_way = delivery();
+    assert_eq!(on_its_way.clone().cancel(true, hours(1)), Err(DeliveryRefusal::InFlight));
+    assert!(on_its_way.withdraw(hours(1)), "also while it is being sent");
+    assert_eq!((on_its_way.state, on_its_way.next_attempt_at), (DeliveryState::Cancelled, None));
+    assert!(!on_its_way.attempted(failed(), hours(2), 0), "that was the last attempt");
+    assert!(!on_its_way.clone().withdraw(hours(2)), "once");
+    assert!(on_its_way.attempted(Attempted::Taken { provider_id: None }, hours(2), 0));
+    assert!(!on_its_way.withdraw(hours(3)), "it is there");
+    assert_eq!(on_its_way.state, DeliveryState::Sent);
+}

@@ -45,10 +45,25 @@ pub fn merges(source: &mut Desk, target: &mut Desk, now: Timestamp) -> Vec<Taken
     taken.expect("it says what it took over")
 }
 
+/// One ticket above, into which nothing else was merged.
+pub fn above<'a>(target: &'a Desk, promises: &'a [TakenPromise]) -> Above<'a> {
+    let version = Arc::new(Regulation(target.ticket.policy_version, target.policy.clone()));
+    Above { ticket: &target.ticket, version, promises, others: &[], lost: None }
+}
+
+pub fn try_unmerge(
+    source: &Desk,
+    target: &Desk,
+    promises: &[TakenPromise],
+    now: Timestamp,
+) -> Decided {
+    let (source, above) = ((&source.ticket, &source.policy), [above(target, promises)]);
+    let undone = unmerge(source, &above, "两件事".into(), &Actor::staff(HANDLER), now)?;
+    Ok((undone.source, undone.above.into_iter().flatten().collect()))
+}
+
 pub fn unmerges(source: &mut Desk, target: &mut Desk, promises: &[TakenPromise], now: Timestamp) {
-    let actor = Actor::staff(HANDLER);
-    let decided = unmerge(merging(source, target), promises, "两件事".into(), &actor, now);
-    let (of_source, of_target) = decided.expect("not refused");
+    let (of_source, of_target) = try_unmerge(source, target, promises, now).expect("not refused");
     source.take(&of_source);
     target.take(&of_target);
 }
@@ -190,10 +205,7 @@ fn t04_a_merge_can_be_undone_for_as_long_as_the_policy_says() {
     let policy = Policy::try_new(draft).expect("sound");
     let mut first = registered(1, policy.clone(), Severity::Ordinary, hours(0));
     let mut second = registered(2, policy, Severity::Ordinary, hours(10));
-    let actor = Actor::staff(HANDLER);
-    let undo = |first: &Desk, second: &Desk, now| {
-        unmerge(merging(first, second), &[], "两件事".into(), &actor, now)
-    };
+    let undo = |first: &Desk, second: &Desk, now| try_unmerge(first, second, &[], now);
     assert_eq!(needs(undo(&first, &second, hours(11))), ["merged"]);
     merges(&mut first, &mut second, hours(12));
     assert!(undo(&first, &second, hours(60)).is_ok());
@@ -321,4 +333,19 @@ proptest! {
         prop_assert_eq!(&source.ticket.escalations, &twin.ticket.escalations);
         prop_assert_eq!(source.ticket.receiver_level, twin.ticket.receiver_level);
     }
+}
+
+#[test]
+fn t04_a_child_goes_only_where_the_answers_of_its_parent_go() {
+    let (mut child, mut other) = pair();
+    let parent = registered(3, policy(), Severity::Ordinary, hours(10));
+    child.ticket.links.parent = Some(parent.ticket.id);
+    assert_eq!(needs(try_merge(&child, &other, hours(11))), ["same_parent"]);
+    other.ticket.links.parent = Some(Uuid::from_u128(9));
+    assert_eq!(needs(try_merge(&child, &other, hours(11))), ["same_parent"]);
+    other.ticket.links.parent = Some(parent.ticket.id);
+    assert!(try_merge(&child, &other, hours(11)).is_ok());
+    assert!(try_merge(&child, &parent, hours(11)).is_ok(), "it is told itself");
+    child.ticket.links.parent = None;
+    assert!(try_merge(&child, &other, hours(11)).is_ok(), "it hears no less");
 }

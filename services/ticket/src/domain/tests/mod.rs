@@ -30,6 +30,7 @@ mod search;
 mod simulation;
 mod survivor;
 mod told;
+mod unmerge;
 mod wall;
 mod work_order;
 

@@ -3,7 +3,7 @@
 
 use proptest::{collection::vec, option, prelude::*};
 
-use super::merge::{merges, merging, pair, registered, unmerges};
+use super::merge::{merges, pair, registered, try_unmerge, unmerges};
 use super::*;
 
 /// Versions 0 to 2: on three calendars, with three times to the solution, two of them in working time. The last one calls the rule
@@ -125,9 +125,9 @@ fn t04_t05_promises_that_were_made_anew_are_merged_like_others() {
     let solution = taken.iter().find(|taken| &*taken.rule == "solution").expect("it moved");
     let moved = entry(&second, solution);
     assert_eq!((moved.due, moved.terms.version()), (due, Some(newest.id())));
-    let own = solution.replaced.and_then(|round| {
+    let own = solution.replaced.as_ref().and_then(|(rule, round)| {
         let mut clocks = second.ticket.clocks.iter();
-        clocks.rfind(|clock| clock.round == round && &*clock.rule == "solution").cloned()
+        clocks.rfind(|clock| clock.round == *round && clock.rule == *rule).cloned()
     });
     assert_eq!(own.map(|own| own.state()), Some(ClockState::Cancelled), "one promise, not two");
 }
@@ -223,8 +223,7 @@ fn t19_what_a_registration_lacks_is_looked_for_again_when_the_merge_is_undone() 
     // Where its time was over meanwhile.
     let (mut first, mut second) = pair();
     let taken = merges(&mut first, &mut second, hours(12));
-    let actor = Actor::staff(HANDLER);
-    let undone = unmerge(merging(&first, &second), &taken, "两件事".into(), &actor, hours(21));
+    let undone = try_unmerge(&first, &second, &taken, hours(21));
     let (of_source, _) = undone.expect("not refused");
     let missed = of_source.iter().find(|change| change.action() == "MissRequiredField");
     assert_eq!(missed.map(|change| change.effective_at), Some(hours(20)), "late and honestly");
