@@ -170,6 +170,7 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
         let verdict = json!({
             "value": verdict.value, "cycle": verdict.cycle, "source": verdict.source.code(),
             "recorded_by": &*verdict.recorded_by, "comment": verdict.comment,
+            "given_at": verdict.given_at.to_string(),
         });
         after.insert("verdict".to_owned(), verdict);
     }

@@ -90,7 +90,7 @@ pub fn automate(
                 said(Command::Respond { message: text(wording).map_err(at)?, sent_at: None })
             }
             AutoStep::FeedBack(wording) => {
-                said(Command::FeedBack { message: text(wording).map_err(at)? })
+                said(Command::FeedBack { message: text(wording).map_err(at)?, sent_at: None })
             }
             AutoStep::Resolve(wording) => Command::Resolve { solution: text(wording).map_err(at)? },
             AutoStep::Pause { code, reason } => {

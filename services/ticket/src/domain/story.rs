@@ -64,6 +64,17 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
+    /// Starts the promises of these kinds in this cycle as of when there was cause for them.
+    pub fn start_as_of(
+        &self,
+        kinds: &[ClockKind],
+        at: Timestamp,
+        into: &mut Vec<ClockChange>,
+    ) -> Result<(), Refusal> {
+        into.extend(started(&self.ticket, self.policy, kinds, self.ticket.cycle, at)?);
+        Ok(())
+    }
+
     /// Fulfils the promises of a kind in this cycle as of `at`, in time or not.
     pub fn fulfil(
         &self,
@@ -101,6 +112,21 @@ impl<'a> Story<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The customer was told the result at `at`: the promise to say how it goes is fulfilled as of then, and what was promised
+    /// later, by somebody who did not know that, ends without need.
+    pub fn end_progress(&self, at: Timestamp, into: &mut Vec<ClockChange>) {
+        let by = self.actor.subject();
+        let fulfilment = Fulfilment { at, by, recorded_at: self.now };
+        let clocks = self.ticket.current_clocks();
+        for clock in clocks.filter(|clock| clock.kind == ClockKind::ProgressUpdate) {
+            if clock.is_fulfilled_by(at) {
+                into.push(effect(clock, ClockEffect::Fulfilled(fulfilment.clone())));
+            } else if clock.is_pending() {
+                into.push(effect(clock, ClockEffect::Cancelled { at: self.now }));
+            }
+        }
     }
 
     /// By which terms and rule a promise that was fulfilled is made again: those that hold now, or else its own.

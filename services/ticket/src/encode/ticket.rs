@@ -166,6 +166,7 @@ pub fn verdict(verdict: &Verdict) -> pb::Verdict {
         recorded_by: verdict.recorded_by.to_string(),
         comment: verdict.comment.clone(),
         record_time: time(verdict.at),
+        give_time: time(verdict.given_at),
     }
 }
 

@@ -14,7 +14,7 @@ SELECT id, number, revision, policy_version_id, org_unit, kind, channel, custome
            FROM ticket_clock AS clock WHERE clock.ticket_id = ticket.id ORDER BY position
        ) AS "clocks!: Vec<ClockRecord>",
        ARRAY(
-           SELECT ROW(value, cycle, source, recorded_by, comment, recorded_at)
+           SELECT ROW(value, cycle, source, recorded_by, comment, recorded_at, given_at)
            FROM verdict WHERE verdict.ticket_id = ticket.id ORDER BY cycle
        ) AS "verdicts!: Vec<VerdictRecord>",
        ARRAY(

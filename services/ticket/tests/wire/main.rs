@@ -24,6 +24,7 @@ mod handling;
 mod hands;
 mod intake;
 mod journal;
+mod late;
 mod ledger;
 mod life;
 mod linking;
