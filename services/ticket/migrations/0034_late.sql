@@ -1,6 +1,20 @@
 -- What is on record later than it happened, and who was answerable when a promise was broken (T-05, T-07, T-10, T-13). As in
 -- 0001, nothing here names the schema. New columns without a default rewrite nothing.
 
+-- A plan belongs to the cycle in which it was made. What has no cycle here was made in the first, so only what was reopened is
+-- looked at: its journal tells how often that happened after its last plan. First of all, so that nothing below is locked for
+-- as long as this takes.
+UPDATE ticket
+SET handling = jsonb_set(handling, '{plan,cycle}', to_jsonb(greatest(1, ticket.cycle - (
+    SELECT count(*) FROM journal AS reopening
+    WHERE reopening.aggregate_type = 'ticket' AND reopening.aggregate_id = ticket.id
+      AND reopening.event_type = 'kefu.ticket.v1.TicketReopened'
+      AND reopening.revision > (
+          SELECT coalesce(max(planning.revision), 0) FROM journal AS planning
+          WHERE planning.aggregate_type = 'ticket' AND planning.aggregate_id = ticket.id
+            AND planning.action = 'SetHandlingPlan')))))
+WHERE cycle > 1 AND handling ? 'plan' AND NOT handling -> 'plan' ? 'cycle';
+
 ALTER TABLE verdict ADD COLUMN given_at timestamptz;
 COMMENT ON COLUMN verdict.given_at IS
     'When the customer gave it: was asked, or submitted the answer. Null in what was entered before this was asked for: then '

@@ -100,7 +100,7 @@ pub(super) fn may_resolve(story: &Story<'_>, command: &'static str) -> Result<()
         missing.push(Missing::TransferEnded);
     }
     if let Some(rule) = rules.plan.as_ref().filter(|rule| rule.covers(ticket.severity)) {
-        match &ticket.handling.plan {
+        match ticket.handling.plan_of(ticket.cycle) {
             None => missing.push(Missing::Plan),
             Some(plan) if rule.agreement && plan.agreement.is_none() => {
                 missing.push(Missing::PlanAgreement);
@@ -483,7 +483,7 @@ fn agree(
     at: Option<Timestamp>,
 ) -> Result<(), Refusal> {
     not_ended(story, command)?;
-    let missing: &[Missing] = match &story.ticket.handling.plan {
+    let missing: &[Missing] = match story.ticket.handling.plan_of(story.ticket.cycle) {
         None => &[Missing::Plan],
         Some(plan) if plan.agreement.is_some() => &[Missing::UnagreedPlan],
         Some(_) => &[],

@@ -225,7 +225,10 @@ impl Missing {
             Self::ExecutiveReview => {
                 ("the ticket is not in executive review", "工单未处于高层评审")
             }
-            Self::Plan => ("a handling plan must be on record first", "须先制定处理计划"),
+            Self::Plan => (
+                "a handling plan for the present cycle must be on record first",
+                "须先制定本轮的处理计划",
+            ),
             Self::PlanAgreement => {
                 ("the customer must have agreed with the plan first", "处理计划须先经客户同意")
             }

@@ -186,6 +186,58 @@ async fn t10_a_plan_is_agreed_done_and_seen_when_it_is_overdue() {
 }
 
 #[tokio::test]
+async fn t10_a_reopened_ticket_needs_a_plan_of_its_own_also_one_from_before_plans_had_cycles() {
+    let world = world_with(|policy| {
+        policy.handling_plan = Some(pb::PlanRule { severities: vec![], agreement: true });
+    })
+    .await;
+    let ticket = world.clerk().create(complaint("group/north", "漏水")).await;
+    let mut desk = world.manager();
+    let plan = |what: &str, due: &str| pb::SetHandlingPlanRequest {
+        name: ticket.name.clone(),
+        items: vec![pb::PlanItem {
+            who: "王工".into(),
+            what: what.into(),
+            due_time: at(due),
+            ..Default::default()
+        }],
+        agreement: Some(pb::PlanAgreement { how: "电话确认".into(), agree_time: None }),
+        ..Default::default()
+    };
+    let first = plan("更换防水层", "2026-03-05T06:00:00Z");
+    desk.handling.set_handling_plan(first).await.unwrap();
+    desk.handle(&ticket.name).await;
+    world.quality().verdict(&ticket.name, 4).await.unwrap();
+    let get = pb::GetHandlingPlanRequest { name: ticket.name.clone() };
+    let kept = desk.handling.get_handling_plan(get.clone()).await.unwrap().into_inner();
+    assert_eq!((kept.version, kept.cycle), (1, 1), "still there to be seen");
+    assert_eq!(lacking(&desk.resolve(&ticket.name).await.unwrap_err()), ["PLAN"]);
+    let agree = pb::AgreeHandlingPlanRequest {
+        name: ticket.name.clone(),
+        agreement: kept.agreement,
+        ..Default::default()
+    };
+    let error = desk.handling.agree_handling_plan(agree).await.unwrap_err();
+    assert_eq!(lacking(&error), ["PLAN"]);
+    let second = plan("重做防水层", "2026-03-09T06:00:00Z");
+    desk.handling.set_handling_plan(second).await.unwrap();
+    let kept = desk.handling.get_handling_plan(get.clone()).await.unwrap().into_inner();
+    assert_eq!((kept.version, kept.cycle), (2, 2));
+    // As a release before this one has stored it: what migration 0034 does to it, and what it does not look at.
+    let forget = "UPDATE ticket SET handling = handling #- '{plan,cycle}'";
+    let owner = world.database.owner_pool().unwrap();
+    sqlx::query(forget).execute(&owner).await.unwrap();
+    let first = desk.handling.get_handling_plan(get.clone()).await.unwrap().into_inner();
+    assert_eq!(first.cycle, 1, "without one it is of the first");
+    let migration = include_str!("../../migrations/0034_late.sql");
+    let update = migration.split_inclusive(';').find(|part| part.contains("UPDATE ticket")).unwrap();
+    sqlx::raw_sql(update).execute(&owner).await.unwrap();
+    let told = desk.handling.get_handling_plan(get).await.unwrap().into_inner();
+    assert_eq!(told.cycle, 2, "the journal tells");
+    desk.resolve(&ticket.name).await.unwrap();
+}
+
+#[tokio::test]
 async fn t10_meetings_and_findings_are_on_record_and_never_leave() {
     let world = World::new().await;
     let ticket = world.clerk().create(complaint("group", "漏水")).await;

@@ -448,6 +448,28 @@ fn t10_no_resolution_without_the_plan_that_the_customer_agreed_with() {
 }
 
 #[test]
+fn t10_what_the_customer_did_not_accept_is_planned_and_agreed_anew() {
+    let draft = HandlingDraft { plan: Some((vec![], true)), ..HandlingDraft::default() };
+    let mut desk = with(draft, Severity::Ordinary);
+    let agree = || handle(HandlingCommand::AgreePlan { how: "电话确认".into(), at: None });
+    desk.does(HANDLER, hours(1), plan(hours(20)));
+    desk.does(HANDLER, hours(1), agree());
+    desk.is_handled(hours(2));
+    desk.does(QUALITY, hours(4), verdict(5));
+    // The old plan is there to be seen, and what is left of it can be done; but it solves nothing any more.
+    assert_eq!(missing(desk.tries(HANDLER, hours(5), resolve())), [Missing::Plan]);
+    assert_eq!(missing(desk.tries(HANDLER, hours(5), agree())), [Missing::Plan]);
+    desk.does(HANDLER, hours(5), handle(HandlingCommand::CompleteItem { item: 1 }));
+    assert_eq!(missing(desk.tries(HANDLER, hours(5), resolve())), [Missing::Plan]);
+    desk.does(HANDLER, hours(6), plan(hours(30)));
+    assert_eq!(missing(desk.tries(HANDLER, hours(6), resolve())), [Missing::PlanAgreement]);
+    desk.does(HANDLER, hours(6), agree());
+    let made = desk.ticket.handling.plan.as_ref().map(|plan| (plan.version, plan.cycle));
+    assert_eq!(made, Some((2, 2)));
+    desk.does(HANDLER, hours(6), resolve());
+}
+
+#[test]
 fn t15_an_answer_is_missed_once_as_of_its_date_and_one_at_the_date_is_in_time() {
     let mut desk = Desk::new(Severity::Ordinary);
     assert_eq!(missing(desk.tries(HANDLER, hours(1), answer())), [Missing::Supervision]);
