@@ -66,8 +66,10 @@ impl App {
             _ => None,
         };
         let actor = Actor::staff(call.caller.subject());
+        let by_manager = self.is_manager(&call.caller, &ticket.org_unit)?;
         let doing = |now, placed| Doing {
             actor: &actor,
+            by_manager,
             now,
             customer_name: name.as_deref(),
             route: asked.route.as_ref(),

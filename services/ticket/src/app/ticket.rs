@@ -197,6 +197,9 @@ impl App {
         let actor = Actor::staff(call.caller.subject());
         let now = work.now();
         let mut command = command(&ticket);
+        if let Command::Escalate { by_manager, .. } = &mut command {
+            *by_manager = self.is_manager(&call.caller, &org_unit)?;
+        }
         look_up_team(work.conn(), &ticket, &mut command, call.caller.subject(), now).await?;
         look_up_grade(work.conn(), &ticket, &mut command).await?;
         let overriding = command.overrides_phrases();

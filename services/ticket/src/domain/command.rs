@@ -73,6 +73,9 @@ pub enum Command {
     Escalate {
         /// Why.
         reason: String,
+        /// Whether whoever asks may decide such a thing, as a manager may; whoever hands this in has looked. Else it is on
+        /// record as asked for by whoever handles it.
+        by_manager: bool,
     },
     /// Cancel it. Possible until it was resolved for the first time: a customer who has seen a
     /// solution is asked for a verdict.

@@ -72,7 +72,9 @@ pub fn decide(
         Command::TakeSurveyVerdict { cycle, value, comment, submitted_at } => {
             verdict::take(&mut story, cycle, value, (comment, submitted_at))?;
         }
-        Command::Escalate { reason } => escalate(&mut story, name, reason)?,
+        Command::Escalate { reason, by_manager } => {
+            escalate(&mut story, name, reason, by_manager)?;
+        }
         Command::Cancel { reason } => cancel(&mut story, name, reason)?,
         Command::UpdateDetails { details } => update(&mut story, name, details)?,
         Command::Tag { add, remove } => {
@@ -323,7 +325,12 @@ fn feed_back(story: &mut Story<'_>, command: &'static str, said: Said) -> Result
     Ok(())
 }
 
-fn escalate(story: &mut Story<'_>, command: &'static str, reason: String) -> Result<(), Refusal> {
+fn escalate(
+    story: &mut Story<'_>,
+    command: &'static str,
+    reason: String,
+    by_manager: bool,
+) -> Result<(), Refusal> {
     let ended = story.ticket.state.is_final();
     allow(story, command, if ended { &[Missing::NotEnded] } else { &[] })?;
     refuse(text_faults("reason", &reason))?;
@@ -335,7 +342,11 @@ fn escalate(story: &mut Story<'_>, command: &'static str, reason: String) -> Res
     let form = match authority::above(&story.ticket, story.policy) {
         Some(to) => escalation::by_authority(&story.ticket, to, reason, story.now),
         None => {
-            let cause = EscalationCause::Manager;
+            let cause = match story.actor {
+                Actor::Trigger(_) => EscalationCause::Trigger,
+                Actor::Staff(_) | Actor::System(_) if by_manager => EscalationCause::Manager,
+                Actor::Staff(_) | Actor::System(_) => EscalationCause::Handler,
+            };
             escalation::next(&story.ticket, story.policy, cause, reason, story.now)
         }
     };

@@ -189,6 +189,9 @@ pub(crate) fn cause(cause: EscalationCause) -> pb::EscalationCause {
         EscalationCause::Manager => pb::EscalationCause::Manager,
         EscalationCause::Step => pb::EscalationCause::Step,
         EscalationCause::Authority => pb::EscalationCause::Authority,
+        EscalationCause::Handler => pb::EscalationCause::Handler,
+        EscalationCause::Trigger => pb::EscalationCause::Trigger,
+        EscalationCause::Merge => pb::EscalationCause::Merge,
     }
 }
 

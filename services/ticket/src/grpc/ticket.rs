@@ -291,7 +291,8 @@ impl TicketService for Grpc {
     ) -> Result<Response<pb::Ticket>, Status> {
         command!(self, request, "EscalateTicket", |violations, message| {
             text(&mut violations, "reason", &message.reason, values::REASON)
-                .map(|reason| Command::Escalate { reason })
+                // Who asks is known where the command is done.
+                .map(|reason| Command::Escalate { reason, by_manager: false })
         })
     }
 

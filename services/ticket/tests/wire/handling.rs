@@ -230,7 +230,8 @@ async fn t10_a_reopened_ticket_needs_a_plan_of_its_own_also_one_from_before_plan
     let first = desk.handling.get_handling_plan(get.clone()).await.unwrap().into_inner();
     assert_eq!(first.cycle, 1, "without one it is of the first");
     let migration = include_str!("../../migrations/0034_late.sql");
-    let update = migration.split_inclusive(';').find(|part| part.contains("UPDATE ticket")).unwrap();
+    let update =
+        migration.split_inclusive(';').find(|part| part.contains("UPDATE ticket")).unwrap();
     sqlx::raw_sql(update).execute(&owner).await.unwrap();
     let told = desk.handling.get_handling_plan(get).await.unwrap().into_inner();
     assert_eq!(told.cycle, 2, "the journal tells");

@@ -233,7 +233,7 @@ fn t07_a_solution_is_no_answer_but_telling_the_result_is() {
 #[test]
 fn t07_a_breach_at_the_top_still_writes_its_form() {
     let mut desk = Desk::new(Severity::Ordinary);
-    let raise = || Command::Escalate { reason: "x".into() };
+    let raise = || Command::Escalate { reason: "x".into(), by_manager: true };
     desk.does("manager", hours(1), raise());
     desk.does("manager", hours(1), raise());
     desk.fires(hours(24));

@@ -352,7 +352,11 @@ fn t12_what_is_beyond_a_level_goes_to_the_lowest_that_may_resolve_it() {
         let refused = desk.tries(HANDLER, hours(1), resolve()).unwrap_err();
         let Refusal::Authority { level, needed, .. } = refused else { panic!("{refused:?}") };
         assert_eq!((level.number(), needed.number()), (from, to));
-        desk.does(HANDLER, hours(2), Command::Escalate { reason: "超出权限".into() });
+        desk.does(
+            HANDLER,
+            hours(2),
+            Command::Escalate { reason: "超出权限".into(), by_manager: true },
+        );
         let form = desk.ticket.escalations.last().expect("a handling form");
         assert_eq!((form.cause, form.to.number()), (EscalationCause::Authority, to));
         assert_eq!(missing(desk.tries(DIRECTOR, hours(3), resolve())), [Missing::HandlingForm]);
@@ -542,7 +546,11 @@ fn t15_a_major_complaint_is_reported_once_as_soon_as_it_is_one() {
 
     let mut raised = with(draft(), Severity::Ordinary);
     for _ in 0..2 {
-        raised.does(HANDLER, hours(2), Command::Escalate { reason: "超出权限".into() });
+        raised.does(
+            HANDLER,
+            hours(2),
+            Command::Escalate { reason: "超出权限".into(), by_manager: true },
+        );
     }
     assert_eq!(raised.ticket.handling.reported_at, Some(hours(2)));
 }
