@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     message_template::Variable,
     process_need::ProcessNeed,
+    routing::Amount,
     ticket::StateName,
     word::{Fault, ReceiverLevel, Subject, Text, coded},
 };
@@ -46,6 +47,8 @@ pub enum Refusal {
         level: ReceiverLevel,
         /// The lowest level that may.
         needed: ReceiverLevel,
+        /// What the ticket is about in money and how much of that the level may decide, where that is why it may not.
+        money: Option<(Amount, Amount)>,
         /// What is missing besides.
         missing: Vec<Missing>,
     },

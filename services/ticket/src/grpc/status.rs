@@ -89,15 +89,32 @@ fn refused(context: &RequestContext, refusal: Refusal) -> Status {
         .metadata("state", state.code().to_uppercase())
         .metadata("command", command)
         .into_status(),
-        Refusal::Authority { state, command, level, needed, missing } => {
-            let message = Refusal::Authority { state, command, level, needed, missing: Vec::new() };
+        Refusal::Authority { state, command, level, needed, money, missing } => {
+            let message = Refusal::Authority {
+                state,
+                command,
+                level,
+                needed,
+                money: None,
+                missing: Vec::new(),
+            };
             let (level, needed) = (level.number(), needed.number());
-            let lack = Precondition::new(
-                "AUTHORITY",
-                "ticket",
-                format!("level {level} may not resolve it: escalate it to level {needed}"),
-                format!("{level} 级无权办结，须先升级至 {needed} 级"),
-            );
+            let (en, zh) = match money {
+                Some((amount, limit)) => (
+                    format!(
+                        "level {level} may resolve up to {limit}, and it is about {amount}: escalate \
+                         it to level {needed}"
+                    ),
+                    format!(
+                        "{level} 级办结限额为 {limit}，本单金额 {amount}，须先升级至 {needed} 级"
+                    ),
+                ),
+                None => (
+                    format!("level {level} may not resolve it: escalate it to level {needed}"),
+                    format!("{level} 级无权办结，须先升级至 {needed} 级"),
+                ),
+            };
+            let lack = Precondition::new("AUTHORITY", "ticket", en, zh);
             Failure::new(Code::FailedPrecondition, Reason::IllegalState, message.to_string())
                 .metadata("state", state.code().to_uppercase())
                 .metadata("command", command)

@@ -1,5 +1,6 @@
 //! What the rules say, by example and as properties. This file has what the tests share.
 
+mod authority;
 mod automation;
 mod clocks;
 mod content;
@@ -15,6 +16,7 @@ mod likeness;
 mod merge;
 mod message_template;
 mod phrase;
+mod plan;
 mod policy;
 mod process;
 mod process_clocks;
