@@ -31,7 +31,7 @@ type Times = (
 );
 type Fulfilment = (Option<Timestamp>, Option<String>, Option<Timestamp>);
 type Json = Option<serde_json::Value>;
-type Notes = (i16, Json, Json, Json, Option<Uuid>, Json);
+type Notes = (i16, Json, Json, Json, Option<Uuid>, Json, Option<String>);
 type VerdictRecord = (i16, i32, String, String, String, Timestamp, Option<Timestamp>);
 type ClockRecord = (String, String, i32, Times, Fulfilment, Json, Notes);
 

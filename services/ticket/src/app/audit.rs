@@ -271,6 +271,7 @@ fn clocks(ticket: &Ticket) -> Map<String, Value> {
         add("due_at", time(clock.due));
         add("warned_at", time(clock.warned_at));
         add("breached_at", time(clock.breached_at));
+        add("answerable", clock.answerable.as_deref().into());
         add("fulfilled_at", time(clock.fulfilled.as_ref().map(|fulfilled| fulfilled.at)));
         add("fulfilled_by", clock.fulfilled.as_ref().map(|fulfilled| &*fulfilled.by).into());
         add("cancelled_at", time(clock.cancelled_at));
