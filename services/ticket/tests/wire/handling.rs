@@ -6,6 +6,7 @@ use kefu_identity::role;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
+use crate::errors::{in_chinese, said};
 use crate::pack::{policy, text};
 use crate::world::{Desk, World, at, complaint, metadata, reason, request_id, violations};
 
@@ -313,6 +314,48 @@ async fn t12_a_level_without_authority_escalates_and_the_form_is_filled_in() {
 }
 
 #[tokio::test]
+async fn t12_a_level_resolves_up_to_its_amount_and_says_so_in_both_languages() {
+    let world = world_with(|policy| {
+        policy.authorities = vec![pb::LevelAuthority {
+            level: 1,
+            max_amount_cents: 500_000,
+            currency: "CNY".into(),
+            ..Default::default()
+        }];
+    })
+    .await;
+    let about = |amount_cents| pb::Ticket {
+        amount_cents,
+        currency: "CNY".into(),
+        ..complaint("group", "要求退款")
+    };
+    let mut desk = world.desk("wang", "group", role::HANDLER);
+    let small = world.clerk().create(about(500_000)).await;
+    desk.resolve(&small.name).await.unwrap();
+    let large = world.clerk().create(about(1_200_050)).await;
+    let request = pb::ResolveTicketRequest {
+        name: large.name.clone(),
+        solution: "全额退款".into(),
+        ..Default::default()
+    };
+    let error = desk.tickets.resolve_ticket(in_chinese(request)).await.unwrap_err();
+    assert_eq!(lacking(&error), ["AUTHORITY"]);
+    let english = error.get_details_precondition_failure().unwrap().violations;
+    let why = &english[0].description;
+    assert!(why.contains("up to 5000.00 CNY, and it is about 12000.50 CNY"), "{why}");
+    let zh = said(&error);
+    assert!(zh.contains("办结限额为 5000.00 CNY，本单金额 12000.50 CNY"), "{zh}");
+    let escalate = pb::EscalateTicketRequest {
+        name: large.name.clone(),
+        reason: "超出限额".into(),
+        ..Default::default()
+    };
+    let raised = desk.tickets.escalate_ticket(escalate).await.unwrap().into_inner();
+    assert_eq!(raised.escalations[0].cause(), pb::EscalationCause::Authority);
+    desk.resolve(&large.name).await.unwrap();
+}
+
+#[tokio::test]
 async fn t12_a_level_is_for_those_who_have_it_and_an_escalation_gives_nobody_its_authority() {
     let world = world_with(|policy| {
         policy.levels[1].roles = vec![role::MANAGER.to_owned()];
@@ -385,7 +428,10 @@ async fn x06_a_policy_with_faults_about_handling_is_refused_with_every_path() {
         min_interval: Some(prost_types::Duration { seconds: -1, nanos: 0 }),
         ..Default::default()
     });
-    policy.authorities = vec![pb::LevelAuthority { level: 3, ..Default::default() }];
+    policy.authorities = vec![
+        pb::LevelAuthority { level: 3, max_amount_cents: -1, ..Default::default() },
+        pb::LevelAuthority { level: 1, currency: "CNY".into(), ..Default::default() },
+    ];
     policy.headquarters_reporting = Some(pb::HeadquartersReporting {
         criteria: vec![pb::ReportCriterion {
             title: Some(text("Injury", "伤亡")),
@@ -398,7 +444,10 @@ async fn x06_a_policy_with_faults_about_handling_is_refused_with_every_path() {
     let mut fields = violations(&error);
     fields.sort();
     let expected = [
+        "policy.authorities[0].currency",
         "policy.authorities[0].level",
+        "policy.authorities[0].max_amount_cents",
+        "policy.authorities[1].currency",
         "policy.contact_attempts.failed_attempts",
         "policy.contact_attempts.min_interval",
         "policy.headquarters_reporting.criteria[0].keywords[0]",

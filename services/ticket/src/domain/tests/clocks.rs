@@ -279,6 +279,23 @@ fn t19_a_breach_proposes_the_violation_of_its_rule_to_whoever_is_answerable() {
 }
 
 #[test]
+fn t05_a_broken_promise_says_who_was_answerable_whatever_the_policy_makes_of_it() {
+    let mut draft = draft();
+    draft.clocks.iter_mut().for_each(|rule| rule.breach_violation.clear());
+    let mut desk = Desk::with(Policy::try_new(draft).expect("a sound policy"), Severity::Ordinary);
+    desk.does(HANDLER, hours(1), resolve());
+    desk.fires(hours(100));
+    let who = |desk: &Desk, rule| desk.clock(rule, 1).answerable.as_deref().map(ToOwned::to_owned);
+    assert_eq!(who(&desk, "first-response").as_deref(), Some(CLERK));
+    assert_eq!(who(&desk, "feedback").as_deref(), Some(HANDLER));
+    assert_eq!(who(&desk, "resolution"), None, "it was not broken");
+    // Whoever has it later was not.
+    desk.does("helper", hours(101), respond());
+    desk.does("helper", hours(102), feed_back());
+    assert_eq!(who(&desk, "feedback").as_deref(), Some(HANDLER));
+}
+
+#[test]
 fn t19_the_work_is_the_handlers_and_the_answer_the_first_contact_owners() {
     let mut draft = draft();
     draft.clocks[1].breach_violation = "late-first-response".into();
