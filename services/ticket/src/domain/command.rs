@@ -152,6 +152,9 @@ pub enum Command {
         /// When it was said on the parent.
         sent_at: Timestamp,
     },
+    /// Judge what the customer got, or that the customer cannot be asked, as somebody who works or has worked on an order for the
+    /// ticket in this cycle (T-13). Whoever hands this in has looked.
+    AsWorker(Box<Command>),
     /// Raise the priority to this where it is lower. Possible until the ticket ends.
     RaisePriority {
         /// How urgent it is.
@@ -186,6 +189,7 @@ impl Command {
             Self::Handle(command) => command.name(),
             Self::Assign(_) | Self::StandIn { .. } => "AssignTicket",
             Self::OverridePhrases(command)
+            | Self::AsWorker(command)
             | Self::Send { command, .. }
             | Self::Carry { command, .. } => command.name(),
             Self::RaisePriority { .. } => "RaisePriority",
@@ -199,6 +203,7 @@ impl Command {
         match self {
             Self::Handle(command) => Some(command),
             Self::OverridePhrases(command)
+            | Self::AsWorker(command)
             | Self::Send { command, .. }
             | Self::Carry { command, .. } => command.handling_mut(),
             _ => None,
@@ -221,10 +226,23 @@ impl Command {
         match self {
             Self::Resolve { .. } | Self::Handle(HandlingCommand::CompleteForm { .. }) => true,
             Self::OverridePhrases(command)
+            | Self::AsWorker(command)
             | Self::Send { command, .. }
             | Self::Carry { command, .. } => command.needs_level(),
             _ => false,
         }
+    }
+
+    /// Whether it is for whoever has not done the work himself (T-13).
+    #[must_use]
+    pub fn judges(&self) -> bool {
+        matches!(
+            self,
+            Self::RecordVerdict { .. }
+                | Self::Handle(
+                    HandlingCommand::Close { .. } | HandlingCommand::RecordAttempt { .. }
+                )
+        )
     }
 
     /// What is asked for, and how it is said.
@@ -242,12 +260,16 @@ impl Command {
                 let (command, manner) = command.unwrapped();
                 (command, Manner { carried: Some(sent_at), ..manner })
             }
+            Self::AsWorker(command) => {
+                let (command, manner) = command.unwrapped();
+                (command, Manner { worked: true, ..manner })
+            }
             command => (command, Manner::default()),
         }
     }
 }
 
-/// How something is said to the customer.
+/// How something is said to the customer, and who asks for it.
 #[derive(Debug, Default)]
 pub(super) struct Manner {
     /// In spite of forbidden phrases.
@@ -256,4 +278,6 @@ pub(super) struct Manner {
     pub route: Option<Route>,
     /// When it was said on the parent, where it is carried from there.
     pub carried: Option<Timestamp>,
+    /// By somebody who works or has worked on an order for the ticket in this cycle.
+    pub worked: bool,
 }

@@ -54,6 +54,7 @@ pub fn decide(
         return link::at_survivor(merged, &command);
     }
     let (command, manner) = command.unwrapped();
+    story.worked = manner.worked;
     match command {
         Command::Respond { message, sent_at } => {
             respond(&mut story, name, Said { message, sent_at, manner })?;
@@ -102,6 +103,7 @@ pub fn decide(
         Command::OverridePhrases(_)
         | Command::Send { .. }
         | Command::Carry { .. }
+        | Command::AsWorker(_)
         | Command::FireTimers => {}
     }
     let now = story.now;

@@ -21,13 +21,20 @@ pub(super) struct Story<'a> {
     pub actor: &'a Actor,
     /// Not before the ticket's last change, though replicas' clocks differ a little.
     pub now: Timestamp,
+    /// Whether the actor works or has worked on an order for the ticket in this cycle.
+    pub worked: bool,
     pub changes: Vec<Change>,
 }
 
 impl<'a> Story<'a> {
     pub fn new(ticket: &Ticket, policy: &'a Policy, actor: &'a Actor, now: Timestamp) -> Self {
         let now = now.max(ticket.updated_at);
-        Self { ticket: ticket.clone(), policy, actor, now, changes: Vec::new() }
+        Self { ticket: ticket.clone(), policy, actor, now, worked: false, changes: Vec::new() }
+    }
+
+    /// Whether the actor has had a hand in what the customer got in this cycle, and so judges nothing of it (T-13).
+    pub fn had_a_hand(&self) -> bool {
+        self.worked || self.ticket.is_in_hands_of(&self.actor.subject())
     }
 
     /// Writes down what the actor did now.

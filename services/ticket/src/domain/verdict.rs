@@ -65,7 +65,7 @@ pub(super) fn record(
         return Err(Refusal::IllegalState { state, command: COMMAND, missing });
     }
     let staff = story.actor.subject();
-    if story.ticket.is_in_hands_of(&staff) {
+    if story.had_a_hand() {
         return Err(Refusal::SeparationOfDuties { state, command: COMMAND, staff });
     }
     let mut faults = Vec::new();

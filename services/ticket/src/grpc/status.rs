@@ -83,9 +83,10 @@ fn refused(context: &RequestContext, refusal: Refusal) -> Status {
         Refusal::SeparationOfDuties { state, command, .. } => Failure::new(
             Code::PermissionDenied,
             Reason::SeparationOfDuties,
-            "whoever handled the ticket in this cycle may not enter its verdict or end it without",
+            "whoever handled the ticket in this cycle, or works on an order for it, may not enter its \
+             verdict or end it without",
         )
-        .localized(language, "本周期的经办人不得录入该工单的评价，也不得在无评价时关闭")
+        .localized(language, "本周期的经办人及派工单承办人不得录入该工单的评价，也不得在无评价时关闭")
         .metadata("state", state.code().to_uppercase())
         .metadata("command", command)
         .into_status(),

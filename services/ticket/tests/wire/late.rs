@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use kefu_api::survey::v1::CallBackAnswered;
 use kefu_api::ticket::v1 as pb;
 use kefu_clock::Clock as _;
+use kefu_identity::role;
 use kefu_rpc::to_proto_timestamp;
 
 use crate::delivery::messages;
@@ -13,7 +14,8 @@ use crate::mass_answer::{family, link};
 use crate::mass_order::{add_named, say, settle_in_vain};
 use crate::neighbour::{silent, speak};
 use crate::survey::answer;
-use crate::world::{START, World, clock, complaint, violations};
+use crate::work_order::{order, wang};
+use crate::world::{START, World, clock, complaint, reason, violations};
 
 /// So many hours after the tests begin.
 fn hour(count: i64) -> Option<prost_types::Timestamp> {
@@ -86,6 +88,44 @@ async fn t13_a_verdict_counts_as_of_when_the_customer_was_asked() {
     assert_eq!((verdict.give_time, verdict.record_time), (hour(70), hour(81)));
     assert_eq!(closed.close_time, hour(81));
     assert_eq!(world.clerk().get(&ticket.name).await, closed);
+}
+
+#[tokio::test]
+async fn t13_whoever_has_or_had_an_order_for_the_ticket_enters_no_verdict_in_that_cycle() {
+    let world = World::new().await;
+    let mut clerk = world.clerk();
+    let [mut first, mut wu] = [wang(&world), world.desk("wu", "group", role::HANDLER)];
+    let ticket = clerk.create(complaint("group/north", "漏水")).await.name;
+    let brief = |what| pb::WorkOrder { ticket: ticket.clone(), ..order("group/north", what) };
+    // One of wang, who leaves it to wu; and one of zhang that nobody needed.
+    let name = clerk.issue(brief("换密封圈")).await.name;
+    first.accept(&name).await.unwrap();
+    let request = pb::ReassignWorkOrderRequest {
+        name: name.clone(),
+        assignee: "wu".into(),
+        reason: "王师傅请假".into(),
+        ..Default::default()
+    };
+    clerk.orders.reassign_work_order(request).await.unwrap();
+    wu.accept(&name).await.unwrap();
+    wu.complete(&name).await.unwrap();
+    let needless = pb::WorkOrder { assignee: "zhang".into(), ..brief("量尺寸") };
+    let needless = clerk.issue(needless).await.name;
+    clerk.void(&needless).await.unwrap();
+    world.manager().handle(&ticket).await;
+    for worker in [&mut first, &mut wu] {
+        let error = worker.verdict(&ticket, 1).await.unwrap_err();
+        assert_eq!(reason(&error), "SEPARATION_OF_DUTIES");
+    }
+    let own = pb::RecordVerdictRequest { name: ticket.clone(), value: 1, ..Default::default() };
+    let error = wu.tickets.record_verdict(in_chinese(own)).await.unwrap_err();
+    assert!(said(&error).contains("派工单承办人"), "{}", said(&error));
+    world.pass_hours(1).await;
+    let mut zhang = world.desk("zhang", "group", role::HANDLER);
+    zhang.verdict(&ticket, 5).await.unwrap();
+    // In the next cycle it was done by others.
+    world.manager().handle(&ticket).await;
+    wu.verdict(&ticket, 2).await.unwrap();
 }
 
 #[tokio::test]

@@ -130,6 +130,28 @@ fn t13_nobody_was_asked_before_the_result_was_told_or_in_the_future() {
 }
 
 #[test]
+fn t13_whoever_worked_on_an_order_for_it_judges_nothing() {
+    let desk = told();
+    let as_worker = |command| Command::AsWorker(Box::new(command));
+    for command in [verdict(1), verdict(5), handling::close()] {
+        let refused = desk.tries("worker", hours(3), as_worker(command));
+        assert!(matches!(refused, Err(Refusal::SeparationOfDuties { .. })), "{refused:?}");
+    }
+    // Where there is nothing to judge yet, that is said first.
+    let early = solved().tries("worker", hours(3), as_worker(verdict(1)));
+    assert_eq!(missing(early), [Missing::ResultFedBack]);
+    // Calls in vain count for nobody who would not be asked.
+    let counts = |command| {
+        let changes = desk.tries("worker", hours(3), command).expect("on record");
+        let What::Handling(what) = &changes[0].what else { panic!("{changes:?}") };
+        let HandlingChange::Attempted(attempt) = &**what else { panic!("{what:?}") };
+        attempt.counts
+    };
+    assert!(counts(handling::attempt(false)));
+    assert!(!counts(as_worker(handling::attempt(false))));
+}
+
+#[test]
 fn t13_a_survey_answer_counts_as_of_when_the_customer_gave_it() {
     let take = |submitted_at: Timestamp| {
         let mut desk = told();
