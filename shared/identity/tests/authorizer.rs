@@ -217,6 +217,18 @@ fn t14_only_supervisors_override_forbidden_phrases() {
 }
 
 #[test]
+fn t12_an_escalation_is_a_managers_decision_from_the_manager_up() {
+    let authorizer = Authorizer::with_defaults().unwrap();
+    for role in role::ALL {
+        let decides = matches!(role, role::MANAGER | role::DIRECTOR | role::HEADQUARTERS);
+        let caller = caller(role, "group/north");
+        let allowed = |place| allows(&authorizer, &caller, "ticket.DecideEscalation", place);
+        assert_eq!(allowed("group/north/riverside"), decides, "{role}");
+        assert!(!allowed("group/south"), "{role}");
+    }
+}
+
+#[test]
 fn x07_learning_is_for_those_whose_it_is() {
     // Everybody's, supervisors', quality's, the person concerned, causes, plans, superiors', the desk's, who is on a shift
     // (T-17 to T-21).

@@ -31,7 +31,8 @@ type Times = (
 );
 type Fulfilment = (Option<Timestamp>, Option<String>, Option<Timestamp>);
 type Json = Option<serde_json::Value>;
-type Notes = (i16, Json, Json, Json, Option<Uuid>, Json);
+type Notes = (i16, Json, Json, Json, Option<Uuid>, Json, Option<String>);
+type VerdictRecord = (i16, i32, String, String, String, Timestamp, Option<Timestamp>);
 type ClockRecord = (String, String, i32, Times, Fulfilment, Json, Notes);
 
 /// Serves until the process ends.
@@ -105,8 +106,7 @@ fn ticket(row: &PgRow) -> Result<pb::Ticket, sqlx::Error> {
     let state = number(&STATES, &text("state")?);
     let since: Option<Timestamp> = row.try_get("state_since: Timestamp")?;
     let clocks: Vec<ClockRecord> = row.try_get("clocks!: Vec<ClockRecord>")?;
-    let verdicts: Vec<(i16, i32, String, String, String, Timestamp)> =
-        row.try_get("verdicts!: Vec<VerdictRecord>")?;
+    let verdicts: Vec<VerdictRecord> = row.try_get("verdicts!: Vec<VerdictRecord>")?;
     let escalations: Vec<(String, i16, i16, i32, String, Timestamp)> =
         row.try_get("escalations!: Vec<EscalationRecord>")?;
     Ok(pb::Ticket {

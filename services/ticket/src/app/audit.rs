@@ -170,6 +170,7 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
         let verdict = json!({
             "value": verdict.value, "cycle": verdict.cycle, "source": verdict.source.code(),
             "recorded_by": &*verdict.recorded_by, "comment": verdict.comment,
+            "given_at": verdict.given_at.to_string(),
         });
         after.insert("verdict".to_owned(), verdict);
     }
@@ -270,6 +271,7 @@ fn clocks(ticket: &Ticket) -> Map<String, Value> {
         add("due_at", time(clock.due));
         add("warned_at", time(clock.warned_at));
         add("breached_at", time(clock.breached_at));
+        add("answerable", clock.answerable.as_deref().into());
         add("fulfilled_at", time(clock.fulfilled.as_ref().map(|fulfilled| fulfilled.at)));
         add("fulfilled_by", clock.fulfilled.as_ref().map(|fulfilled| &*fulfilled.by).into());
         add("cancelled_at", time(clock.cancelled_at));

@@ -61,8 +61,10 @@ impl App {
         says_something(steps, asked)?;
         let name = self.named(&ticket, names_customer(steps, policy), call.deadline).await?;
         let actor = Actor::staff(call.caller.subject());
+        let by_manager = self.is_manager(&call.caller, &ticket.org_unit)?;
         let doing = |now, customer_name, placed| Doing {
             actor: &actor,
+            by_manager,
             now,
             customer_name,
             route: asked.route.as_ref(),

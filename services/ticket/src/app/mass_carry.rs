@@ -174,15 +174,20 @@ impl App {
             Some(Ok(message)) => message,
             Some(Err(refusal)) => return Ok((MassOutcome::Refused, why(&refusal), None)),
         };
-        // Something that was said otherwise was said when the parent's customer heard it.
+        // It was said when it was said on the parent, however long it took to get here (T-07). Only whoever was dissatisfied
+        // meanwhile hears what is sent to him in his new cycle, and so now.
         let sent_at = answer.sent_at.to_jiff();
-        let sent_at = if route.is_some() { None } else { Some(sent_at) };
+        let carried = route.is_none() || sent_at >= ticket.cycle_started_at;
         let command = match (purpose, &ticket.state) {
             (MassPurpose::Solution, _) => Command::Resolve { solution: message },
             (MassPurpose::Result, State::Resolved(_)) => {
-                spoken(Command::FeedBack { message }, route)
+                spoken(Command::FeedBack { message, sent_at: None }, route)
             }
-            _ => spoken(Command::Respond { message, sent_at }, route),
+            _ => spoken(Command::Respond { message, sent_at: None }, route),
+        };
+        let command = match carried {
+            true => Command::Carry { command: Box::new(command), sent_at },
+            false => command,
         };
         // He solves and overrides on the child what he could there himself, and no more.
         let speaker = speaker(answer)?;

@@ -145,6 +145,14 @@ impl App {
         self.allow(caller, action, &org_unit)
     }
 
+    /// Whether somebody may decide for a ticket of that org unit what a manager decides: then that is what is on record of his
+    /// escalation (T-12).
+    pub(crate) fn is_manager(&self, caller: &Caller, org_unit: &str) -> Result<bool, Error> {
+        let org_unit: OrgUnit =
+            org_unit.parse().map_err(|error| StoreError::corrupt("ticket.org_unit", error))?;
+        Ok(self.authorizer.permits(caller, "ticket.DecideEscalation", &org_unit))
+    }
+
     /// The same for what a ticket's receiver may see as well while the ticket is on its way (T-11).
     pub(crate) fn allow_seen(
         &self,

@@ -37,10 +37,12 @@ impl App {
         }
         let Some(row) = store::ticket::find(conn, ticket).await? else { return Ok(None) };
         let (ticket, version) = self.judged(conn, row).await?;
+        let submitted_at = event.submit_time.as_ref().and_then(|at| kefu_rpc::timestamp(at).ok());
         let command = Command::TakeSurveyVerdict {
             cycle: u32::try_from(event.ticket_cycle).unwrap_or_default(),
             value: event.verdict,
             comment: event.comment.clone(),
+            submitted_at,
         };
         let now = self.now();
         let cycle = ticket.cycle;
@@ -69,6 +71,7 @@ impl App {
             after: Some(json!({
                 "ticket": ticket.id, "invitation": event.invitation, "asked_about_cycle": event.ticket_cycle,
                 "cycle": cycle, "verdict": event.verdict, "comment": event.comment, "ignored": ignored,
+                "submitted_at": submitted_at.map(|at| at.to_string()),
             })),
             event: None,
         };

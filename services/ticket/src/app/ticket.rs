@@ -200,6 +200,15 @@ impl App {
         let due = self.after_its_process(work.conn(), (ticket, version), now);
         let (ticket, version) = Box::pin(due).await?;
         let mut command = command(&ticket);
+        if let Command::Escalate { by_manager, .. } = &mut command {
+            *by_manager = self.is_manager(&call.caller, &org_unit)?;
+        }
+        if command.judges() {
+            let (staff, since) = (call.caller.subject(), ticket.cycle_started_at);
+            if store::work_order::worked(work.conn(), ticket.id, staff, since).await? {
+                command = Command::AsWorker(Box::new(command));
+            }
+        }
         look_up_team(work.conn(), &ticket, &mut command, call.caller.subject(), now).await?;
         look_up_grade(work.conn(), &ticket, &mut command).await?;
         let overriding = command.overrides_phrases();

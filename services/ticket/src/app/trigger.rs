@@ -218,6 +218,7 @@ impl App {
                 let placed = placement::place(&mut tx, judged, &trigger.then, cause, at).await?;
                 let doing = Doing {
                     actor: &actor,
+                    by_manager: false,
                     now,
                     customer_name: None,
                     route: None,

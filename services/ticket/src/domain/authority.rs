@@ -29,11 +29,13 @@ pub(super) fn beyond(
     missing: &[Missing],
 ) -> Option<Refusal> {
     let needed = above(ticket, policy)?;
+    let limit = policy.handling.exceeded(ticket.receiver_level, ticket);
     Some(Refusal::Authority {
         state: ticket.state.name(),
         command,
         level: ticket.receiver_level,
         needed,
+        money: ticket.amount.clone().zip(limit),
         missing: missing.to_vec(),
     })
 }

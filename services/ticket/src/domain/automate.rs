@@ -22,6 +22,8 @@ use super::{
 pub struct Doing<'a> {
     /// Who.
     pub actor: &'a Actor,
+    /// Whether he may decide what a manager decides (T-12).
+    pub by_manager: bool,
     /// When.
     pub now: Timestamp,
     /// The registered customer's name as far as known.
@@ -84,13 +86,15 @@ pub fn automate(
         let command = match step {
             AutoStep::AddTags(tags) => Command::Tag { add: tags.clone(), remove: Vec::new() },
             AutoStep::RaisePriority(to) => Command::RaisePriority { to: *to },
-            AutoStep::Escalate(reason) => Command::Escalate { reason: reason.clone() },
+            AutoStep::Escalate(reason) => {
+                Command::Escalate { reason: reason.clone(), by_manager: doing.by_manager }
+            }
             AutoStep::AddNote(note) => Command::AddNote { note: note.clone() },
             AutoStep::Respond(wording) => {
                 said(Command::Respond { message: text(wording).map_err(at)?, sent_at: None })
             }
             AutoStep::FeedBack(wording) => {
-                said(Command::FeedBack { message: text(wording).map_err(at)? })
+                said(Command::FeedBack { message: text(wording).map_err(at)?, sent_at: None })
             }
             AutoStep::Resolve(wording) => Command::Resolve { solution: text(wording).map_err(at)? },
             AutoStep::Pause { code, reason } => {

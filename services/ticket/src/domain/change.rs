@@ -70,6 +70,8 @@ pub enum What {
     ResultFedBack {
         /// What the customer was told.
         message: String,
+        /// When the customer heard it. Before the result counts as told where it came from a parent that was solved earlier.
+        sent_at: Timestamp,
         /// The forbidden phrases that it was said in spite of (T-14).
         overridden: Vec<Arc<str>>,
         /// How it is sent, where this system sends it.
@@ -368,8 +370,8 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
             ticket.first_resolved_at = ticket.first_resolved_at.or(Some(solution.at));
             ticket.state = State::Resolved(solution.clone());
         }
-        What::ResultFedBack { .. } => {
-            heard(ticket, change.effective_at);
+        What::ResultFedBack { sent_at, .. } => {
+            heard(ticket, *sent_at);
             ticket.handling.next_verdict();
             if let State::Resolved(solution) = &ticket.state {
                 ticket.state = State::ResultFedBack {

@@ -71,6 +71,8 @@ pub struct ClockEntry {
     pub warned_at: Option<Timestamp>,
     /// The deadline that passed. Never unmade.
     pub breached_at: Option<Timestamp>,
+    /// Who was answerable for it then, whatever the policy makes of that (T-05); none in what was broken before this was noted.
+    pub answerable: Option<Subject>,
     /// That it was fulfilled.
     pub fulfilled: Option<Fulfilment>,
     /// When it ended without need.
@@ -136,6 +138,7 @@ impl ClockEntry {
             warn_at,
             warned_at: None,
             breached_at: None,
+            answerable: None,
             fulfilled: None,
             cancelled_at: None,
             merged_at: None,
@@ -383,7 +386,11 @@ impl ClockEntry {
                 }
             }
             ClockEffect::Warned { at } => self.warned_at = self.warned_at.or(Some(*at)),
-            ClockEffect::Breached { at } => self.breached_at = self.breached_at.or(Some(*at)),
+            ClockEffect::Breached { at, answerable } => {
+                if self.breached_at.is_none() {
+                    (self.breached_at, self.answerable) = (Some(*at), Some(answerable.clone()));
+                }
+            }
             ClockEffect::Fulfilled(fulfilment) => {
                 if self.is_fulfilled_by(fulfilment.at) {
                     self.fulfilled = Some(fulfilment.clone());
@@ -458,6 +465,8 @@ pub enum ClockEffect {
     Breached {
         /// The deadline.
         at: Timestamp,
+        /// Who was answerable for it.
+        answerable: Subject,
     },
     /// It was fulfilled.
     Fulfilled(Fulfilment),

@@ -45,6 +45,8 @@ pub enum Command {
     FeedBack {
         /// What the customer was told.
         message: String,
+        /// When it was told, if not now: not before its solution was on record (T-07).
+        sent_at: Option<Timestamp>,
     },
     /// Enter the verdict of a call-back, by somebody other than the handlers (T-13).
     RecordVerdict {
@@ -52,6 +54,8 @@ pub enum Command {
         value: i32,
         /// What the customer said.
         comment: String,
+        /// When the customer was asked, if not now: not before the result was told (T-07).
+        asked_at: Option<Timestamp>,
     },
     /// Take the verdict from the customer's answer to a survey (S-08). An answer about a cycle
     /// that is over, or was judged already, changes nothing and is no error.
@@ -62,11 +66,16 @@ pub enum Command {
         value: i32,
         /// What the customer said.
         comment: String,
+        /// When the customer said it, if that is known; what lies before the result was told or in the future counts as then.
+        submitted_at: Option<Timestamp>,
     },
     /// Raise it to the next receiver level (T-12).
     Escalate {
         /// Why.
         reason: String,
+        /// Whether whoever asks may decide such a thing, as a manager may; whoever hands this in has looked. Else it is on
+        /// record as asked for by whoever handles it.
+        by_manager: bool,
     },
     /// Cancel it. Possible until it was resolved for the first time: a customer who has seen a
     /// solution is asked for a verdict.
@@ -135,6 +144,17 @@ pub enum Command {
         /// How it is sent.
         route: Route,
     },
+    /// Say to a child's customer what was said on its parent, as of when it was said there (T-04, T-07): however long it was on
+    /// its way, what was said in time is in time.
+    Carry {
+        /// What is said.
+        command: Box<Command>,
+        /// When it was said on the parent.
+        sent_at: Timestamp,
+    },
+    /// Judge what the customer got, or that the customer cannot be asked, as somebody who works or has worked on an order for the
+    /// ticket in this cycle (T-13). Whoever hands this in has looked.
+    AsWorker(Box<Command>),
     /// Raise the priority to this where it is lower. Possible until the ticket ends.
     RaisePriority {
         /// How urgent it is.
@@ -168,7 +188,10 @@ impl Command {
             Self::AddNote { .. } => "AddTicketNote",
             Self::Handle(command) => command.name(),
             Self::Assign(_) | Self::StandIn { .. } => "AssignTicket",
-            Self::OverridePhrases(command) | Self::Send { command, .. } => command.name(),
+            Self::OverridePhrases(command)
+            | Self::AsWorker(command)
+            | Self::Send { command, .. }
+            | Self::Carry { command, .. } => command.name(),
             Self::RaisePriority { .. } => "RaisePriority",
             Self::NoteDelivery(_) => "NoteDelivery",
             Self::FireTimers => "FireTimers",
@@ -179,7 +202,10 @@ impl Command {
     pub(crate) fn handling_mut(&mut self) -> Option<&mut HandlingCommand> {
         match self {
             Self::Handle(command) => Some(command),
-            Self::OverridePhrases(command) | Self::Send { command, .. } => command.handling_mut(),
+            Self::OverridePhrases(command)
+            | Self::AsWorker(command)
+            | Self::Send { command, .. }
+            | Self::Carry { command, .. } => command.handling_mut(),
             _ => None,
         }
     }
@@ -189,7 +215,7 @@ impl Command {
     pub fn overrides_phrases(&self) -> bool {
         match self {
             Self::OverridePhrases(_) => true,
-            Self::Send { command, .. } => command.overrides_phrases(),
+            Self::Send { command, .. } | Self::Carry { command, .. } => command.overrides_phrases(),
             _ => false,
         }
     }
@@ -199,23 +225,59 @@ impl Command {
     pub fn needs_level(&self) -> bool {
         match self {
             Self::Resolve { .. } | Self::Handle(HandlingCommand::CompleteForm { .. }) => true,
-            Self::OverridePhrases(command) | Self::Send { command, .. } => command.needs_level(),
+            Self::OverridePhrases(command)
+            | Self::AsWorker(command)
+            | Self::Send { command, .. }
+            | Self::Carry { command, .. } => command.needs_level(),
             _ => false,
         }
     }
 
-    /// What is asked for, whether in spite of forbidden phrases, and how it is sent.
-    pub(super) fn unwrapped(self) -> (Self, bool, Option<Route>) {
+    /// Whether it is for whoever has not done the work himself (T-13).
+    #[must_use]
+    pub fn judges(&self) -> bool {
+        matches!(
+            self,
+            Self::RecordVerdict { .. }
+                | Self::Handle(
+                    HandlingCommand::Close { .. } | HandlingCommand::RecordAttempt { .. }
+                )
+        )
+    }
+
+    /// What is asked for, and how it is said.
+    pub(super) fn unwrapped(self) -> (Self, Manner) {
         match self {
             Self::OverridePhrases(command) => {
-                let (command, _, route) = command.unwrapped();
-                (command, true, route)
+                let (command, manner) = command.unwrapped();
+                (command, Manner { overriding: true, ..manner })
             }
             Self::Send { command, route } => {
-                let (command, overriding, _) = command.unwrapped();
-                (command, overriding, Some(route))
+                let (command, manner) = command.unwrapped();
+                (command, Manner { route: Some(route), ..manner })
             }
-            command => (command, false, None),
+            Self::Carry { command, sent_at } => {
+                let (command, manner) = command.unwrapped();
+                (command, Manner { carried: Some(sent_at), ..manner })
+            }
+            Self::AsWorker(command) => {
+                let (command, manner) = command.unwrapped();
+                (command, Manner { worked: true, ..manner })
+            }
+            command => (command, Manner::default()),
         }
     }
+}
+
+/// How something is said to the customer, and who asks for it.
+#[derive(Debug, Default)]
+pub(super) struct Manner {
+    /// In spite of forbidden phrases.
+    pub overriding: bool,
+    /// How it is sent, where this system sends it.
+    pub route: Option<Route>,
+    /// When it was said on the parent, where it is carried from there.
+    pub carried: Option<Timestamp>,
+    /// By somebody who works or has worked on an order for the ticket in this cycle.
+    pub worked: bool,
 }

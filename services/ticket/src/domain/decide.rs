@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::{
     announce, assess, assign, authority,
     change::{Change, What},
-    command::Command,
+    command::{Command, Manner},
     content_rules, correction,
-    delivery::{Dispatch, Route},
+    delivery::Dispatch,
     escalation::{self, EscalationCause},
     handling_decide, link,
     policy::Policy,
@@ -53,24 +53,29 @@ pub fn decide(
         }
         return link::at_survivor(merged, &command);
     }
-    let (command, overriding, route) = command.unwrapped();
+    let (command, manner) = command.unwrapped();
+    story.worked = manner.worked;
     match command {
         Command::Respond { message, sent_at } => {
-            respond(&mut story, name, Said { message, overriding, route }, sent_at)?;
+            respond(&mut story, name, Said { message, sent_at, manner })?;
         }
         Command::Pause { reason, code, recipient } => {
             pause(&mut story, name, reason, (&code, recipient))?;
         }
         Command::Resume => resume(&mut story, name)?,
         Command::Resolve { solution } => resolve(&mut story, name, solution)?,
-        Command::FeedBack { message } => {
-            feed_back(&mut story, name, Said { message, overriding, route })?;
+        Command::FeedBack { message, sent_at } => {
+            feed_back(&mut story, name, Said { message, sent_at, manner })?;
         }
-        Command::RecordVerdict { value, comment } => verdict::record(&mut story, value, comment)?,
-        Command::TakeSurveyVerdict { cycle, value, comment } => {
-            verdict::take(&mut story, cycle, value, comment)?;
+        Command::RecordVerdict { value, comment, asked_at } => {
+            verdict::record(&mut story, value, comment, asked_at)?;
         }
-        Command::Escalate { reason } => escalate(&mut story, name, reason)?,
+        Command::TakeSurveyVerdict { cycle, value, comment, submitted_at } => {
+            verdict::take(&mut story, cycle, value, (comment, submitted_at))?;
+        }
+        Command::Escalate { reason, by_manager } => {
+            escalate(&mut story, name, reason, by_manager)?;
+        }
         Command::Cancel { reason } => cancel(&mut story, name, reason)?,
         Command::UpdateDetails { details } => update(&mut story, name, details)?,
         Command::Tag { add, remove } => {
@@ -80,20 +85,26 @@ pub fn decide(
         Command::Correct(correction) => correction::correct(&mut story, name, *correction)?,
         Command::AnnounceDelay { rule, new_due, reason, message } => {
             let delay = announce::Delay { rule, new_due, reason, message };
-            announce::announce(&mut story, name, delay, (overriding, route))?;
+            announce::announce(&mut story, name, delay, (manner.overriding, manner.route))?;
         }
         Command::Assess { severity, reason } => {
             assess::assess(&mut story, name, severity, reason)?;
         }
         Command::Recompute(asked) => recompute(&mut story, name, asked)?,
         Command::AddNote { note } => add_note(&mut story, note)?,
-        Command::Handle(command) => handling_decide::decide(&mut story, command, overriding)?,
+        Command::Handle(command) => {
+            handling_decide::decide(&mut story, command, manner.overriding)?;
+        }
         Command::Assign(assignment) => assign::assign(&mut story, name, assignment)?,
         Command::NoteDelivery(note) => spoken::note(&mut story, note),
         Command::StandIn { by } => assign::stand_in(&mut story, by),
         Command::RaisePriority { to } => raise_priority(&mut story, name, to)?,
         // Unwrapped above; and whoever only fires timers has nothing to override.
-        Command::OverridePhrases(_) | Command::Send { .. } | Command::FireTimers => {}
+        Command::OverridePhrases(_)
+        | Command::Send { .. }
+        | Command::Carry { .. }
+        | Command::AsWorker(_)
+        | Command::FireTimers => {}
     }
     let now = story.now;
     settle(&mut story, Until::At(now));
@@ -104,10 +115,10 @@ pub fn decide(
 /// What is said to the customer.
 struct Said {
     message: String,
-    /// In spite of forbidden phrases.
-    overriding: bool,
-    /// How it is sent, where this system sends it.
-    route: Option<Route>,
+    /// When, as whoever enters it says; none means now.
+    sent_at: Option<Timestamp>,
+    /// How.
+    manner: Manner,
 }
 
 impl Said {
@@ -115,7 +126,7 @@ impl Said {
     fn judge(&self, story: &Story<'_>, faults: &mut Vec<Fault>) -> Vec<Arc<str>> {
         faults.extend(text_faults("message", &self.message));
         let phrases = story.policy.forbidden_phrases();
-        let judged = phrases.judge("message", &self.message, self.overriding);
+        let judged = phrases.judge("message", &self.message, self.manner.overriding);
         judged.unwrap_or_else(|found| {
             faults.extend(found);
             Vec::new()
@@ -124,17 +135,56 @@ impl Said {
 
     /// The way that the policy has for it; everything that is wrong with it goes to `faults`.
     fn dispatch(&self, story: &Story<'_>, faults: &mut Vec<Fault>) -> Option<Dispatch> {
-        self.route.as_ref().and_then(|route| route.resolve(story.policy, faults))
+        self.manner.route.as_ref().and_then(|route| route.resolve(story.policy, faults))
+    }
+
+    /// When the customer heard it: in the present cycle, and not before the solution that is told, if one is; what is wrong
+    /// with that goes to `faults` (T-07).
+    fn heard_at(
+        &self,
+        story: &Story<'_>,
+        solved: Option<Timestamp>,
+        faults: &mut Vec<Fault>,
+    ) -> Timestamp {
+        if self.sent_at.is_some() && self.manner.route.is_some() {
+            faults.push(Fault::new(
+                "send_time",
+                (
+                    "must not be set with a delivery: it is sent now",
+                    "由系统发送时不得填写：立即发送",
+                ),
+            ));
+        }
+        // What was said on the parent was said, whatever the clock of this replica shows.
+        let carried = self.manner.carried.map(|at| at.min(story.now));
+        let at = carried.or(self.sent_at).unwrap_or(story.now);
+        let began = story.ticket.cycle_started_at;
+        if at > story.now {
+            let now = story.now;
+            faults.push(Fault::new("send_time", Words::ahead(now)));
+        }
+        let words = match (solved, story.ticket.cycle) {
+            (Some(solved), _) if at < solved => (
+                format!("must not be before {solved}, when the solution was put on record"),
+                format!("不得早于处理方案登记时间 {solved}"),
+            ),
+            (_, 1) if at < began => (
+                format!("must not be before {began}, when the ticket was registered"),
+                format!("不得早于工单登记时间 {began}"),
+            ),
+            (..) if at < began => (
+                format!("must not be before {began}, when the ticket was reopened"),
+                format!("不得早于工单重开时间 {began}"),
+            ),
+            (..) => return at,
+        };
+        faults.push(Fault::new("send_time", words));
+        at
     }
 }
 
 /// The first answer of a cycle fulfils its first-response clock as of when it was sent (T-07).
-fn respond(
-    story: &mut Story<'_>,
-    command: &'static str,
-    said: Said,
-    sent_at: Option<Timestamp>,
-) -> Result<(), Refusal> {
+fn respond(story: &mut Story<'_>, command: &'static str, said: Said) -> Result<(), Refusal> {
     allow(
         story,
         command,
@@ -146,33 +196,9 @@ fn respond(
         },
     )?;
     let mut faults = Vec::new();
-    if sent_at.is_some() && said.route.is_some() {
-        faults.push(Fault::new(
-            "send_time",
-            ("must not be set with a delivery: it is sent now", "由系统发送时不得填写：立即发送"),
-        ));
-    }
-    let sent_at = sent_at.unwrap_or(story.now);
     let overridden = said.judge(story, &mut faults);
     let dispatch = said.dispatch(story, &mut faults);
-    let began = story.ticket.cycle_started_at;
-    if sent_at > story.now {
-        let now = story.now;
-        faults.push(Fault::new("send_time", Words::ahead(now)));
-    }
-    if sent_at < began {
-        let words = match story.ticket.cycle {
-            1 => (
-                format!("must not be before {began}, when the ticket was registered"),
-                format!("不得早于工单登记时间 {began}"),
-            ),
-            _ => (
-                format!("must not be before {began}, when the ticket was reopened"),
-                format!("不得早于工单重开时间 {began}"),
-            ),
-        };
-        faults.push(Fault::new("send_time", words));
-    }
+    let sent_at = said.heard_at(story, None, &mut faults);
     refuse(faults)?;
     settle(story, Until::Before(sent_at));
     let mut clocks = Vec::new();
@@ -268,35 +294,45 @@ pub(super) fn solve(story: &mut Story<'_>, solution: String) -> Result<(), Refus
     Ok(())
 }
 
+/// Telling the result fulfils what it fulfils as of when it was told (T-07), and from then on the call-back is promised. What was
+/// said on a parent before its child had the solution was heard then, and is the result from the solution on.
 fn feed_back(story: &mut Story<'_>, command: &'static str, said: Said) -> Result<(), Refusal> {
-    allow(
-        story,
-        command,
-        match story.ticket.state {
-            State::Resolved(_) => &[],
-            State::Open(_) | State::Waiting { .. } => &[Missing::Solution],
-            State::ResultFedBack { .. } => &[Missing::ResultNotFedBackYet],
-            State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => {
-                &[Missing::NotEnded]
-            }
-        },
-    )?;
+    let solved = match &story.ticket.state {
+        State::Resolved(solution) => Ok(solution.at),
+        State::Open(_) | State::Waiting { .. } => Err(Missing::Solution),
+        State::ResultFedBack { .. } => Err(Missing::ResultNotFedBackYet),
+        State::Closed { .. } | State::Cancelled { .. } | State::Merged(_) => Err(Missing::NotEnded),
+    };
+    let state = story.ticket.state.name();
+    let solved = solved.map_err(|missing| {
+        let missing = vec![missing];
+        Refusal::IllegalState { state, command, missing }
+    })?;
     handling_decide::not_on_its_way(story, command)?;
     let mut faults = Vec::new();
     let overridden = said.judge(story, &mut faults);
     let dispatch = said.dispatch(story, &mut faults);
+    let told = Some(solved).filter(|_| said.manner.carried.is_none());
+    let sent_at = said.heard_at(story, told, &mut faults);
+    let told_at = sent_at.max(solved);
     refuse(faults)?;
-    settle(story, Until::Before(story.now));
+    settle(story, Until::Before(sent_at));
     let mut clocks = Vec::new();
-    story.fulfil(ClockKind::FirstResponse, story.now, &mut clocks)?;
-    story.fulfil(ClockKind::ResultFeedback, story.now, &mut clocks)?;
-    story.fulfil(ClockKind::ProgressUpdate, story.now, &mut clocks)?;
-    story.start(&[ClockKind::CallBack], story.ticket.cycle, &mut clocks)?;
-    story.record(What::ResultFedBack { message: said.message, overridden, dispatch }, clocks);
+    story.fulfil(ClockKind::FirstResponse, sent_at, &mut clocks)?;
+    story.fulfil(ClockKind::ResultFeedback, told_at, &mut clocks)?;
+    story.end_progress(sent_at, &mut clocks);
+    story.start_as_of(&[ClockKind::CallBack], told_at, &mut clocks)?;
+    let what = What::ResultFedBack { message: said.message, sent_at, overridden, dispatch };
+    story.record_as(story.actor.clone(), told_at, what, clocks);
     Ok(())
 }
 
-fn escalate(story: &mut Story<'_>, command: &'static str, reason: String) -> Result<(), Refusal> {
+fn escalate(
+    story: &mut Story<'_>,
+    command: &'static str,
+    reason: String,
+    by_manager: bool,
+) -> Result<(), Refusal> {
     let ended = story.ticket.state.is_final();
     allow(story, command, if ended { &[Missing::NotEnded] } else { &[] })?;
     refuse(text_faults("reason", &reason))?;
@@ -308,7 +344,11 @@ fn escalate(story: &mut Story<'_>, command: &'static str, reason: String) -> Res
     let form = match authority::above(&story.ticket, story.policy) {
         Some(to) => escalation::by_authority(&story.ticket, to, reason, story.now),
         None => {
-            let cause = EscalationCause::Manager;
+            let cause = match story.actor {
+                Actor::Trigger(_) => EscalationCause::Trigger,
+                Actor::Staff(_) | Actor::System(_) if by_manager => EscalationCause::Manager,
+                Actor::Staff(_) | Actor::System(_) => EscalationCause::Handler,
+            };
             escalation::next(&story.ticket, story.policy, cause, reason, story.now)
         }
     };

@@ -15,12 +15,18 @@ coded! {
         Breach = "breach",
         /// The customer is dissatisfied (T-13).
         Verdict = "verdict",
-        /// A manager decided it.
+        /// A manager decided it, or somebody above.
         Manager = "manager",
         /// A step of a clock's escalation (T-07).
         Step = "step",
         /// The level may not resolve it (T-12).
         Authority = "authority",
+        /// Whoever handles it asked for it.
+        Handler = "handler",
+        /// A trigger of the policy (T-26).
+        Trigger = "trigger",
+        /// What was merged into it was further up (T-04).
+        Merge = "merge",
     }
 }
 

@@ -60,6 +60,8 @@ pub const MOST_ATTEMPTS: usize = 64;
 pub struct Plan {
     /// Counts the plans of the ticket from 1.
     pub version: u32,
+    /// The cycle for which it was made: what the customer did not accept is planned anew.
+    pub cycle: u32,
     /// How and when the customer agreed.
     pub agreement: Option<Agreement>,
     /// Of each item: when it was done.
@@ -455,6 +457,12 @@ impl HandlingChange {
 }
 
 impl Handling {
+    /// The plan that was made for a cycle (T-10): one that led to what the customer did not accept serves no other.
+    #[must_use]
+    pub fn plan_of(&self, cycle: u32) -> Option<&Plan> {
+        self.plan.as_ref().filter(|plan| plan.cycle == cycle)
+    }
+
     /// When the timers have to look at it next.
     #[must_use]
     pub fn next_alarm(&self) -> Option<Timestamp> {
@@ -530,8 +538,8 @@ pub(super) fn apply(
             ticket.state = State::Open(Open::InProgress { since: effective_at });
         }
         HandlingChange::Planned { version, items, agreement } => {
-            let (version, agreement) = (*version, agreement.clone());
-            handling.plan = Some(Plan { version, agreement, done: vec![None; items.len()] });
+            let (version, cycle, agreement) = (*version, ticket.cycle, agreement.clone());
+            handling.plan = Some(Plan { version, cycle, agreement, done: vec![None; items.len()] });
         }
         HandlingChange::PlanAgreed(agreement) => {
             if let Some(plan) = &mut handling.plan {

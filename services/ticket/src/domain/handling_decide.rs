@@ -100,7 +100,7 @@ pub(super) fn may_resolve(story: &Story<'_>, command: &'static str) -> Result<()
         missing.push(Missing::TransferEnded);
     }
     if let Some(rule) = rules.plan.as_ref().filter(|rule| rule.covers(ticket.severity)) {
-        match &ticket.handling.plan {
+        match ticket.handling.plan_of(ticket.cycle) {
             None => missing.push(Missing::Plan),
             Some(plan) if rule.agreement && plan.agreement.is_none() => {
                 missing.push(Missing::PlanAgreement);
@@ -189,7 +189,7 @@ fn attempt(story: &mut Story<'_>, command: &'static str, tried: Tried) -> Result
         State::ResultFedBack { at: told, .. } => at >= *told,
         _ => false,
     };
-    let handled = story.ticket.is_in_hands_of(&story.actor.subject());
+    let handled = story.had_a_hand();
     // By the rule, so that many calls in one hour leave room for those of the next days.
     let mut with = story.ticket.clone();
     with.handling.attempts.push(at);
@@ -214,7 +214,7 @@ fn close(story: &mut Story<'_>, command: &'static str, reason: String) -> Result
     allow(story, command, missing)?;
     let staff = story.actor.subject();
     let state = story.ticket.state.name();
-    if story.ticket.is_in_hands_of(&staff) {
+    if story.had_a_hand() {
         return Err(Refusal::SeparationOfDuties { state, command, staff });
     }
     refuse(text_faults("reason", &reason))?;
@@ -483,7 +483,7 @@ fn agree(
     at: Option<Timestamp>,
 ) -> Result<(), Refusal> {
     not_ended(story, command)?;
-    let missing: &[Missing] = match &story.ticket.handling.plan {
+    let missing: &[Missing] = match story.ticket.handling.plan_of(story.ticket.cycle) {
         None => &[Missing::Plan],
         Some(plan) if plan.agreement.is_some() => &[Missing::UnagreedPlan],
         Some(_) => &[],

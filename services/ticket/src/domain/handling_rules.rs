@@ -13,6 +13,8 @@ use super::{
     policy::ViolationRule,
     policy_check::{DAY, Faults, Pair, target},
     policy_draft::ForbiddenPhraseDraft,
+    routing::Amount,
+    routing_check::is_currency,
     ticket::{Details, Ticket},
     word::{ReceiverLevel, Severity, Text},
 };
@@ -34,14 +36,29 @@ pub struct HandlingDraft {
     pub attempts: Option<AttemptDraft>,
     /// `handling_plan`: severities, agreement.
     pub plan: Option<(Vec<i32>, bool)>,
-    /// `authorities`: level, severities, categories.
-    pub authorities: Vec<(i32, Vec<i32>, Vec<String>)>,
+    /// `authorities`.
+    pub authorities: Vec<AuthorityDraft>,
     /// `handling_form_required`.
     pub form_required: bool,
     /// `supervision.missed_answer_violation`; empty means none.
     pub missed_answer_violation: String,
     /// `headquarters_reporting`.
     pub reporting: Option<ReportingDraft>,
+}
+
+/// What a level may resolve.
+#[derive(Clone, Debug, Default)]
+pub struct AuthorityDraft {
+    /// `level`.
+    pub level: i32,
+    /// `severities`; empty means all.
+    pub severities: Vec<i32>,
+    /// `categories`; empty means all.
+    pub categories: Vec<String>,
+    /// `max_amount_cents`; 0 means any amount.
+    pub max_amount_cents: i64,
+    /// `currency`; empty without a limit.
+    pub currency: String,
 }
 
 /// When a ticket may be closed without a verdict.
@@ -126,6 +143,27 @@ pub struct PlanRule {
 pub struct Authority {
     severities: BTreeSet<Severity>,
     categories: Vec<String>,
+    /// Up to how much; none means any amount.
+    limit: Option<Amount>,
+}
+
+impl Authority {
+    /// Whether it is for such a ticket, whatever that is about in money.
+    fn is_about(&self, ticket: &Ticket) -> bool {
+        (self.severities.is_empty() || self.severities.contains(&ticket.severity))
+            && within(&self.categories, &ticket.details.category)
+    }
+
+    /// Whether it reaches as far as the ticket's amount: nobody can tell what another currency is worth, and a ticket without an
+    /// amount is not about money as far as is known.
+    fn reaches(&self, ticket: &Ticket) -> bool {
+        match (&self.limit, &ticket.amount) {
+            (Some(limit), Some(amount)) => {
+                limit.currency == amount.currency && amount.cents <= limit.cents
+            }
+            _ => true,
+        }
+    }
 }
 
 /// What makes a ticket a matter for headquarters (T-15).
@@ -162,11 +200,19 @@ impl HandlingRules {
     /// Whether a level may resolve such a ticket.
     #[must_use]
     pub fn may_resolve(&self, level: ReceiverLevel, ticket: &Ticket) -> bool {
-        let covers = |authority: &Authority| {
-            (authority.severities.is_empty() || authority.severities.contains(&ticket.severity))
-                && within(&authority.categories, &ticket.details.category)
-        };
+        let covers =
+            |authority: &Authority| authority.is_about(ticket) && authority.reaches(ticket);
         self.authorities.get(&level).is_none_or(|entries| entries.iter().any(covers))
+    }
+
+    /// Up to how much, in the currency of the ticket's amount, a level may resolve such a ticket, where that is too little.
+    #[must_use]
+    pub fn exceeded(&self, level: ReceiverLevel, ticket: &Ticket) -> Option<Amount> {
+        let amount = ticket.amount.as_ref().filter(|_| !self.may_resolve(level, ticket))?;
+        let entries = self.authorities.get(&level)?.iter().filter(|entry| entry.is_about(ticket));
+        let limits = entries.filter_map(|entry| entry.limit.clone());
+        let comparable = limits.filter(|limit| limit.currency == amount.currency);
+        comparable.max_by_key(|limit| limit.cents)
     }
 
     /// The first criterion that a ticket meets, by its name in English and Chinese.
@@ -291,21 +337,24 @@ fn categories(
 }
 
 fn authorities(
-    drafts: Vec<(i32, Vec<i32>, Vec<String>)>,
+    drafts: Vec<AuthorityDraft>,
     tree: &CategoryTree,
     levels: usize,
     faults: &mut Faults,
 ) -> BTreeMap<ReceiverLevel, Vec<Authority>> {
     faults.at_most(drafts.len(), MAX_ENTRIES, "authorities");
     let mut authorities: BTreeMap<_, Vec<Authority>> = BTreeMap::new();
-    for (index, (number, numbers, names)) in drafts.into_iter().enumerate() {
+    for (index, draft) in drafts.into_iter().enumerate() {
         let path = format!("authorities[{index}]");
-        let severities = severities(&numbers, &path, faults);
-        let categories = categories(names, tree, &path, faults);
+        let severities = severities(&draft.severities, &path, faults);
+        let categories = categories(draft.categories, tree, &path, faults);
+        let limit = limit((draft.max_amount_cents, draft.currency), &path, faults);
+        let number = draft.level;
         let below = usize::try_from(number).is_ok_and(|number| number < levels);
         match ReceiverLevel::from_number(number).filter(|_| below) {
             Some(level) => {
-                authorities.entry(level).or_default().push(Authority { severities, categories });
+                let authority = Authority { severities, categories, limit };
+                authorities.entry(level).or_default().push(authority);
             }
             // Else some tickets could be resolved by nobody.
             None => faults.add(
@@ -318,6 +367,27 @@ fn authorities(
         }
     }
     authorities
+}
+
+fn limit((cents, currency): (i64, String), path: &str, faults: &mut Faults) -> Option<Amount> {
+    if cents < 0 {
+        let description = ("must be 0 (no limit) or more", "须为 0（不限）或正数");
+        faults.add(format_args!("{path}.max_amount_cents"), description);
+    }
+    if cents != 0 && !is_currency(&currency) {
+        let description = (
+            "must be three capital letters as in ISO 4217, with a limit on the amount",
+            "限定金额时须为 ISO 4217 的三个大写字母",
+        );
+        faults.add(format_args!("{path}.currency"), description);
+    }
+    if cents == 0 && !currency.is_empty() {
+        faults.add(
+            format_args!("{path}.currency"),
+            ("must be empty without a limit on the amount", "未限定金额时不得填写"),
+        );
+    }
+    (cents > 0).then_some(Amount { cents, currency })
 }
 
 fn reporting(

@@ -255,7 +255,7 @@ fn raise(survivor: &mut Story<'_>, source: &Ticket) -> Result<(), Refusal> {
     }
     let level = (*receiver_level).min(survivor.policy.top_level());
     if let Some(form) = escalation::to_level(&survivor.ticket, level, reason(), survivor.now) {
-        let form = Escalation { cause: EscalationCause::Manager, ..form };
+        let form = Escalation { cause: EscalationCause::Merge, ..form };
         survivor.record(What::Escalated(form), Vec::new());
     }
     Ok(())

@@ -197,7 +197,8 @@ pub use self::{
     },
     handling_decide::transfer_names_customer,
     handling_rules::{
-        AttemptDraft, HandlingDraft, HandlingRules, ReportingCriterionDraft, ReportingDraft,
+        AttemptDraft, AuthorityDraft, HandlingDraft, HandlingRules, ReportingCriterionDraft,
+        ReportingDraft,
     },
     likeness::{Likely, LikelyReason, Matter, first_words, grams, likely, most_likely},
     link::{

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     message_template::Variable,
     process_need::ProcessNeed,
+    routing::Amount,
     ticket::StateName,
     word::{Fault, ReceiverLevel, Subject, Text, coded},
 };
@@ -46,6 +47,8 @@ pub enum Refusal {
         level: ReceiverLevel,
         /// The lowest level that may.
         needed: ReceiverLevel,
+        /// What the ticket is about in money and how much of that the level may decide, where that is why it may not.
+        money: Option<(Amount, Amount)>,
         /// What is missing besides.
         missing: Vec<Missing>,
     },
@@ -225,7 +228,10 @@ impl Missing {
             Self::ExecutiveReview => {
                 ("the ticket is not in executive review", "工单未处于高层评审")
             }
-            Self::Plan => ("a handling plan must be on record first", "须先制定处理计划"),
+            Self::Plan => (
+                "a handling plan for the present cycle must be on record first",
+                "须先制定本轮的处理计划",
+            ),
             Self::PlanAgreement => {
                 ("the customer must have agreed with the plan first", "处理计划须先经客户同意")
             }

@@ -2,6 +2,7 @@
 //! all met decides, and what was looked at stays on record.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -54,6 +55,13 @@ pub struct Amount {
     pub cents: i64,
     /// ISO 4217.
     pub currency: String,
+}
+
+impl fmt::Display for Amount {
+    /// As people write it: `12000.50 CNY`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02} {}", self.cents / 100, self.cents % 100, self.currency)
+    }
 }
 
 /// What of a policy decides who handles what.

@@ -47,9 +47,10 @@ impl Change {
             What::Responded { message, overridden, dispatch, .. } => {
                 Some(spoken(MessagePurpose::Answer, message, overridden, dispatch.as_ref()))
             }
-            What::ResultFedBack { message, overridden, dispatch } => {
-                Some(spoken(MessagePurpose::Result, message, overridden, dispatch.as_ref()))
-            }
+            What::ResultFedBack { message, sent_at, overridden, dispatch } => Some(Spoken {
+                at: *sent_at,
+                ..spoken(MessagePurpose::Result, message, overridden, dispatch.as_ref())
+            }),
             What::DelayAnnounced { message, overridden, dispatch, .. } => {
                 Some(spoken(MessagePurpose::Delay, message, overridden, dispatch.as_ref()))
             }

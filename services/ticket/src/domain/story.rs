@@ -21,13 +21,20 @@ pub(super) struct Story<'a> {
     pub actor: &'a Actor,
     /// Not before the ticket's last change, though replicas' clocks differ a little.
     pub now: Timestamp,
+    /// Whether the actor works or has worked on an order for the ticket in this cycle.
+    pub worked: bool,
     pub changes: Vec<Change>,
 }
 
 impl<'a> Story<'a> {
     pub fn new(ticket: &Ticket, policy: &'a Policy, actor: &'a Actor, now: Timestamp) -> Self {
         let now = now.max(ticket.updated_at);
-        Self { ticket: ticket.clone(), policy, actor, now, changes: Vec::new() }
+        Self { ticket: ticket.clone(), policy, actor, now, worked: false, changes: Vec::new() }
+    }
+
+    /// Whether the actor has had a hand in what the customer got in this cycle, and so judges nothing of it (T-13).
+    pub fn had_a_hand(&self) -> bool {
+        self.worked || self.ticket.is_in_hands_of(&self.actor.subject())
     }
 
     /// Writes down what the actor did now.
@@ -61,6 +68,17 @@ impl<'a> Story<'a> {
         into: &mut Vec<ClockChange>,
     ) -> Result<(), Refusal> {
         into.extend(started(&self.ticket, self.policy, kinds, cycle, self.now)?);
+        Ok(())
+    }
+
+    /// Starts the promises of these kinds in this cycle as of when there was cause for them.
+    pub fn start_as_of(
+        &self,
+        kinds: &[ClockKind],
+        at: Timestamp,
+        into: &mut Vec<ClockChange>,
+    ) -> Result<(), Refusal> {
+        into.extend(started(&self.ticket, self.policy, kinds, self.ticket.cycle, at)?);
         Ok(())
     }
 
@@ -101,6 +119,21 @@ impl<'a> Story<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The customer was told the result at `at`: the promise to say how it goes is fulfilled as of then, and what was promised
+    /// later, by somebody who did not know that, ends without need.
+    pub fn end_progress(&self, at: Timestamp, into: &mut Vec<ClockChange>) {
+        let by = self.actor.subject();
+        let fulfilment = Fulfilment { at, by, recorded_at: self.now };
+        let clocks = self.ticket.current_clocks();
+        for clock in clocks.filter(|clock| clock.kind == ClockKind::ProgressUpdate) {
+            if clock.is_fulfilled_by(at) {
+                into.push(effect(clock, ClockEffect::Fulfilled(fulfilment.clone())));
+            } else if clock.is_pending() {
+                into.push(effect(clock, ClockEffect::Cancelled { at: self.now }));
+            }
+        }
     }
 
     /// By which terms and rule a promise that was fulfilled is made again: those that hold now, or else its own.

@@ -369,6 +369,15 @@ impl Ticket {
         self.state.solution().or(self.rejected_solution.as_ref())
     }
 
+    /// When the customer was told the result that waits for a verdict.
+    #[must_use]
+    pub fn told_at(&self) -> Option<Timestamp> {
+        match self.state {
+            State::ResultFedBack { at, .. } => Some(at),
+            _ => None,
+        }
+    }
+
     /// When it was closed.
     #[must_use]
     pub fn closed_at(&self) -> Option<Timestamp> {

@@ -95,7 +95,9 @@ fn breach(story: &mut Story<'_>, clock: ClockEntry, due: Timestamp) {
     // Raised or not, the next level hears of it.
     let next = story.ticket.receiver_level.raised(story.policy.top_level());
     let notify = escalation.as_ref().map_or(next, |escalation| escalation.to);
-    let effects = vec![effect(&clock, ClockEffect::Breached { at: due })];
+    // However the policy takes it: who was answerable is evidence (T-05).
+    let answerable = violation::answerable(&story.ticket, clock.kind).clone();
+    let effects = vec![effect(&clock, ClockEffect::Breached { at: due, answerable })];
     let ClockEntry { rule, cycle, .. } = clock;
     let what = What::ClockBreached { rule, cycle, due, notify, violation, escalation };
     story.record_as(Actor::TIMERS, due, what, effects);

@@ -12,7 +12,7 @@ use super::{
     story::Story,
     ticket::State,
     timers::{Until, settle},
-    word::{ClockKind, Fault, Severity, Subject, Text, coded},
+    word::{ClockKind, Fault, Severity, Subject, Text, Words, coded},
 };
 
 coded! {
@@ -38,12 +38,19 @@ pub struct Verdict {
     pub recorded_by: Subject,
     /// What the customer said.
     pub comment: String,
-    /// When.
+    /// When the customer gave it: when somebody asked, or the survey's answer was submitted (T-07).
+    pub given_at: Timestamp,
+    /// When it was put on record.
     pub at: Timestamp,
 }
 
-/// Enters the verdict of a call-back.
-pub(super) fn record(story: &mut Story<'_>, value: i32, comment: String) -> Result<(), Refusal> {
+/// Enters the verdict of a call-back. Whoever asked in time has kept the promise, however late it is entered (T-07).
+pub(super) fn record(
+    story: &mut Story<'_>,
+    value: i32,
+    comment: String,
+    asked_at: Option<Timestamp>,
+) -> Result<(), Refusal> {
     const COMMAND: &str = "RecordVerdict";
     let state = story.ticket.state.name();
     let missing = match story.ticket.state {
@@ -58,33 +65,60 @@ pub(super) fn record(story: &mut Story<'_>, value: i32, comment: String) -> Resu
         return Err(Refusal::IllegalState { state, command: COMMAND, missing });
     }
     let staff = story.actor.subject();
-    if story.ticket.is_in_hands_of(&staff) {
+    if story.had_a_hand() {
         return Err(Refusal::SeparationOfDuties { state, command: COMMAND, staff });
     }
-    let (value, outcome) = on_scale(story, value)?;
+    let mut faults = Vec::new();
+    let asked_at = asked(story, asked_at, &mut faults);
+    let (value, outcome) = match on_scale(story, value) {
+        Ok(_) if !faults.is_empty() => return Err(Refusal::Fields(faults)),
+        Ok(found) => found,
+        Err(fault) => {
+            faults.insert(0, fault);
+            return Err(Refusal::Fields(faults));
+        }
+    };
     if outcome.outcome == VerdictOutcome::Close {
         process_follow::none_runs(story, COMMAND)?;
     }
-    judge(story, value, outcome, VerdictSource::Call, comment)
+    judge(story, (value, outcome), VerdictSource::Call, comment, asked_at)
 }
 
-/// Takes the verdict from a survey. What is about another cycle than the one that waits for its
-/// verdict comes too late: it changes nothing.
+/// When the customer was asked; what is wrong with that goes to `faults`.
+fn asked(story: &Story<'_>, at: Option<Timestamp>, faults: &mut Vec<Fault>) -> Timestamp {
+    let now = story.now;
+    let at = at.unwrap_or(now);
+    if at > now {
+        faults.push(Fault::new("call_time", Words::ahead(now)));
+    }
+    if let Some(told) = story.ticket.told_at().filter(|told| at < *told) {
+        let words = (
+            format!("must not be before {told}, when the customer was told the result"),
+            format!("不得早于向客户反馈结果的时间 {told}"),
+        );
+        faults.push(Fault::new("call_time", words));
+    }
+    at
+}
+
+/// Takes the verdict from a survey, as of when the customer submitted it, however late this context hears of it (T-07). What is
+/// about another cycle than the one that waits for its verdict comes too late: it changes nothing.
 pub(super) fn take(
     story: &mut Story<'_>,
     cycle: u32,
     value: i32,
-    comment: String,
+    (comment, submitted_at): (String, Option<Timestamp>),
 ) -> Result<(), Refusal> {
-    let waits = matches!(story.ticket.state, State::ResultFedBack { .. });
-    if !waits || cycle != story.ticket.cycle {
+    let Some(told) = story.ticket.told_at().filter(|_| cycle == story.ticket.cycle) else {
         return Ok(());
-    }
-    let (value, outcome) = on_scale(story, value)?;
-    judge(story, value, outcome, VerdictSource::Survey, comment)
+    };
+    let option = on_scale(story, value).map_err(|fault| Refusal::Fields(vec![fault]))?;
+    // The clocks of two services differ a little.
+    let submitted_at = submitted_at.map_or(story.now, |at| at.max(told).min(story.now));
+    judge(story, option, VerdictSource::Survey, comment, submitted_at)
 }
 
-fn on_scale(story: &Story<'_>, value: i32) -> Result<(u8, VerdictOption), Refusal> {
+fn on_scale(story: &Story<'_>, value: i32) -> Result<(u8, VerdictOption), Fault> {
     if let Some((value, option)) = story.policy.verdict(value) {
         return Ok((value, option.clone()));
     }
@@ -92,27 +126,29 @@ fn on_scale(story: &Story<'_>, value: i32) -> Result<(u8, VerdictOption), Refusa
     let values = values.join(", ");
     let english = format!("is not on the scale of the policy: {values}");
     let words = (english, format!("不在制度规定的评价范围内：{values}"));
-    Err(Refusal::Fields(vec![Fault::new("value", words)]))
+    Err(Fault::new("value", words))
 }
 
+/// The promise to ask is kept as of `given_at`; what the verdict makes of the ticket begins when it is on record.
 fn judge(
     story: &mut Story<'_>,
-    value: u8,
-    option: VerdictOption,
+    (value, option): (u8, VerdictOption),
     source: VerdictSource,
     comment: String,
+    given_at: Timestamp,
 ) -> Result<(), Refusal> {
-    settle(story, Until::Before(story.now));
+    settle(story, Until::Before(given_at));
     let verdict = Verdict {
         value,
         cycle: story.ticket.cycle,
         source,
         recorded_by: story.actor.subject(),
         comment,
+        given_at,
         at: story.now,
     };
     let mut clocks = Vec::new();
-    story.fulfil(ClockKind::CallBack, story.now, &mut clocks)?;
+    story.fulfil(ClockKind::CallBack, given_at, &mut clocks)?;
     story.cancel_rest(&mut clocks);
     match option.outcome {
         VerdictOutcome::Close => {

@@ -56,18 +56,20 @@ pub(super) fn for_breach(
     };
     let rule = table.violation(code)?;
     let version = own.and_then(|_| clock.terms.version()).unwrap_or(ticket.policy_version);
-    // Whoever had the customer on the line should have asked.
-    let reached = ticket.handling.reached_by.as_ref().filter(|_| asks);
-    let staff = reached.unwrap_or_else(|| answerable(ticket, clock.kind)).clone();
+    let staff = answerable(ticket, clock.kind).clone();
     let evidence = evidence(clock, due, promised);
     Some(rule.broken(staff, evidence, due, version))
 }
 
 /// Who answers for a promise: the first-contact owner pushes the ticket to an answer and to a
-/// verdict, whoever handles it (T-02); the work in between is the handler's.
-fn answerable(ticket: &Ticket, kind: ClockKind) -> &Subject {
+/// verdict, whoever handles it (T-02); the work in between is the handler's. Whoever had the customer on the line should have
+/// asked for the verdict (T-13).
+pub(super) fn answerable(ticket: &Ticket, kind: ClockKind) -> &Subject {
     match kind {
-        ClockKind::FirstResponse | ClockKind::CallBack => &ticket.first_contact_owner,
+        ClockKind::FirstResponse => &ticket.first_contact_owner,
+        ClockKind::CallBack => {
+            ticket.handling.reached_by.as_ref().unwrap_or(&ticket.first_contact_owner)
+        }
         ClockKind::Resolution | ClockKind::ResultFeedback | ClockKind::ProgressUpdate => {
             ticket.answerable()
         }

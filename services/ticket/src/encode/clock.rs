@@ -36,6 +36,7 @@ pub fn resource(clock: &ClockEntry, judged_by: Uuid) -> pb::Clock {
         due_time: optional_time(clock.due),
         fulfill_time: optional_time(clock.fulfilled.as_ref().map(|fulfilled| fulfilled.at)),
         breach_time: optional_time(clock.breached_at),
+        breach_answerable: clock.answerable.as_deref().unwrap_or_default().to_owned(),
         fulfiller: clock.fulfilled.as_ref().map(|done| done.by.to_string()).unwrap_or_default(),
         fulfill_record_time: optional_time(clock.fulfilled.as_ref().map(|done| done.recorded_at)),
         round: number(clock.round),

@@ -57,6 +57,7 @@ pub(crate) fn plan(ticket: &Ticket, items: &[ItemRow], now: Timestamp) -> pb::Ha
     pb::HandlingPlan {
         ticket: encode::name(ticket.id),
         version: plan.map_or(0, |plan| number(plan.version)),
+        cycle: plan.map_or(0, |plan| number(plan.cycle)),
         items: items.iter().map(|row| item(row, now)).collect(),
         agreement: agreement.map(|agreement| pb::PlanAgreement {
             how: agreement.how.clone(),

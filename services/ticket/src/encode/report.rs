@@ -52,6 +52,14 @@ pub(crate) fn resource(
     for row in &counted.rows {
         add(&mut report, row)?;
     }
+    for rule in &mut report.compliance {
+        let announced = counted.rows.iter().filter(|row| row.section == "announced");
+        let found = announced.filter(|row| row.label == rule.rule).find(|row| {
+            let kind: Result<ClockKind, _> = row.kind.as_deref().unwrap_or_default().parse();
+            kind.is_ok_and(|kind| clock::kind(kind) == rule.kind())
+        });
+        rule.announced = found.map_or(0, |row| row.count);
+    }
     report.verdicts.sort_by_key(|verdict| verdict.value);
     report.channels.sort_by_key(|channel| channel.channel);
     report.category_tree.sort_by(|a, b| a.category.split('/').cmp(b.category.split('/')));
@@ -98,9 +106,11 @@ fn add(report: &mut pb::ComplaintReport, row: &CountRow) -> Result<(), StoreErro
                 met: row.met,
                 breached: row.breached,
                 running: row.running,
+                announced: 0,
                 rate: (judged > 0).then(|| ratio(row.met, judged)),
             });
         }
+        "announced" => {}
         "verdict" => {
             let value = number()?;
             report.verdicts.push(pb::VerdictCount { value, count, closing: row.met });

@@ -71,6 +71,9 @@ pub(super) fn cause_name(cause: pb::EscalationCause) -> Words {
         pb::EscalationCause::Manager => ("A manager's decision", "主管决定"),
         pb::EscalationCause::Step => ("A step of escalation", "升级步骤"),
         pb::EscalationCause::Authority => ("Beyond the level's authority", "超出受理权限"),
+        pb::EscalationCause::Handler => ("Asked for by the handler", "经办人申请"),
+        pb::EscalationCause::Trigger => ("A trigger of the policy", "制度触发规则"),
+        pb::EscalationCause::Merge => ("A ticket merged into it", "并入上级工单"),
     }
 }
 

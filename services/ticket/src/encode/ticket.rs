@@ -218,6 +218,7 @@ pub fn verdict(verdict: &Verdict) -> pb::Verdict {
         recorded_by: verdict.recorded_by.to_string(),
         comment: verdict.comment.clone(),
         record_time: time(verdict.at),
+        give_time: time(verdict.given_at),
     }
 }
 
@@ -240,6 +241,9 @@ pub(crate) fn cause(cause: EscalationCause) -> pb::EscalationCause {
         EscalationCause::Manager => pb::EscalationCause::Manager,
         EscalationCause::Step => pb::EscalationCause::Step,
         EscalationCause::Authority => pb::EscalationCause::Authority,
+        EscalationCause::Handler => pb::EscalationCause::Handler,
+        EscalationCause::Trigger => pb::EscalationCause::Trigger,
+        EscalationCause::Merge => pb::EscalationCause::Merge,
     }
 }
 

@@ -6,7 +6,9 @@ use kefu_api::ticket::v1 as pb;
 use kefu_policy::decode;
 use kefu_rpc::{Fault, Violations};
 
-use crate::domain::{AttemptDraft, HandlingDraft, ReportingCriterionDraft, ReportingDraft};
+use crate::domain::{
+    AttemptDraft, AuthorityDraft, HandlingDraft, ReportingCriterionDraft, ReportingDraft,
+};
 
 /// The longest text of a policy, in characters.
 const MAX_TEXT: usize = 500;
@@ -61,7 +63,13 @@ pub(super) fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> Handl
         authorities: message
             .authorities
             .iter()
-            .map(|rule| (rule.level, rule.severities.clone(), rule.categories.clone()))
+            .map(|rule| AuthorityDraft {
+                level: rule.level,
+                severities: rule.severities.clone(),
+                categories: rule.categories.clone(),
+                max_amount_cents: rule.max_amount_cents,
+                currency: rule.currency.clone(),
+            })
             .collect(),
         form_required: message.handling_form_required,
         missed_answer_violation: supervision

@@ -83,21 +83,39 @@ fn refused(context: &RequestContext, refusal: Refusal) -> Status {
         Refusal::SeparationOfDuties { state, command, .. } => Failure::new(
             Code::PermissionDenied,
             Reason::SeparationOfDuties,
-            "whoever handled the ticket in this cycle may not enter its verdict or end it without",
+            "whoever handled the ticket in this cycle, or works on an order for it, may not enter its \
+             verdict or end it without",
         )
-        .localized(language, "本周期的经办人不得录入该工单的评价，也不得在无评价时关闭")
+        .localized(language, "本周期的经办人及派工单承办人不得录入该工单的评价，也不得在无评价时关闭")
         .metadata("state", state.code().to_uppercase())
         .metadata("command", command)
         .into_status(),
-        Refusal::Authority { state, command, level, needed, missing } => {
-            let message = Refusal::Authority { state, command, level, needed, missing: Vec::new() };
+        Refusal::Authority { state, command, level, needed, money, missing } => {
+            let message = Refusal::Authority {
+                state,
+                command,
+                level,
+                needed,
+                money: None,
+                missing: Vec::new(),
+            };
             let (level, needed) = (level.number(), needed.number());
-            let lack = Precondition::new(
-                "AUTHORITY",
-                "ticket",
-                format!("level {level} may not resolve it: escalate it to level {needed}"),
-                format!("{level} 级无权办结，须先升级至 {needed} 级"),
-            );
+            let (en, zh) = match money {
+                Some((amount, limit)) => (
+                    format!(
+                        "level {level} may resolve up to {limit}, and it is about {amount}: escalate \
+                         it to level {needed}"
+                    ),
+                    format!(
+                        "{level} 级办结限额为 {limit}，本单金额 {amount}，须先升级至 {needed} 级"
+                    ),
+                ),
+                None => (
+                    format!("level {level} may not resolve it: escalate it to level {needed}"),
+                    format!("{level} 级无权办结，须先升级至 {needed} 级"),
+                ),
+            };
+            let lack = Precondition::new("AUTHORITY", "ticket", en, zh);
             Failure::new(Code::FailedPrecondition, Reason::IllegalState, message.to_string())
                 .metadata("state", state.code().to_uppercase())
                 .metadata("command", command)

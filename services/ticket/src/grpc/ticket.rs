@@ -242,12 +242,14 @@ impl TicketService for Grpc {
         &self,
         request: Request<pb::FeedBackTicketRequest>,
     ) -> Result<Response<pb::Ticket>, Status> {
+        let now = self.app.now();
         command!(self, request, "FeedBackTicket", |violations, message| {
             let overriding = message.override_forbidden_phrases;
             let route = delivery::route(&mut violations, message.delivery.as_ref());
             let said = text(&mut violations, "message", &message.message, values::LONG_TEXT);
-            said.zip(route).map(|(message, route)| {
-                said_to_customer(Command::FeedBack { message }, route, overriding)
+            let sent_at = values::past_time(&mut violations, "send_time", message.send_time, now);
+            said.zip(sent_at).zip(route).map(|((message, sent_at), route)| {
+                said_to_customer(Command::FeedBack { message, sent_at }, route, overriding)
             })
         })
     }
@@ -256,10 +258,16 @@ impl TicketService for Grpc {
         &self,
         request: Request<pb::RecordVerdictRequest>,
     ) -> Result<Response<pb::Ticket>, Status> {
+        let now = self.app.now();
         command!(self, request, "RecordVerdict", |violations, message| {
             let value = message.value;
-            text(&mut violations, "comment", &message.comment, values::COMMENT)
-                .map(|comment| Command::RecordVerdict { value, comment })
+            let comment = text(&mut violations, "comment", &message.comment, values::COMMENT);
+            let asked_at = values::past_time(&mut violations, "call_time", message.call_time, now);
+            comment.zip(asked_at).map(|(comment, asked_at)| Command::RecordVerdict {
+                value,
+                comment,
+                asked_at,
+            })
         })
     }
 
@@ -269,7 +277,8 @@ impl TicketService for Grpc {
     ) -> Result<Response<pb::Ticket>, Status> {
         command!(self, request, "EscalateTicket", |violations, message| {
             text(&mut violations, "reason", &message.reason, values::REASON)
-                .map(|reason| Command::Escalate { reason })
+                // Who asks is known where the command is done.
+                .map(|reason| Command::Escalate { reason, by_manager: false })
         })
     }
 

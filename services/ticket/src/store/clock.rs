@@ -23,7 +23,7 @@ type Times = (
 );
 
 /// A row as `ticket_get.sql` reads it: rule, kind, cycle; started, due, warn, warned, breached, cancelled; fulfilled at
-/// and by, recorded at; pauses; round, steps, announcements, revisions, policy version, eras.
+/// and by, recorded at; pauses; round, steps, announcements, revisions, policy version, eras, answerable.
 pub(crate) type ClockRecord = (
     String,
     String,
@@ -31,7 +31,7 @@ pub(crate) type ClockRecord = (
     Times,
     (Option<Timestamp>, Option<String>, Option<Timestamp>),
     Option<Value>,
-    (i16, Option<Value>, Option<Value>, Option<Value>, Option<Uuid>, Option<Value>),
+    (i16, Option<Value>, Option<Value>, Option<Value>, Option<Uuid>, Option<Value>, Option<String>),
 );
 
 /// The entry of the ledger; its target stands in the policy version that promised it.
@@ -43,7 +43,7 @@ pub(super) fn entry(
     merged_at: Option<jiff::Timestamp>,
 ) -> Result<ClockEntry, StoreError> {
     let (rule, kind, cycle, times, fulfilment, pauses, notes) = record;
-    let (round, steps, announcements, revisions, version, eras) = notes;
+    let (round, steps, announcements, revisions, version, eras, answerable) = notes;
     let (started, due, warn_at, warned_at, breached_at, cancelled_at) = times;
     let terms = versions.terms(version)?;
     let rule = terms
@@ -80,6 +80,7 @@ pub(super) fn entry(
         warn_at: warn_at.map(Timestamp::to_jiff),
         warned_at: warned_at.map(Timestamp::to_jiff),
         breached_at: breached_at.map(Timestamp::to_jiff),
+        answerable: answerable.map(Into::into),
         fulfilled,
         cancelled_at: cancelled_at.map(Timestamp::to_jiff),
         merged_at,
@@ -172,6 +173,7 @@ pub(crate) async fn upsert(
         &column!(clocks, |Placed { clock, .. }| revisions_json(clock)) as _,
         &column!(clocks, |Placed { clock, .. }| clock.terms.version()) as _,
         &column!(clocks, |Placed { clock, .. }| eras_json(clock)) as _,
+        &column!(clocks, |Placed { clock, .. }| clock.answerable.as_deref()) as _,
     )
     .execute(conn)
     .await?;

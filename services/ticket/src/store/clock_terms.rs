@@ -40,7 +40,7 @@ pub(super) fn versions(
 ) -> Result<Vec<Uuid>, StoreError> {
     let mut named: Vec<Uuid> = promises.into_iter().collect();
     for record in clocks {
-        let (_, _, _, _, version, eras) = &record.6;
+        let (_, _, _, _, version, eras, _) = &record.6;
         named.extend(*version);
         for era in stored(eras.as_ref())? {
             named.extend(version_of(era)?);

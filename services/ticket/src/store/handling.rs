@@ -61,6 +61,9 @@ struct StoredTransfer {
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
 struct StoredPlan {
     version: u32,
+    /// What was stored before plans had a cycle has it from migration 0034, or was made in the first.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    cycle: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     agreement: Option<StoredAgreement>,
     done: Vec<Option<Timestamp>>,
@@ -89,6 +92,15 @@ struct StoredSupervision {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
+}
+
+fn first() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_first(cycle: &u32) -> bool {
+    *cycle == 1
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
@@ -120,6 +132,7 @@ impl From<&Handling> for Stored {
             forms: handling.forms.into_iter().collect(),
             plan: handling.plan.map(|plan| StoredPlan {
                 version: plan.version,
+                cycle: plan.cycle,
                 agreement: plan
                     .agreement
                     .map(|agreement| StoredAgreement { how: agreement.how, at: agreement.at }),
@@ -170,6 +183,7 @@ impl TryFrom<Stored> for Handling {
             forms: stored.forms.into_iter().collect(),
             plan: stored.plan.map(|plan| Plan {
                 version: plan.version,
+                cycle: plan.cycle,
                 agreement: plan
                     .agreement
                     .map(|agreement| Agreement { how: agreement.how, at: agreement.at }),

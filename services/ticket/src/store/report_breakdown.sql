@@ -1,5 +1,6 @@
 -- The same tickets, counted by what they are and by what had happened to them as of $5: rows of (section, label, count);
--- for clocks with their kind and how many of the count were kept, broken and still ran; for verdicts with how many of the
+-- for clocks with their kind and how many of the count were kept, broken and still ran, and how many of the broken ones had been
+-- announced; for verdicts with how many of the
 -- count closed their ticket (met); for nodes of the category tree with how many were of that very category (met); for the
 -- totals of root causes with of how many tickets they are (met).
 --
@@ -52,6 +53,29 @@ found AS MATERIALIZED (
       AND root_cause.recorded_at >= $2 AND root_cause.recorded_at < $3 AND root_cause.recorded_at <= $5
       AND ticket.kind = ANY ($4::text[])
 ),
+promise AS MATERIALIZED (
+    SELECT clock.rule, clock.kind, count(*) AS count, count(*) FILTER (WHERE clock.state = 'met') AS met,
+           count(*) FILTER (WHERE clock.state = 'breached') AS breached,
+           count(*) FILTER (WHERE clock.state = 'running') AS running,
+           -- A delay is announced before the deadline, so before the breach; and what is broken is broken (T-08).
+           count(*) FILTER (WHERE clock.state = 'breached' AND clock.announced) AS announced
+    FROM picked CROSS JOIN LATERAL (
+        SELECT rule, kind, announcements IS NOT NULL AS announced, CASE
+                   WHEN breached_at <= $5 AND (fulfilled_at < breached_at) IS NOT TRUE THEN 'breached'
+                   WHEN fulfilled_at <= $5 THEN 'met'
+                   WHEN cancelled_at <= $5 THEN 'cancelled'
+                   ELSE 'running'
+               END AS state
+        FROM ticket_clock
+        -- What it was resumed or revised from began earlier than it did.
+        WHERE ticket_id = picked.id AND started_at <= $5
+          AND (revisions IS NULL OR (revisions -> -1 ->> 'at')::timestamptz <= $5)
+          AND (ticket_clock.cycle = 1 OR EXISTS (
+              SELECT FROM verdict
+              WHERE verdict.ticket_id = picked.id AND verdict.cycle = ticket_clock.cycle - 1 AND verdict.recorded_at <= $5))
+        OFFSET 0) AS clock
+    GROUP BY clock.rule, clock.kind
+),
 category AS MATERIALIZED (
     SELECT category, count(*) AS count FROM picked GROUP BY category
 ),
@@ -81,24 +105,9 @@ UNION ALL
 (SELECT 'shop', shop, NULL, count(*), 0, 0, 0
  FROM picked GROUP BY shop ORDER BY count(*) DESC, shop COLLATE "C" LIMIT $6)
 UNION ALL
-SELECT 'clock', clock.rule, clock.kind, count(*), count(*) FILTER (WHERE clock.state = 'met'),
-       count(*) FILTER (WHERE clock.state = 'breached'), count(*) FILTER (WHERE clock.state = 'running')
-FROM picked CROSS JOIN LATERAL (
-    SELECT rule, kind, CASE
-               WHEN breached_at <= $5 AND (fulfilled_at < breached_at) IS NOT TRUE THEN 'breached'
-               WHEN fulfilled_at <= $5 THEN 'met'
-               WHEN cancelled_at <= $5 THEN 'cancelled'
-               ELSE 'running'
-           END AS state
-    FROM ticket_clock
-    -- What it was resumed or revised from began earlier than it did.
-    WHERE ticket_id = picked.id AND started_at <= $5
-      AND (revisions IS NULL OR (revisions -> -1 ->> 'at')::timestamptz <= $5)
-      AND (ticket_clock.cycle = 1 OR EXISTS (
-          SELECT FROM verdict
-          WHERE verdict.ticket_id = picked.id AND verdict.cycle = ticket_clock.cycle - 1 AND verdict.recorded_at <= $5))
-    OFFSET 0) AS clock
-GROUP BY clock.rule, clock.kind
+SELECT 'clock', rule, kind, count, met, breached, running FROM promise
+UNION ALL
+SELECT 'announced', rule, kind, announced, 0, 0, 0 FROM promise WHERE announced > 0
 UNION ALL
 -- A verdict that did not close its ticket began the next cycle.
 SELECT 'verdict', verdict.value::text, NULL, count(*), count(*) FILTER (WHERE verdict.cycle = picked.cycle), 0, 0

@@ -20,11 +20,11 @@ SELECT id, number, revision, policy_version_id, org_unit, kind, channel, custome
        ARRAY(
            SELECT ROW(rule, kind, cycle, ROW(started_at, due_at, warn_at, warned_at, breached_at, cancelled_at),
                       ROW(fulfilled_at, fulfilled_by, recorded_at), pauses,
-                      ROW(round, steps, announcements, revisions, clock.policy_version_id, eras))
+                      ROW(round, steps, announcements, revisions, clock.policy_version_id, eras, answerable))
            FROM ticket_clock AS clock WHERE clock.ticket_id = ticket.id ORDER BY position
        ) AS "clocks!: Vec<ClockRecord>",
        ARRAY(
-           SELECT ROW(value, cycle, source, recorded_by, comment, recorded_at)
+           SELECT ROW(value, cycle, source, recorded_by, comment, recorded_at, given_at)
            FROM verdict WHERE verdict.ticket_id = ticket.id ORDER BY cycle
        ) AS "verdicts!: Vec<VerdictRecord>",
        ARRAY(

@@ -44,6 +44,34 @@ pub(crate) async fn ticket(
     Ok(row.map(|row| (row.org_unit, row.customer_id, row.merged)))
 }
 
+/// Whether somebody works or has worked on an order for a ticket since a cycle began, also one that was issued before and ran on,
+/// and also where somebody else has it now. One that was voided before anybody accepted it was nobody's work.
+///
+/// Whoever asks has locked the ticket; no order is locked, so nothing waits for nothing.
+pub(crate) async fn worked(
+    conn: &mut PgConnection,
+    ticket: Uuid,
+    staff: &str,
+    since: jiff::Timestamp,
+) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM work_order
+               WHERE ticket_id = $1
+                 AND (state <> 'voided' OR accepted_at IS NOT NULL)
+                 AND (coalesce(done_at, voided_at) >= $3) IS NOT FALSE
+                 AND ($2 IN (assignee, accepted_by, done_by) OR EXISTS (
+                     SELECT FROM work_order_reassignment AS earlier
+                     WHERE earlier.work_order_id = work_order.id AND earlier.from_assignee = $2
+                       AND earlier.reassigned_at >= $3))) AS "worked!""#,
+        ticket,
+        staff,
+        since.to_sqlx() as _,
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
 /// Puts a new order on record, as issued.
 pub(crate) async fn insert(conn: &mut PgConnection, order: &WorkOrder) -> Result<(), StoreError> {
     let brief = &order.brief;

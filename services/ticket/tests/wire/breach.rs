@@ -2,7 +2,9 @@
 
 use kefu_api::ticket::v1 as pb;
 use kefu_identity::role;
+use prost::Message as _;
 
+use crate::handling::world_with;
 use crate::world::{World, at, clock, complaint};
 
 #[tokio::test]
@@ -41,6 +43,45 @@ async fn t07_a_breach_is_recorded_with_violation_and_escalation() {
     let expected = [("CreateTicket", "clerk"), ("WarnClock", timers), ("BreachClock", timers)]
         .map(|(action, actor)| (action.to_owned(), actor.to_owned()));
     assert_eq!(actions, expected);
+}
+
+#[tokio::test]
+async fn t05_a_broken_promise_says_who_was_answerable_also_without_a_violation() {
+    let world = world_with(|policy| {
+        policy.clocks[0].breach_violation.clear();
+        policy.violations.clear();
+    })
+    .await;
+    let ticket = world.clerk().create(complaint("group", "漏水")).await;
+    assert_eq!(clock(&ticket, "first-response", 1).breach_answerable, "");
+    world.pass_hours(1).await;
+    let mut wang = world.desk("wang", "group", role::HANDLER);
+    wang.resolve(&ticket.name).await.unwrap();
+    // The first answer was due after 24 hours, the feedback of what wang did after 49.
+    world.pass_hours(60).await;
+    let who = |ticket: &pb::Ticket| {
+        ["first-response", "result-feedback"]
+            .map(|rule| clock(ticket, rule, 1).breach_answerable.clone())
+    };
+    let broken = world.clerk().get(&ticket.name).await;
+    assert_eq!(who(&broken), ["clerk", "wang"]);
+    assert_eq!(world.count("SELECT count(*) FROM violation").await, 0);
+    // Others hear it, and it stays so whoever has it later, in its next cycle as well.
+    let told: Vec<Vec<u8>> = sqlx::query_scalar(
+        "SELECT event FROM journal WHERE event_type = 'kefu.ticket.v1.TicketClockBreached' ORDER BY revision",
+    )
+    .fetch_all(&world.pool)
+    .await
+    .unwrap();
+    let told = told.iter().map(|event| pb::TicketClockBreached::decode(&**event).unwrap());
+    let told: Vec<_> = told.map(|told| told.clock.unwrap().breach_answerable).collect();
+    assert_eq!(told, ["clerk", "wang"]);
+    world.manager().feed_back(&ticket.name).await.unwrap();
+    world.quality().verdict(&ticket.name, 5).await.unwrap();
+    world.manager().respond(&ticket.name).await.unwrap();
+    let later = world.clerk().get(&ticket.name).await;
+    assert_eq!(who(&later), ["clerk", "wang"]);
+    assert_eq!(clock(&later, "first-response", 2).breach_answerable, "");
 }
 
 #[tokio::test]

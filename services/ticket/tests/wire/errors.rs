@@ -164,13 +164,13 @@ async fn x07_scope_holds_for_every_call() {
 }
 
 /// For whoever prefers it.
-fn in_chinese<T>(message: T) -> tonic::Request<T> {
+pub fn in_chinese<T>(message: T) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
     request.metadata_mut().insert("accept-language", "zh-CN,zh;q=0.9".parse().unwrap());
     request
 }
 
-fn said(error: &tonic::Status) -> String {
+pub fn said(error: &tonic::Status) -> String {
     let localized = error.get_details_localized_message().unwrap();
     assert_eq!(localized.locale, "zh-CN");
     localized.message

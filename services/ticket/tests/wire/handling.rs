@@ -6,6 +6,7 @@ use kefu_identity::role;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
+use crate::errors::{in_chinese, said};
 use crate::pack::{policy, text};
 use crate::world::{Desk, World, at, complaint, metadata, reason, request_id, violations};
 
@@ -186,6 +187,59 @@ async fn t10_a_plan_is_agreed_done_and_seen_when_it_is_overdue() {
 }
 
 #[tokio::test]
+async fn t10_a_reopened_ticket_needs_a_plan_of_its_own_also_one_from_before_plans_had_cycles() {
+    let world = world_with(|policy| {
+        policy.handling_plan = Some(pb::PlanRule { severities: vec![], agreement: true });
+    })
+    .await;
+    let ticket = world.clerk().create(complaint("group/north", "漏水")).await;
+    let mut desk = world.manager();
+    let plan = |what: &str, due: &str| pb::SetHandlingPlanRequest {
+        name: ticket.name.clone(),
+        items: vec![pb::PlanItem {
+            who: "王工".into(),
+            what: what.into(),
+            due_time: at(due),
+            ..Default::default()
+        }],
+        agreement: Some(pb::PlanAgreement { how: "电话确认".into(), agree_time: None }),
+        ..Default::default()
+    };
+    let first = plan("更换防水层", "2026-03-05T06:00:00Z");
+    desk.handling.set_handling_plan(first).await.unwrap();
+    desk.handle(&ticket.name).await;
+    world.quality().verdict(&ticket.name, 4).await.unwrap();
+    let get = pb::GetHandlingPlanRequest { name: ticket.name.clone() };
+    let kept = desk.handling.get_handling_plan(get.clone()).await.unwrap().into_inner();
+    assert_eq!((kept.version, kept.cycle), (1, 1), "still there to be seen");
+    assert_eq!(lacking(&desk.resolve(&ticket.name).await.unwrap_err()), ["PLAN"]);
+    let agree = pb::AgreeHandlingPlanRequest {
+        name: ticket.name.clone(),
+        agreement: kept.agreement,
+        ..Default::default()
+    };
+    let error = desk.handling.agree_handling_plan(agree).await.unwrap_err();
+    assert_eq!(lacking(&error), ["PLAN"]);
+    let second = plan("重做防水层", "2026-03-09T06:00:00Z");
+    desk.handling.set_handling_plan(second).await.unwrap();
+    let kept = desk.handling.get_handling_plan(get.clone()).await.unwrap().into_inner();
+    assert_eq!((kept.version, kept.cycle), (2, 2));
+    // As a release before this one has stored it: what migration 0034 does to it, and what it does not look at.
+    let forget = "UPDATE ticket SET handling = handling #- '{plan,cycle}'";
+    let owner = world.database.owner_pool().unwrap();
+    sqlx::query(forget).execute(&owner).await.unwrap();
+    let first = desk.handling.get_handling_plan(get.clone()).await.unwrap().into_inner();
+    assert_eq!(first.cycle, 1, "without one it is of the first");
+    let migration = include_str!("../../migrations/0034_late.sql");
+    let update =
+        migration.split_inclusive(';').find(|part| part.contains("UPDATE ticket")).unwrap();
+    sqlx::raw_sql(update).execute(&owner).await.unwrap();
+    let told = desk.handling.get_handling_plan(get).await.unwrap().into_inner();
+    assert_eq!(told.cycle, 2, "the journal tells");
+    desk.resolve(&ticket.name).await.unwrap();
+}
+
+#[tokio::test]
 async fn t10_meetings_and_findings_are_on_record_and_never_leave() {
     let world = World::new().await;
     let ticket = world.clerk().create(complaint("group", "漏水")).await;
@@ -257,6 +311,48 @@ async fn t12_a_level_without_authority_escalates_and_the_form_is_filled_in() {
     let Some(Content::HandlingForm(form)) = &found[0].content else { panic!("{found:?}") };
     assert_eq!((form.form, form.decision.as_str()), (1, "退款"));
     desk.resolve(&ticket.name).await.unwrap();
+}
+
+#[tokio::test]
+async fn t12_a_level_resolves_up_to_its_amount_and_says_so_in_both_languages() {
+    let world = world_with(|policy| {
+        policy.authorities = vec![pb::LevelAuthority {
+            level: 1,
+            max_amount_cents: 500_000,
+            currency: "CNY".into(),
+            ..Default::default()
+        }];
+    })
+    .await;
+    let about = |amount_cents| pb::Ticket {
+        amount_cents,
+        currency: "CNY".into(),
+        ..complaint("group", "要求退款")
+    };
+    let mut desk = world.desk("wang", "group", role::HANDLER);
+    let small = world.clerk().create(about(500_000)).await;
+    desk.resolve(&small.name).await.unwrap();
+    let large = world.clerk().create(about(1_200_050)).await;
+    let request = pb::ResolveTicketRequest {
+        name: large.name.clone(),
+        solution: "全额退款".into(),
+        ..Default::default()
+    };
+    let error = desk.tickets.resolve_ticket(in_chinese(request)).await.unwrap_err();
+    assert_eq!(lacking(&error), ["AUTHORITY"]);
+    let english = error.get_details_precondition_failure().unwrap().violations;
+    let why = &english[0].description;
+    assert!(why.contains("up to 5000.00 CNY, and it is about 12000.50 CNY"), "{why}");
+    let zh = said(&error);
+    assert!(zh.contains("办结限额为 5000.00 CNY，本单金额 12000.50 CNY"), "{zh}");
+    let escalate = pb::EscalateTicketRequest {
+        name: large.name.clone(),
+        reason: "超出限额".into(),
+        ..Default::default()
+    };
+    let raised = desk.tickets.escalate_ticket(escalate).await.unwrap().into_inner();
+    assert_eq!(raised.escalations[0].cause(), pb::EscalationCause::Authority);
+    desk.resolve(&large.name).await.unwrap();
 }
 
 #[tokio::test]
@@ -332,7 +428,10 @@ async fn x06_a_policy_with_faults_about_handling_is_refused_with_every_path() {
         min_interval: Some(prost_types::Duration { seconds: -1, nanos: 0 }),
         ..Default::default()
     });
-    policy.authorities = vec![pb::LevelAuthority { level: 3, ..Default::default() }];
+    policy.authorities = vec![
+        pb::LevelAuthority { level: 3, max_amount_cents: -1, ..Default::default() },
+        pb::LevelAuthority { level: 1, currency: "CNY".into(), ..Default::default() },
+    ];
     policy.headquarters_reporting = Some(pb::HeadquartersReporting {
         criteria: vec![pb::ReportCriterion {
             title: Some(text("Injury", "伤亡")),
@@ -345,7 +444,10 @@ async fn x06_a_policy_with_faults_about_handling_is_refused_with_every_path() {
     let mut fields = violations(&error);
     fields.sort();
     let expected = [
+        "policy.authorities[0].currency",
         "policy.authorities[0].level",
+        "policy.authorities[0].max_amount_cents",
+        "policy.authorities[1].currency",
         "policy.contact_attempts.failed_attempts",
         "policy.contact_attempts.min_interval",
         "policy.headquarters_reporting.criteria[0].keywords[0]",

@@ -190,6 +190,13 @@ async fn t09_a_ticket_may_be_cancelled_or_raised_by_who_may_decide() {
         (raised.receiver_level, raised.escalations[0].cause()),
         (2, pb::EscalationCause::Manager)
     );
+    // Whoever handles it asks for the same, and decides nothing.
+    let mut handler = world.desk("wang", "group", role::HANDLER);
+    let raised =
+        handler.tickets.escalate_ticket(escalate(&ticket.name)).await.unwrap().into_inner();
+    let causes: Vec<_> = raised.escalations.iter().map(pb::Escalation::cause).collect();
+    assert_eq!(causes, [pb::EscalationCause::Manager, pb::EscalationCause::Handler]);
+    assert_eq!(world.clerk().get(&ticket.name).await, raised, "and so it is stored");
     let cancel = pb::CancelTicketRequest {
         name: ticket.name.clone(),
         reason: "重复登记".into(),

@@ -25,6 +25,7 @@ mod handling;
 mod hands;
 mod intake;
 mod journal;
+mod late;
 mod ledger;
 mod life;
 mod linking;

@@ -16,7 +16,7 @@ use crate::neighbour::{silent, speak};
 use crate::pack::{policy, text};
 use crate::world::{Desk, World, complaint};
 
-async fn say(
+pub async fn say(
     desk: &mut Desk,
     parent: &str,
     message: &str,
@@ -37,7 +37,7 @@ async fn resolve_children(desk: &mut Desk, parent: &str) -> Result<pb::MassAnswe
 }
 
 /// Settles as far as it gets: something waits for the neighbour.
-async fn settle_in_vain(world: &World) {
+pub async fn settle_in_vain(world: &World) {
     let time = Some(to_proto_timestamp(world.clock.now()));
     let request = SetTimeRequest { time, skip_settle: false };
     let mut operator = world.desk("operator", "group", role::OPERATOR);
@@ -45,7 +45,7 @@ async fn settle_in_vain(world: &World) {
 }
 
 /// A child whose customer's name only the neighbour can tell.
-async fn add_named(world: &World, parent: &str, customer: &str) -> pb::Ticket {
+pub async fn add_named(world: &World, parent: &str, customer: &str) -> pb::Ticket {
     let customer = customer.to_owned();
     let child = pb::Ticket { customer, ..complaint("group/north", "家里停水") };
     let child = world.clerk().create(child).await;

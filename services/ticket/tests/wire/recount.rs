@@ -255,8 +255,8 @@ pub fn recount(lives: &[Life], question: Question<'_>) -> Figures {
 }
 
 fn promises(figures: &mut Figures, picked: &[&Life], as_of: Timestamp) {
-    let clocks = picked.iter().flat_map(|life| life.clocks(as_of));
-    let stood = clocks.map(|(rule, _, clock)| {
+    let clocks = || picked.iter().flat_map(|life| life.clocks(as_of));
+    let stood = |(rule, _, clock): (&str, usize, &Value)| {
         let at = |field: &str| time(clock, field).filter(|at| *at <= as_of);
         let stood = match (at("fulfilled_at"), at("breached_at"), at("cancelled_at")) {
             (Some(kept), Some(due), _) if kept < due => "met",
@@ -266,8 +266,11 @@ fn promises(figures: &mut Figures, picked: &[&Life], as_of: Timestamp) {
             (None, None, None) => "running",
         };
         format!("{rule} {stood}")
-    });
-    each(figures, "clock", stood.filter(|stood| !stood.ends_with("cancelled")));
+    };
+    each(figures, "clock", clocks().map(stood).filter(|stood| !stood.ends_with("cancelled")));
+    // Said before the deadline that it would be broken (T-08).
+    let announced = clocks().filter(|(_, _, clock)| clock["announcements"].is_array());
+    each(figures, "announced", announced.map(stood).filter(|stood| stood.ends_with("breached")));
 }
 
 fn open(figures: &mut Figures, scope: &[&Life], question: Question<'_>) {
@@ -395,6 +398,9 @@ pub fn figures(report: &pb::ComplaintReport) -> Figures {
         let stood = [("met", rule.met), ("breached", rule.breached), ("running", rule.running)];
         for (name, count) in stood.into_iter().filter(|(_, count)| *count > 0) {
             add(format!("clock {} {name}", rule.rule), count.to_string());
+        }
+        if rule.announced > 0 {
+            add(format!("announced {} breached", rule.rule), rule.announced.to_string());
         }
     }
     for found in &report.verdicts {

@@ -6,6 +6,45 @@ use prost_types::Duration;
 use crate::world::{Desk, World, at, complaint, violations};
 
 #[tokio::test]
+async fn t08_an_announced_delay_is_late_all_the_same_and_the_report_tells_how_many_were() {
+    let world = World::new().await;
+    let mut manager = world.manager();
+    let mut names = Vec::new();
+    for _ in 0..3 {
+        names.push(world.clerk().create(complaint("group", "漏水")).await.name);
+    }
+    // The first says so and is late, the second says so and makes it, the third is late.
+    for name in &names[..2] {
+        let request = pb::AnnounceDelayRequest {
+            name: name.clone(),
+            rule: "first-response".into(),
+            new_due_time: at("2026-03-06T02:00:00Z"),
+            reason: "配件缺货".into(),
+            ..Default::default()
+        };
+        manager.tickets.announce_delay(request).await.unwrap();
+    }
+    world.pass_hours(1).await;
+    manager.respond(&names[1]).await.unwrap();
+    world.pass_hours(30).await;
+    // Before the new date, and long after the one that was promised.
+    manager.respond(&names[0]).await.unwrap();
+    let request = pb::GetComplaintReportRequest { org_unit: "group".into(), ..Default::default() };
+    let report = manager.reports.get_complaint_report(request.clone()).await.unwrap().into_inner();
+    let rule = report.compliance.iter().find(|rule| rule.rule == "first-response").unwrap();
+    assert_eq!((rule.met, rule.breached, rule.announced), (1, 2, 1));
+    assert_eq!(rule.rate, Some(1.0 / 3.0), "the original deadline counts");
+    let silent = report.compliance.iter().find(|rule| rule.rule == "resolution").unwrap();
+    assert_eq!(silent.announced, 0);
+    // As of before the deadline nothing was broken yet.
+    let as_of_time = at("2026-03-02T03:00:00Z");
+    let request = pb::GetComplaintReportRequest { as_of_time, ..request };
+    let report = manager.reports.get_complaint_report(request).await.unwrap().into_inner();
+    let rule = report.compliance.iter().find(|rule| rule.rule == "first-response").unwrap();
+    assert_eq!((rule.breached, rule.announced), (0, 0));
+}
+
+#[tokio::test]
 async fn t20_the_report_counts_what_was_promised_and_kept() {
     let world = World::new().await;
     let (mut clerk, mut manager, mut quality) = (world.clerk(), world.manager(), world.quality());

@@ -133,10 +133,22 @@ impl Company {
                 desk.tickets.resume_ticket(request).await.map(drop)
             }
             5..=6 => desk.resolve(&name).await.map(drop),
-            7..=8 => desk.feed_back(&name).await.map(drop),
+            // Some of these were told and asked a while ago, too.
+            7..=8 => {
+                let ago = SignedDuration::from_mins(i64::try_from(dice.roll(600)).unwrap());
+                let send_time = (dice.roll(2) == 0).then(|| to_proto_timestamp(now - ago));
+                let message = "已修好".to_owned();
+                let request =
+                    pb::FeedBackTicketRequest { name, message, send_time, ..Default::default() };
+                desk.tickets.feed_back_ticket(request).await.map(drop)
+            }
             9..=10 => {
                 let value = i32::try_from(1 + dice.roll(5)).unwrap();
-                self.quality.verdict(&name, value).await.map(drop)
+                let ago = SignedDuration::from_mins(i64::try_from(dice.roll(600)).unwrap());
+                let call_time = (dice.roll(2) == 0).then(|| to_proto_timestamp(now - ago));
+                let request =
+                    pb::RecordVerdictRequest { name, value, call_time, ..Default::default() };
+                self.quality.tickets.record_verdict(request).await.map(drop)
             }
             11 => {
                 let severity = i32::try_from(1 + dice.roll(3)).unwrap();
@@ -145,8 +157,19 @@ impl Company {
                     pb::AssessTicketRequest { name, severity, reason, ..Default::default() };
                 desk.tickets.assess_ticket(request).await.map(drop)
             }
+            13 => {
+                let new_due = now + SignedDuration::from_hours(200);
+                let request = pb::AnnounceDelayRequest {
+                    name,
+                    rule: dice.pick(&["resolution", "urgent-resolution"]).into(),
+                    new_due_time: Some(to_proto_timestamp(new_due)),
+                    reason: "配件缺货".into(),
+                    ..Default::default()
+                };
+                desk.tickets.announce_delay(request).await.map(drop)
+            }
             // What comes next.
-            13..=19 => {
+            14..=19 => {
                 let value = i32::try_from(1 + dice.roll(5)).unwrap();
                 if desk.feed_back(&name).await.is_ok()
                     || self.quality.verdict(&name, value).await.is_ok()
@@ -351,6 +374,11 @@ async fn t20_the_report_equals_a_recount_from_the_journal() {
     assert!(count("SELECT count(*) FROM verdict WHERE value > 3").await > 5);
     assert!(count("SELECT count(*) FROM ticket_clock WHERE revisions IS NOT NULL").await > 5);
     assert!(count("SELECT count(*) FROM ticket_clock WHERE breached_at IS NOT NULL").await > 20);
+    let announced = "SELECT count(*) FROM ticket_clock
+                     WHERE breached_at IS NOT NULL AND announcements IS NOT NULL";
+    assert!(count(announced).await > 3);
+    let told = "SELECT count(*) FROM verdict WHERE given_at < recorded_at";
+    assert!(count(told).await > 3);
     assert!(count("SELECT count(*) FROM ticket WHERE state = 'cancelled'").await > 3);
     assert!(count("SELECT count(*) FROM ticket WHERE state = 'closed'").await > 5);
     assert!(count("SELECT count(*) FROM root_cause").await > 50);

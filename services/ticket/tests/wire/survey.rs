@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::world::{World, complaint};
 
-fn answer(number: u128, ticket: &str, cycle: i32, verdict: i32) -> CallBackAnswered {
+pub fn answer(number: u128, ticket: &str, cycle: i32, verdict: i32) -> CallBackAnswered {
     CallBackAnswered {
         answer: format!("answers/{}", Uuid::from_u128(number)),
         ticket: ticket.into(),

@@ -76,9 +76,11 @@ impl Group {
 
 /// What permissions speak of beside methods: something that a field of a request asks for and that not everybody may
 /// have who may call the method.
-pub const BESIDE_METHODS: [&str; 5] = [
+pub const BESIDE_METHODS: [&str; 6] = [
     // Saying to a customer what the policy forbids (T-14).
     "ticket.OverrideForbiddenPhrases",
+    // Raising a ticket as a manager's decision, and not as what its handler asks for (T-12).
+    "ticket.DecideEscalation",
     // Seeing the violations of others (T-19).
     "ticket.ReviewViolations",
     // Deciding on a suggestion in the place of its decision maker (T-21).
@@ -158,6 +160,7 @@ mod tests {
             ("ticket.AddTicketNote", Some(Group::Register)),
             ("ticket.RenderMessageTemplate", Some(Group::Read)),
             ("ticket.OverrideForbiddenPhrases", None),
+            ("ticket.DecideEscalation", None),
             ("ticket.SuperviseTeam", None),
             ("ticket.CreateTeam", Some(Group::Administer)),
             ("ticket.GetTeam", Some(Group::Read)),

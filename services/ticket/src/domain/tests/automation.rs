@@ -87,6 +87,7 @@ fn t26_steps_are_done_each_on_what_the_one_before_left_or_none_is() {
     let actor = Actor::Trigger("rule".into());
     let doing = Doing {
         actor: &actor,
+        by_manager: false,
         now: hours(1),
         customer_name: None,
         route: None,

@@ -233,7 +233,7 @@ fn t07_a_solution_is_no_answer_but_telling_the_result_is() {
 #[test]
 fn t07_a_breach_at_the_top_still_writes_its_form() {
     let mut desk = Desk::new(Severity::Ordinary);
-    let raise = || Command::Escalate { reason: "x".into() };
+    let raise = || Command::Escalate { reason: "x".into(), by_manager: true };
     desk.does("manager", hours(1), raise());
     desk.does("manager", hours(1), raise());
     desk.fires(hours(24));
@@ -276,6 +276,23 @@ fn t19_a_breach_proposes_the_violation_of_its_rule_to_whoever_is_answerable() {
          10:00 (Asia/Shanghai), not fulfilled by then. / first-response（首次回复，第 1 轮）：自 2019-09-25 \
          10:00 起计，应于 2019-09-26 10:00（Asia/Shanghai）前完成，逾期未完成。"
     );
+}
+
+#[test]
+fn t05_a_broken_promise_says_who_was_answerable_whatever_the_policy_makes_of_it() {
+    let mut draft = draft();
+    draft.clocks.iter_mut().for_each(|rule| rule.breach_violation.clear());
+    let mut desk = Desk::with(Policy::try_new(draft).expect("a sound policy"), Severity::Ordinary);
+    desk.does(HANDLER, hours(1), resolve());
+    desk.fires(hours(100));
+    let who = |desk: &Desk, rule| desk.clock(rule, 1).answerable.as_deref().map(ToOwned::to_owned);
+    assert_eq!(who(&desk, "first-response").as_deref(), Some(CLERK));
+    assert_eq!(who(&desk, "feedback").as_deref(), Some(HANDLER));
+    assert_eq!(who(&desk, "resolution"), None, "it was not broken");
+    // Whoever has it later was not.
+    desk.does("helper", hours(101), respond());
+    desk.does("helper", hours(102), feed_back());
+    assert_eq!(who(&desk, "feedback").as_deref(), Some(HANDLER));
 }
 
 #[test]

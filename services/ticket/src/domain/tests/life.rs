@@ -109,7 +109,7 @@ fn t09_what_has_ended_takes_no_command_but_the_clocks() {
             resolve(),
             feed_back(),
             verdict(1),
-            Command::Escalate { reason: "x".into() },
+            Command::Escalate { reason: "x".into(), by_manager: true },
             Command::Cancel { reason: "x".into() },
             Command::UpdateDetails { details },
         ] {
@@ -159,7 +159,7 @@ fn t09_details_change_while_it_lives_and_nothing_changes_without_a_difference() 
 
 #[test]
 fn t12_a_manager_raises_it_until_the_top() {
-    let raise = || Command::Escalate { reason: "press is asking".into() };
+    let raise = || Command::Escalate { reason: "press is asking".into(), by_manager: true };
     let mut desk = Desk::new(Severity::Ordinary);
     desk.does("manager", hours(1), raise());
     desk.does("manager", hours(1), raise());
@@ -168,6 +168,21 @@ fn t12_a_manager_raises_it_until_the_top() {
     assert_eq!(causes, [EscalationCause::Manager; 2]);
     let refused = desk.tries("manager", hours(1), raise());
     assert_eq!(missing(refused), [Missing::HigherLevel]);
+}
+
+#[test]
+fn t12_the_form_says_who_raised_it() {
+    let raise = |by_manager| Command::Escalate { reason: "无法解决".into(), by_manager };
+    let by = |actor: Actor, by_manager| {
+        let desk = Desk::new(Severity::Ordinary);
+        let changes = decide(&desk.ticket, &desk.policy, raise(by_manager), &actor, hours(1));
+        let changes = changes.expect("not refused");
+        changes.iter().find_map(Change::escalation).map(|form| form.cause)
+    };
+    assert_eq!(by(Actor::staff(HANDLER), true), Some(EscalationCause::Manager));
+    assert_eq!(by(Actor::staff(HANDLER), false), Some(EscalationCause::Handler));
+    let trigger = Actor::Trigger("press".into());
+    assert_eq!(by(trigger, false), Some(EscalationCause::Trigger));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the rules say, by example and as properties. This file has what the tests share.
 
+mod authority;
 mod automation;
 mod clocks;
 mod content;
@@ -7,6 +8,7 @@ mod correction;
 mod delivery;
 mod handling;
 mod hands;
+mod late;
 mod learning;
 mod ledger;
 mod life;
@@ -14,6 +16,7 @@ mod likeness;
 mod merge;
 mod message_template;
 mod phrase;
+mod plan;
 mod policy;
 mod process;
 mod process_clocks;
@@ -277,15 +280,32 @@ pub fn resolve() -> Command {
 }
 
 pub fn feed_back() -> Command {
-    Command::FeedBack { message: "已告知客户".into() }
+    Command::FeedBack { message: "已告知客户".into(), sent_at: None }
+}
+
+pub fn feed_back_sent(sent_at: Timestamp) -> Command {
+    Command::FeedBack { message: "已告知客户".into(), sent_at: Some(sent_at) }
+}
+
+pub fn carried(command: Command, sent_at: Timestamp) -> Command {
+    Command::Carry { command: Box::new(command), sent_at }
 }
 
 pub fn verdict(value: i32) -> Command {
-    Command::RecordVerdict { value, comment: String::new() }
+    Command::RecordVerdict { value, comment: String::new(), asked_at: None }
+}
+
+pub fn verdict_of(value: i32, asked_at: Timestamp) -> Command {
+    Command::RecordVerdict { value, comment: String::new(), asked_at: Some(asked_at) }
 }
 
 pub fn survey(cycle: u32, value: i32) -> Command {
-    Command::TakeSurveyVerdict { cycle, value, comment: String::new() }
+    Command::TakeSurveyVerdict { cycle, value, comment: String::new(), submitted_at: None }
+}
+
+pub fn survey_of(cycle: u32, value: i32, submitted_at: Timestamp) -> Command {
+    let submitted_at = Some(submitted_at);
+    Command::TakeSurveyVerdict { cycle, value, comment: String::new(), submitted_at }
 }
 
 /// A policy version of the tests.

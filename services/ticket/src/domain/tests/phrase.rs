@@ -135,7 +135,7 @@ fn t14_a_message_with_forbidden_phrases_is_refused_unless_a_supervisor_overrides
     // What is said about the customer inside is not said to the customer.
     desk.does(HANDLER, hours(2), Command::AddNote { note: "对方说我们是骗子".into() });
     desk.does(HANDLER, hours(2), Command::Resolve { solution: "骗子已离开".into() });
-    let told = Command::FeedBack { message: "骗子已离开".into() };
+    let told = Command::FeedBack { message: "骗子已离开".into(), sent_at: None };
     assert!(matches!(desk.tries(HANDLER, hours(3), told), Err(Refusal::Fields(_))));
 }
 

@@ -140,6 +140,7 @@ fn t26_a_step_that_assigns_raises_the_priority_first_or_does_nothing() {
     let placed = Placed::of(routed.clone(), Some(found), AssignCause::Trigger, "");
     let doing = |placed| Doing {
         actor: &actor,
+        by_manager: false,
         now: hours(1),
         customer_name: None,
         route: None,

@@ -352,6 +352,7 @@ fn t26_a_notice_goes_to_whoever_that_is_when_the_trigger_runs() {
         let told_level = told_level.and_then(ReceiverLevel::from_number);
         let doing = Doing {
             actor: &actor,
+            by_manager: false,
             now: hours(1),
             customer_name: None,
             route: None,
