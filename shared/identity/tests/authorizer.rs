@@ -106,6 +106,7 @@ fn x07_the_handling_of_a_ticket_is_for_those_who_may() {
             "AgreeHandlingPlan",
             "CompletePlanItem",
             "CorrectTicket",
+            "ReopenTicket",
         ],
         &["CloseTicket"],
         &["DecideExecutiveReview"],

@@ -276,6 +276,7 @@ impl World {
             ticket: Some(ticket.summary.clone()),
             verdict: None,
             reason: "三次回访均未接通".into(),
+            ..TicketClosed::default()
         };
         self.tell_of(ticket, PublicEvent::of(&event)).await;
     }
@@ -284,7 +285,11 @@ impl World {
     pub async fn reopen(&self, ticket: &mut Ticket) {
         let verdict = Some(Verdict { value: 4, cycle: ticket.summary.cycle, ..Verdict::default() });
         ticket.summary.cycle += 1;
-        let event = TicketReopened { ticket: Some(ticket.summary.clone()), verdict };
+        let event = TicketReopened {
+            ticket: Some(ticket.summary.clone()),
+            verdict,
+            ..TicketReopened::default()
+        };
         self.tell_of(ticket, PublicEvent::of(&event)).await;
     }
 

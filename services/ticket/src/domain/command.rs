@@ -54,7 +54,8 @@ pub enum Command {
         comment: String,
     },
     /// Take the verdict from the customer's answer to a survey (S-08). An answer about a cycle
-    /// that is over, or was judged already, changes nothing and is no error.
+    /// that is over, or was judged already, is no error: it is put on record, and where the policy lets what is closed be
+    /// reopened, a dissatisfied one does that.
     TakeSurveyVerdict {
         /// The cycle that the customer was asked about.
         cycle: u32,
@@ -62,6 +63,8 @@ pub enum Command {
         value: i32,
         /// What the customer said.
         comment: String,
+        /// When, if not now.
+        at: Option<Timestamp>,
     },
     /// Raise it to the next receiver level (T-12).
     Escalate {

@@ -67,8 +67,8 @@ pub fn decide(
             feed_back(&mut story, name, Said { message, overriding, route })?;
         }
         Command::RecordVerdict { value, comment } => verdict::record(&mut story, value, comment)?,
-        Command::TakeSurveyVerdict { cycle, value, comment } => {
-            verdict::take(&mut story, cycle, value, comment)?;
+        Command::TakeSurveyVerdict { cycle, value, comment, at } => {
+            verdict::take(&mut story, (cycle, value, comment), at)?;
         }
         Command::Escalate { reason } => escalate(&mut story, name, reason)?,
         Command::Cancel { reason } => cancel(&mut story, name, reason)?,

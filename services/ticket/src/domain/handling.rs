@@ -153,6 +153,13 @@ pub enum HandlingCommand {
         /// Why.
         reason: String,
     },
+    /// Open it again after it was closed.
+    Reopen {
+        /// Why.
+        reason: String,
+        /// Whether the customer is dissatisfied.
+        dissatisfied: bool,
+    },
     /// Send to another team or org unit.
     Transfer {
         /// The org unit; none means the same.
@@ -263,6 +270,7 @@ impl HandlingCommand {
         match self {
             Self::RecordAttempt { .. } => "RecordContactAttempt",
             Self::Close { .. } => "CloseTicket",
+            Self::Reopen { .. } => "ReopenTicket",
             Self::Transfer { .. } => "TransferTicket",
             Self::AcceptTransfer { .. } => "AcceptTransfer",
             Self::ReturnTransfer { .. } => "ReturnTransfer",
@@ -291,6 +299,8 @@ pub enum HandlingChange {
     ClosedUnreached {
         /// Why.
         reason: String,
+        /// Until when an answer that comes late can open it again.
+        reopen_until: Option<Timestamp>,
     },
     /// It was sent.
     Sent(Transfer),
@@ -503,7 +513,7 @@ pub(super) fn apply(
                 handling.attempts.sort_unstable();
             }
         }
-        HandlingChange::ClosedUnreached { reason } => {
+        HandlingChange::ClosedUnreached { reason, .. } => {
             handling.close_reason = Some(reason.clone());
             if let Some(solution) = ticket.state.solution().cloned() {
                 ticket.state = State::Closed { solution, at: effective_at };

@@ -29,7 +29,7 @@
 //! * No level resolves what the policy gives to a higher one, and nobody leaves an executive review without a decision on
 //!   record (T-12).
 //! * A ticket closes by a verdict, or by somebody other than its handlers once the customer could not be reached as often as
-//!   the policy asks (T-09).
+//!   the policy asks (T-09). What is closed is opened again only in the policy's time, and then a new cycle begins (T-13).
 //! * A ticket is reported to headquarters at most once, as of when it met the criterion; an answer that headquarters does not
 //!   get is missed once, as of its date (T-15).
 //! * Who owns an open ticket has it counted to his load, and nobody else does; criteria and rules raise severity and
@@ -110,6 +110,7 @@ mod recompute;
 mod refusal;
 mod register;
 mod reminder;
+mod reopen;
 mod report;
 mod required_field;
 mod reroute;
@@ -239,6 +240,7 @@ pub use self::{
     refusal::{Missing, Refusal},
     register::{Identity, Intake, Registration, is_known_category, register},
     reminder::{NotReminded, Reminded, Reminder, ReminderDraft},
+    reopen::{LateAnswer, Reopening},
     report::{
         AGE_BOUNDS_DAYS, DEFAULT_REPEAT_WINDOW_DAYS, ReportWindow, Share, iso_week, iso_week_of,
         pareto, ratio, week_from, week_of,

@@ -5,14 +5,14 @@ use jiff::Timestamp;
 use super::{
     change::What,
     clock::ClockChange,
-    escalation::{self, EscalationCause},
     policy::{VerdictOption, VerdictOutcome},
     process_follow,
     refusal::{Missing, Refusal},
+    reopen,
     story::Story,
     ticket::State,
     timers::{Until, settle},
-    word::{ClockKind, Fault, Severity, Subject, Text, coded},
+    word::{ClockKind, Fault, Subject, Text, coded},
 };
 
 coded! {
@@ -69,22 +69,22 @@ pub(super) fn record(story: &mut Story<'_>, value: i32, comment: String) -> Resu
 }
 
 /// Takes the verdict from a survey. What is about another cycle than the one that waits for its
-/// verdict comes too late: it changes nothing.
+/// verdict comes too late to be one.
 pub(super) fn take(
     story: &mut Story<'_>,
-    cycle: u32,
-    value: i32,
-    comment: String,
+    (cycle, value, comment): (u32, i32, String),
+    answered: Option<Timestamp>,
 ) -> Result<(), Refusal> {
     let waits = matches!(story.ticket.state, State::ResultFedBack { .. });
     if !waits || cycle != story.ticket.cycle {
-        return Ok(());
+        let answered = answered.unwrap_or(story.now);
+        return reopen::answer_late(story, (cycle, value, comment), answered);
     }
     let (value, outcome) = on_scale(story, value)?;
     judge(story, value, outcome, VerdictSource::Survey, comment)
 }
 
-fn on_scale(story: &Story<'_>, value: i32) -> Result<(u8, VerdictOption), Refusal> {
+pub(super) fn on_scale(story: &Story<'_>, value: i32) -> Result<(u8, VerdictOption), Refusal> {
     if let Some((value, option)) = story.policy.verdict(value) {
         return Ok((value, option.clone()));
     }
@@ -131,12 +131,9 @@ fn reopen(
     label: &Text,
     mut clocks: Vec<ClockChange>,
 ) -> Result<(), Refusal> {
-    let ticket = &story.ticket;
-    let executive_review = ticket.severity == Severity::VerySerious
-        && ticket.receiver_level >= story.policy.top_level();
     let reason = reason(&verdict, label);
-    let escalation =
-        escalation::next(ticket, story.policy, EscalationCause::Verdict, reason, story.now);
+    let (escalation, executive_review) =
+        reopen::raise(&story.ticket, story.policy, &reason, story.now);
     story.reopen(&ClockKind::OPENING, &mut clocks)?;
     story.record(What::Reopened { verdict, escalation, executive_review }, clocks);
     Ok(())
@@ -144,10 +141,15 @@ fn reopen(
 
 fn reason(verdict: &Verdict, label: &Text) -> String {
     let Verdict { value, cycle, .. } = verdict;
+    let (en, zh) = named(label);
+    format!("Verdict {value}{en} on cycle {cycle}. / 第 {cycle} 轮满意度评价：{value}{zh}。")
+}
+
+/// What a value is called, in brackets; nothing where it has no name.
+pub(super) fn named(label: &Text) -> (String, String) {
     let named = |open: &str, text: &str, close: &str| match text {
         "" => String::new(),
         text => format!("{open}{text}{close}"),
     };
-    let (en, zh) = (named(" (", &label.en, ")"), named("（", &label.zh, "）"));
-    format!("Verdict {value}{en} on cycle {cycle}. / 第 {cycle} 轮满意度评价：{value}{zh}。")
+    (named(" (", &label.en, ")"), named("（", &label.zh, "）"))
 }

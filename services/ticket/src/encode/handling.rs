@@ -176,11 +176,14 @@ pub(super) fn event(
             reached: attempt.reached,
             attempt_time: time(attempt.at),
         }),
-        HandlingChange::ClosedUnreached { reason } => PublicEvent::of(&pb::TicketClosed {
-            ticket: summary,
-            verdict: None,
-            reason: reason.clone(),
-        }),
+        HandlingChange::ClosedUnreached { reason, reopen_until } => {
+            PublicEvent::of(&pb::TicketClosed {
+                ticket: summary,
+                verdict: None,
+                reason: reason.clone(),
+                reopen_until_time: optional_time(*reopen_until),
+            })
+        }
         HandlingChange::Sent(transfer) => PublicEvent::of(&pb::TicketTransferRequested {
             ticket: summary,
             transfer: Some(pending(ticket.id, transfer)),

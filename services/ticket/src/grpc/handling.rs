@@ -82,6 +82,17 @@ impl HandlingService for Grpc {
         })
     }
 
+    async fn reopen_ticket(
+        &self,
+        request: Request<pb::ReopenTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        command!(self, request, "ReopenTicket", |violations, message| {
+            let dissatisfied = message.customer_dissatisfied;
+            text(&mut violations, "reason", &message.reason, values::REASON)
+                .map(|reason| HandlingCommand::Reopen { reason, dissatisfied })
+        })
+    }
+
     async fn transfer_ticket(
         &self,
         request: Request<pb::TransferTicketRequest>,

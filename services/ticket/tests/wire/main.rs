@@ -51,6 +51,7 @@ mod receiver;
 mod recompute;
 mod recount;
 mod recount_learning;
+mod reopen;
 mod report;
 mod report_document;
 mod report_learning;

@@ -23,6 +23,7 @@ mod process_properties;
 mod properties;
 mod recompute;
 mod refusal;
+mod reopen;
 mod report;
 mod reroute;
 mod routing;
@@ -284,7 +285,7 @@ pub fn verdict(value: i32) -> Command {
 }
 
 pub fn survey(cycle: u32, value: i32) -> Command {
-    Command::TakeSurveyVerdict { cycle, value, comment: String::new() }
+    Command::TakeSurveyVerdict { cycle, value, comment: String::new(), at: None }
 }
 
 /// A policy version of the tests.
