@@ -187,6 +187,13 @@ impl Command {
         }
     }
 
+    /// Whoever was asked first asks for it, about a ticket that others have (T-02).
+    pub(crate) fn by_first_contact(&mut self) {
+        if let Some(HandlingCommand::Urge { first_contact, .. }) = self.handling_mut() {
+            *first_contact = true;
+        }
+    }
+
     /// Whether it overrides the policy's forbidden phrases, which needs a permission of its own.
     #[must_use]
     pub fn overrides_phrases(&self) -> bool {

@@ -46,6 +46,8 @@ pub struct Handling {
     pub supervision: Option<Supervision>,
     /// How many supervisions there were.
     pub supervisions: u32,
+    /// How often whoever was asked first has urged (T-02).
+    pub urgings: u32,
     /// What was missing when it had to be noted, and is on record (T-19).
     pub lacking: BTreeSet<RequiredField>,
     /// When it has to be looked at whether the registration lacks something; follows from the ticket and its policy.
@@ -250,6 +252,8 @@ pub enum HandlingCommand {
         text: String,
         /// A new date for an answer.
         answer_by: Option<Timestamp>,
+        /// Whether whoever was asked first urges, and not headquarters (T-02).
+        first_contact: bool,
     },
     /// Answer headquarters.
     AnswerSupervision {
@@ -377,6 +381,13 @@ pub enum HandlingChange {
     },
     /// Headquarters watches.
     Supervised(Supervision),
+    /// Whoever was asked first urged (T-02).
+    Pushed {
+        /// How often by now.
+        number: u32,
+        /// What.
+        text: String,
+    },
     /// Headquarters urged.
     Urged {
         /// How often by now.
@@ -444,7 +455,7 @@ impl HandlingChange {
             Self::Met { .. } => "RecordMeeting",
             Self::Found { .. } => "RecordFinding",
             Self::Supervised(_) => "SuperviseTicket",
-            Self::Urged { .. } => "UrgeTicket",
+            Self::Urged { .. } | Self::Pushed { .. } => "UrgeTicket",
             Self::Answered { .. } => "AnswerSupervision",
             Self::AnswerMissed { .. } => "MissSupervisionAnswer",
             Self::FieldMissing { .. } => "MissRequiredField",
@@ -557,6 +568,7 @@ pub(super) fn apply(
         }
         HandlingChange::Met { .. } | HandlingChange::Found { .. } => {}
         HandlingChange::Supervised(supervision) => begin(handling, supervision),
+        HandlingChange::Pushed { number, .. } => handling.urgings = *number,
         HandlingChange::Urged { number, answer_by, .. } => {
             if let Some(supervision) = &mut handling.supervision {
                 supervision.urgings = *number;

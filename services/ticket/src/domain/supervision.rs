@@ -23,7 +23,10 @@ pub(super) fn decide(
         HandlingCommand::Supervise { instruction, answer_by } => {
             supervise(story, name, instruction, answer_by)
         }
-        HandlingCommand::Urge { text, answer_by } => urge(story, name, text, answer_by),
+        HandlingCommand::Urge { text, answer_by, first_contact: true } => {
+            push(story, name, text, answer_by)
+        }
+        HandlingCommand::Urge { text, answer_by, .. } => urge(story, name, text, answer_by),
         HandlingCommand::AnswerSupervision { answer } => {
             // What is answered at the date is in time; and the policy may have asked just before.
             settle(story, Until::Before(story.now));
@@ -129,6 +132,32 @@ fn urge(
     refuse(faults)?;
     let number = supervision.urgings + 1;
     record(story, HandlingChange::Urged { number, text, answer_by });
+    Ok(())
+}
+
+/// Whoever was asked first stays answerable for pushing it to the end (T-02): he urges while it is open, whether headquarters
+/// watches or not. By when it is answered is not his to say.
+fn push(
+    story: &mut Story<'_>,
+    command: &'static str,
+    text: String,
+    answer_by: Option<Timestamp>,
+) -> Result<(), Refusal> {
+    let ended = story.ticket.state.is_final();
+    allow(story, command, if ended { &[Missing::NotEnded] } else { &[] })?;
+    let mut faults = text_faults("text", &text);
+    if answer_by.is_some() {
+        let words = ("must be empty: only headquarters asks for an answer", "不得填写：仅总部可要求限期答复");
+        faults.push(Fault::new("answer_due_time", words));
+    }
+    let urgings = story.ticket.handling.urgings;
+    if urgings >= MOST {
+        let english = format!("was urged {MOST} times already");
+        faults.push(Fault::new("name", (english, format!("已催办 {MOST} 次"))));
+    }
+    refuse(faults)?;
+    settle(story, Until::At(story.now));
+    record(story, HandlingChange::Pushed { number: urgings + 1, text });
     Ok(())
 }
 

@@ -216,7 +216,7 @@ pub(super) fn event(
         HandlingChange::Supervised(_) => {
             PublicEvent::of(&pb::TicketSupervised { ticket: summary, supervision: watched() })
         }
-        HandlingChange::Urged { .. } => {
+        HandlingChange::Urged { .. } | HandlingChange::Pushed { .. } => {
             PublicEvent::of(&pb::TicketUrged { ticket: summary, supervision: watched() })
         }
         HandlingChange::Answered { .. } => PublicEvent::of(&pb::TicketSupervisionAnswered {

@@ -20,6 +20,7 @@ mod duty;
 mod errors;
 mod facts;
 mod filter;
+mod first_contact;
 mod handling;
 mod hands;
 mod intake;
