@@ -5,10 +5,9 @@ use kefu_journal::Provenance;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::change;
 use super::process::{Judged, NewEntry, append, save};
 use super::timer::Fired;
-use super::{App, Error};
+use super::{App, Error, change, placement};
 use crate::domain::{
     Notice, ProcessRefusal, Raise, ReceiverLevel, RunAlarm, StageClock, Standing, Subject,
     Violation, ViolationState, notice_process, raise_by_stage,
@@ -167,9 +166,12 @@ impl App {
         let row = row.ok_or_else(|| Error::Defect("a process is without a ticket".to_owned()))?;
         let (ticket, version) = self.judged(conn, row).await?;
         let asked = (rung.raise, rung.reason.clone());
-        let (changes, raised) = raise_by_stage(&ticket, &version.policy, asked, at, now);
+        let (mut changes, raised) = raise_by_stage(&ticket, &version.policy, asked, at, now);
+        let judged = (&ticket, &version.policy);
+        changes.extend(Box::pin(placement::reroute(conn, judged, &changes, now)).await?);
         let by = Provenance::system("timers");
         Box::pin(change::record(conn, &self.ids, ticket, &changes, &by)).await?;
+        placement::take_turn(conn, &changes).await?;
         Ok(raised)
     }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{App, Error, change};
+use super::{App, Error, change, placement};
 use crate::domain::{Actor, Command, Refusal, What, decide};
 use crate::store;
 
@@ -47,7 +47,7 @@ impl App {
         let now = self.now();
         let cycle = ticket.cycle;
         let decided = decide(&ticket, &version.policy, command, &Actor::SURVEY, now);
-        let (changes, ignored) = match decided {
+        let (mut changes, ignored) = match decided {
             Ok(changes) => {
                 let seen = changes.iter().any(|change| {
                     change.verdict().is_some() || matches!(change.what, What::AnsweredLate(_))
@@ -58,8 +58,12 @@ impl App {
             Err(refusal) => (Vec::new(), Some(why(&refusal))),
         };
         let by = Provenance::system("survey");
+        let judged = (&ticket, &version.policy);
+        let following = Box::pin(placement::reroute(conn, judged, &changes, now)).await?;
+        changes.extend(following);
         let late = changes.iter().any(|change| matches!(change.what, What::AnsweredLate(_)));
         let ticket = change::record(conn, &self.ids, ticket, &changes, &by).await?;
+        placement::take_turn(conn, &changes).await?;
         let entry = Entry {
             by: &by,
             event_id: self.ids.uuid(),

@@ -34,7 +34,7 @@
 //!   get is missed once, as of its date (T-15).
 //! * Who owns an open ticket has it counted to his load, and nobody else does; criteria and rules raise severity and
 //!   priority and never lower them (T-03).
-//! * Rules that are looked at again give away only what nobody has; a step of a trigger or macro that assigns a ticket is done
+//! * Rules that are looked at again give away only what nobody has, unless the receiver level rose to that of a rule; a step of a trigger or macro that assigns a ticket is done
 //!   with the others or not at all (T-03, T-26).
 //! * An action against a cause is closed by the verification of somebody else that it worked, and not otherwise (T-18).
 //! * Nobody decides about a violation of its own, and nothing is charged without a confirmation (T-19).

@@ -47,6 +47,7 @@ mod process_life;
 mod product_hold;
 mod queue;
 mod races;
+mod raise;
 mod reassign;
 mod receiver;
 mod recompute;
