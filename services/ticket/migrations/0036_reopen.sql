@@ -17,3 +17,15 @@ COMMENT ON TABLE ticket_reopening IS
     'Tickets that were closed and opened again: between the two they were closed, which the ticket''s own row does not tell any '
     'more. A verdict that reopened its ticket never closed it and is not here.';
 COMMENT ON COLUMN ticket_reopening.cycle IS 'The cycle that had been closed; the next one began with this.';
+
+DO $$
+DECLARE
+    app text := 'kefu_' || current_schema();
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = app) THEN
+        EXECUTE format('REVOKE ALL ON ticket_reopening FROM %I', app);
+        -- Whose it is can be put right (T-01).
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE ON ticket_reopening TO %I', app);
+    END IF;
+END
+$$;

@@ -9,8 +9,8 @@ use super::process::{Judged, NewEntry, append, save};
 use super::timer::Fired;
 use super::{App, Error, change, placement};
 use crate::domain::{
-    Notice, ProcessRefusal, Raise, ReceiverLevel, RunAlarm, StageClock, Standing, Subject,
-    Violation, ViolationState, notice_process, raise_by_stage,
+    Notice, ProcessRefusal, Raise, ReceiverLevel, RunAlarm, StageClock, Standing, Subject, Text,
+    Violation, ViolationState, late_stage, notice_process, raise_by_stage,
 };
 use crate::encode::process as encode;
 use crate::store;
@@ -132,11 +132,7 @@ impl App {
         let (notify, reason) = match notice.alarm {
             RunAlarm::Warn => (None, String::new()),
             RunAlarm::Breach => {
-                let reason = format!(
-                    "Stage {stage} of its process was due at {at}. / 流程环节 {stage} 应于 {at} 前完成。",
-                    at = notice.at
-                );
-                (Some(next), reason)
+                (Some(next), said_late(judged, place, stage, notice.at))
             }
             RunAlarm::Step(place) => {
                 let step = clock.step(run, place);
@@ -185,8 +181,7 @@ impl App {
         let (process, policy) = (&judged.process, &judged.version.policy);
         let run = process.runs.get(notice.run).filter(|_| notice.alarm == RunAlarm::Breach)?;
         let rule = policy.violation(clock.violation.as_deref()?)?;
-        let evidence =
-            format!("{}: stage {} was due at {}", encode::name(process.id), run.stage, notice.at);
+        let evidence = said_late(judged, place, &run.stage, notice.at);
         let at = process.updated_at.max(notice.at);
         Some(Violation {
             id: self.ids.uuid(),
@@ -218,6 +213,16 @@ struct Rung {
     /// Why the ticket is raised, in both languages.
     reason: String,
     violation: Option<Violation>,
+}
+
+/// That a stage was not done in time, in words.
+fn said_late(judged: &Judged, place: &Place, stage: &str, due: Timestamp) -> String {
+    let policy = &judged.version.policy;
+    let called = |code: &str| Text::new(code, code);
+    let template = policy.process(&judged.process.template);
+    let process = template.map_or_else(|| called(&judged.process.template), |of| of.title().clone());
+    let stage = template.and_then(|of| Some(of.stage(stage)?.1.title.clone())).unwrap_or_else(|| called(stage));
+    late_stage(policy, &place.number, (&process, &stage), due)
 }
 
 /// The clock of a stage on the route that the process takes.

@@ -271,7 +271,7 @@ pub use self::{
     ticket::{Complainant, Details, Open, Solution, State, StateName, Ticket},
     transfer::{Receiving, Transfer},
     verdict::{Verdict, VerdictSource},
-    violation::ProposedViolation,
+    violation::{ProposedViolation, late_stage},
     violation_decide::{
         Appeal, AppealOutcome, Confirmation, Violation, ViolationCommand, ViolationState,
         ViolationStateName, decide_violation,

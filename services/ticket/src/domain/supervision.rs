@@ -5,8 +5,10 @@ use jiff::Timestamp;
 use super::{
     change::What,
     decide::{allow, refuse, text_faults},
+    explain,
     handling::{HandlingChange, HandlingCommand, Supervision},
     handling_decide::MOST,
+    policy::Policy,
     refusal::{Missing, Refusal},
     story::Story,
     timers::{Until, settle},
@@ -168,14 +170,17 @@ pub(super) fn miss(story: &mut Story<'_>, due: Timestamp) {
     let supervision = story.ticket.handling.supervision.as_ref();
     let violation = rule.zip(supervision).map(|(rule, supervision)| {
         let staff = story.ticket.answerable().clone();
-        rule.broken(staff, evidence(supervision, due), due, story.ticket.policy_version)
+        let evidence = evidence(supervision, due, story.policy);
+        rule.broken(staff, evidence, due, story.ticket.policy_version)
     });
     let change = HandlingChange::AnswerMissed { due, violation };
     story.record_as(Actor::TIMERS, due, What::Handling(Box::new(change)), Vec::new());
 }
 
-fn evidence(supervision: &Supervision, due: Timestamp) -> String {
+fn evidence(supervision: &Supervision, due: Timestamp, policy: &Policy) -> String {
     let Supervision { number, by, at, urgings, .. } = supervision;
+    let stamp = |at| explain::stamp(policy.calendar(), at);
+    let (at, due) = (stamp(*at), stamp(due));
     format!(
         "Supervision {number} by {by} since {at}, urged {urgings} times: no answer by {due}. / \
          第 {number} 次督办（{by}，自 {at} 起，已催办 {urgings} 次）：至 {due} 未答复。"

@@ -5,6 +5,7 @@ mod clocks;
 mod content;
 mod correction;
 mod delivery;
+mod evidence;
 mod handling;
 mod hands;
 mod learning;

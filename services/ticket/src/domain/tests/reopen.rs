@@ -15,7 +15,7 @@ fn answered(cycle: u32, value: i32, hour: i64) -> Command {
 fn closed(severity: Severity, within: Option<Target>) -> Desk {
     let mut draft = draft();
     draft.handling.reopen_within = Some(within);
-    let mut desk = Desk::under(severity, Policy::try_new(draft).expect("a sound policy"));
+    let mut desk = Desk::with(Policy::try_new(draft).expect("a sound policy"), severity);
     desk.is_handled(hours(1));
     desk.does(QUALITY, hours(2), verdict(3));
     assert_eq!(desk.state(), StateName::Closed);

@@ -19,7 +19,7 @@ fn sound() -> Policy {
     Policy::try_new(draft).expect("a sound policy")
 }
 
-fn issued(due_hours: i64) -> WorkOrder {
+pub fn issued(due_hours: i64) -> WorkOrder {
     let brief = Brief {
         dispatch_centre: "group/north".into(),
         ticket: None,
