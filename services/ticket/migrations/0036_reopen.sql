@@ -1,4 +1,4 @@
--- What was closed and is open again (T-13, T-20). As in 0001, nothing here names the schema.
+-- What was closed and is open again (T-13, T-20), and what somebody has to do (T-16). As in 0001, nothing here names the schema.
 
 CREATE TABLE ticket_reopening (
     ticket_id   uuid        NOT NULL REFERENCES ticket,
@@ -17,6 +17,9 @@ COMMENT ON TABLE ticket_reopening IS
     'Tickets that were closed and opened again: between the two they were closed, which the ticket''s own row does not tell any '
     'more. A verdict that reopened its ticket never closed it and is not here.';
 COMMENT ON COLUMN ticket_reopening.cycle IS 'The cycle that had been closed; the next one began with this.';
+
+-- What is addressed to one person, newest first, wherever it comes from.
+CREATE INDEX work_order_assignee_idx ON work_order (assignee, issued_at, id) WHERE assignee IS NOT NULL;
 
 DO $$
 DECLARE

@@ -2,6 +2,7 @@
 //! request id, check the etag, decide, save, append to the journal, store the answer, commit, wake feed and timers.
 //! Registrations, the most frequent command, go many at once, see [`intake`].
 
+pub mod addressee;
 pub mod attachment;
 mod audit;
 pub mod bulk;

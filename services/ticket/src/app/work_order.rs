@@ -10,6 +10,7 @@ use kefu_policy::Version;
 use kefu_rpc::{Etag, Fault, Language};
 use uuid::Uuid;
 
+use super::addressee::Addressee;
 use super::error::check_etag;
 use super::timer::Fired;
 use super::work_order_record::record;
@@ -205,12 +206,13 @@ impl App {
         &self,
         caller: &Caller,
         centre: &OrgUnit,
-        query: OrderQuery,
+        (query, whose): (OrderQuery, Addressee),
         size: u32,
     ) -> Result<Page<WorkOrder, (Timestamp, Uuid)>, Error> {
-        self.allow(caller, "ticket.ListWorkOrders", centre)?;
+        self.allow_addressed(caller, "ticket.ListWorkOrders", centre, &whose)?;
         let mut conn = self.read().await?;
-        let query = OrderQuery { limit: one_more(size), ..query };
+        let assignees = whose.names(&mut conn, caller, query.now).await?;
+        let query = OrderQuery { limit: one_more(size), assignees, ..query };
         let found = store::work_order::list(&mut conn, &query).await?;
         Ok(Page::of(found, size, |last| (last.issued_at, last.id)))
     }

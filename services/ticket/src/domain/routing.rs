@@ -259,7 +259,8 @@ impl Routing {
     }
 
     /// Whether the rule that decided asks for the receiver level.
-    pub(super) fn goes_by_level(&self, routed: &Routed) -> bool {
+    #[must_use]
+    pub fn goes_by_level(&self, routed: &Routed) -> bool {
         let decided = |rule: &&Rule| Some(&rule.name) == routed.rule.as_ref();
         self.rules.iter().find(decided).is_some_and(|rule| !rule.conditions.levels.is_empty())
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::large_futures, reason = "messages by value; a test has the stack for them")]
 
+mod addressed;
 mod archive;
 mod attachment;
 mod automation;
