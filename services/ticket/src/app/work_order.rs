@@ -258,6 +258,11 @@ impl App {
             let acting = call.caller.subject();
             *stands_in = store::duty::stands_in(work.conn(), assignee, acting, now).await?;
         }
+        if let OrderCommand::Report { in_place, .. } | OrderCommand::Complete { in_place, .. } =
+            &mut command
+        {
+            *in_place = self.works_in_place(work.conn(), &call.caller, &order, now).await?;
+        }
         let changes = decide_order(&order, &version.policy, command, &actor, now)?;
         let order = record(work.conn(), &self.ids, order, &changes, &call.by).await?;
         let answer = work.commit(encode::resource(&order)).await?;
@@ -288,6 +293,27 @@ impl App {
         tx.commit().await?;
         self.tail.wake();
         Ok(Fired::Yes)
+    }
+
+    /// Whether somebody may do what whoever has an order does: stands in for him, or supervises. Whoever has it needs neither,
+    /// and only asks what matters, for a denial is logged.
+    async fn works_in_place(
+        &self,
+        conn: &mut sqlx::PgConnection,
+        caller: &Caller,
+        order: &WorkOrder,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        if order.is_with(caller.subject()) {
+            return Ok(false);
+        }
+        let accepted = order.state.accepted().map(|accepted| &accepted.by);
+        for who in order.assignee.iter().chain(accepted) {
+            if store::duty::stands_in(conn, who, caller.subject(), now).await? {
+                return Ok(true);
+            }
+        }
+        Ok(self.allow_at(caller, SUPERVISE, &order.brief.dispatch_centre).is_ok())
     }
 
     async fn version_of_order(

@@ -87,6 +87,7 @@ mod link_rules;
 mod media_type;
 mod merge;
 mod message_template;
+mod order_duty;
 mod phrase;
 mod policy;
 mod policy_check;
@@ -206,6 +207,7 @@ pub use self::{
     media_type::{Content, HEAD, TextWatch, canonical, is_archive, is_media_type, judge},
     merge::{Merging, merge, merge_chain_full, same_customer, unmerge},
     message_template::{Filling, MessageTemplate, Variable},
+    order_duty::Duty,
     phrase::{ForbiddenPhrase, ForbiddenPhrases},
     policy::{
         ClockChanges, ClockRule, ClockRuleDraft, ForbiddenPhraseDraft, Given, GradePriorityDraft,
@@ -287,7 +289,7 @@ pub use self::{
         Unsigned, WorkOrder, apply_order,
     },
     work_order_decide::{
-        Duty, OrderCommand, OrderIdentity, OrderMissing, OrderRefusal, decide_order,
+        OrderCommand, OrderIdentity, OrderMissing, OrderRefusal, decide_order,
         expecting_acceptance, issue_order, to_minute, with_changes,
     },
 };

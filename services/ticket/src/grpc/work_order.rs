@@ -125,7 +125,8 @@ impl WorkOrderService for Grpc {
         command!(self, request, "ReportWorkOrderProgress", |violations, message| {
             let note = text(&mut violations, "note", &message.note, NOTE);
             let next = violations.time("next_reply_time", message.next_reply_time);
-            note.zip(next).map(|(note, next)| OrderCommand::Report { note, next })
+            note.zip(next)
+                .map(|(note, next)| OrderCommand::Report { note, next, in_place: false })
         })
     }
 
@@ -173,7 +174,7 @@ impl WorkOrderService for Grpc {
     ) -> Result<Response<pb::WorkOrder>, Status> {
         command!(self, request, "CompleteWorkOrder", |violations, message| {
             text(&mut violations, "result", &message.result, RESULT)
-                .map(|result| OrderCommand::Complete { result })
+                .map(|result| OrderCommand::Complete { result, in_place: false })
         })
     }
 

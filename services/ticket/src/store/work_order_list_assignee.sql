@@ -6,8 +6,8 @@ WITH page AS (
     FROM unnest($1::text[]) AS whose (staff) CROSS JOIN LATERAL (
         SELECT work_order.id, work_order.issued_at FROM work_order
         WHERE work_order.assignee = whose.staff
-          AND (work_order.dispatch_centre = $9
-               OR (work_order.dispatch_centre > $9 || '/' AND work_order.dispatch_centre < $9 || '0'))
+          -- In words that no index knows: what somebody has to do is less than what a centre has issued.
+          AND starts_with(work_order.dispatch_centre || '/', $9 || '/')
           AND ($2::timestamptz IS NULL OR (work_order.issued_at, work_order.id) < ($2, $3::uuid))
           AND (cardinality($4::text[]) = 0 OR work_order.state = ANY ($4))
           AND (NOT $6::boolean OR (work_order.state IN ('issued', 'accepted')

@@ -77,6 +77,7 @@ mod viewer;
 mod violation;
 mod watch;
 mod work_order;
+mod work_order_duty;
 mod work_order_form;
 mod work_order_number;
 mod work_order_reply;

@@ -88,7 +88,7 @@ fn x05_a_stamp_means_one_moment_also_where_clocks_are_put_back() {
         working_day: Duration::from_secs(8 * 3_600),
     })
     .expect("a sound calendar");
-    let told = |time| super::super::explain::stamp(&berlin, at(time));
+    let told = |time| explain::stamp(&berlin, at(time));
     assert_eq!(told("2026-10-25T00:30:00Z"), "2026-10-25 02:30 +02:00");
     assert_eq!(told("2026-10-25T01:30:00Z"), "2026-10-25 02:30 +01:00");
     assert_eq!(told("2026-10-25T01:30:07Z"), "2026-10-25 02:30:07 +01:00");
