@@ -41,7 +41,7 @@ fn urge(name: &str) -> pb::UrgeTicketRequest {
     }
 }
 
-async fn code<T>(answer: Result<T, Status>) -> Code {
+fn code<T>(answer: Result<T, Status>) -> Code {
     answer.err().map_or(Code::Ok, |status| status.code())
 }
 
@@ -67,28 +67,28 @@ async fn t02_whoever_was_asked_first_reads_what_he_took_wherever_it_has_gone() {
     ];
     for mut other in others {
         let get = pb::GetTicketRequest { name: ticket.name.clone() };
-        assert_eq!(code(other.tickets.get_ticket(get).await).await, Code::PermissionDenied);
+        assert_eq!(code(other.tickets.get_ticket(get).await), Code::PermissionDenied);
         let history =
             pb::ListTicketHistoryRequest { parent: ticket.name.clone(), ..Default::default() };
         let history = other.tickets.list_ticket_history(history).await;
-        assert_eq!(code(history).await, Code::PermissionDenied);
+        assert_eq!(code(history), Code::PermissionDenied);
         let messages = other.tickets.list_ticket_messages(messages.clone()).await;
-        assert_eq!(code(messages).await, Code::PermissionDenied);
+        assert_eq!(code(messages), Code::PermissionDenied);
         let urged = other.handling.urge_ticket(urge(&ticket.name)).await;
-        assert_eq!(code(urged).await, Code::PermissionDenied);
+        assert_eq!(code(urged), Code::PermissionDenied);
     }
     // And he reads and does nothing more.
     let mut owner = world.desk("mei", "group/north", role::MANAGER);
-    assert_eq!(code(owner.respond(&ticket.name).await).await, Code::PermissionDenied);
+    assert_eq!(code(owner.respond(&ticket.name).await), Code::PermissionDenied);
     let records =
         pb::ListHandlingRecordsRequest { parent: ticket.name.clone(), ..Default::default() };
     let records = owner.handling.list_handling_records(records).await;
-    assert_eq!(code(records).await, Code::PermissionDenied);
+    assert_eq!(code(records), Code::PermissionDenied);
     let plan = pb::GetHandlingPlanRequest { name: ticket.name.clone() };
     let plan = owner.handling.get_handling_plan(plan).await;
-    assert_eq!(code(plan).await, Code::PermissionDenied);
+    assert_eq!(code(plan), Code::PermissionDenied);
     let list = pb::ListTicketsRequest { org_unit: "group/south".into(), ..Default::default() };
-    assert_eq!(code(owner.tickets.list_tickets(list).await).await, Code::PermissionDenied);
+    assert_eq!(code(owner.tickets.list_tickets(list).await), Code::PermissionDenied);
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn t02_whoever_was_asked_first_urges_until_it_ends() {
     // Another clerk of the unit where it is does not urge, and headquarters still only about what it supervises.
     let mut clerk = world.desk("hua", "group/south", role::CLERK);
     let urged = clerk.handling.urge_ticket(urge(&ticket.name)).await;
-    assert_eq!(code(urged).await, Code::PermissionDenied);
+    assert_eq!(code(urged), Code::PermissionDenied);
     let mut hq = world.desk("hq", "group", role::HEADQUARTERS);
     let error = hq.handling.urge_ticket(urge(&ticket.name)).await.unwrap_err();
     assert_eq!(lacking(&error), ["SUPERVISION"]);
