@@ -96,9 +96,8 @@ fn t13_a_dissatisfied_answer_given_in_time_reopens_however_late_it_is_heard_of()
 
 #[test]
 fn t13_late_answers_that_reopen_nothing_are_on_record() {
-    let noted = |desk: &Desk, command| {
-        actions(&desk.tries(QUALITY, hours(40), command).expect("no error"))
-    };
+    let noted =
+        |desk: &Desk, command| actions(&desk.tries(QUALITY, hours(40), command).expect("no error"));
     let desk = closed(Severity::Ordinary, elapsed(48));
     assert_eq!(noted(&desk, answered(1, 2, 40)), ["NoteLateAnswer"], "content");
     assert!(noted(&desk, answered(2, 5, 40)).is_empty(), "nobody asked about what has not been");
