@@ -90,14 +90,10 @@ fn t13_a_dissatisfied_answer_given_in_time_reopens_however_late_it_is_heard_of()
     assert_eq!((desk.state(), desk.level(), desk.ticket.cycle), (StateName::Reopened, 2, 2));
     assert_eq!(desk.ticket.verdicts.len(), 1, "it is no verdict");
     let late = closed(Severity::Ordinary, elapsed(48));
-    let noted = late.tries(QUALITY, hours(300), answered(1, 4, 51)).expect("noted");
-    assert_eq!(actions(&noted), ["NoteLateAnswer"]);
-}
-
-#[test]
-fn t13_late_answers_that_reopen_nothing_are_on_record() {
-    let noted =
-        |desk: &Desk, command| actions(&desk.tries(QUALITY, hours(40), command).expect("no error"));
+    let noted_at = |hour, desk: &Desk, command| {
+        actions(&desk.tries(QUALITY, hours(hour), command).expect("no error"))
+    };
+    let noted = |desk: &Desk, command| noted_at(40, desk, command);
     let desk = closed(Severity::Ordinary, elapsed(48));
     assert_eq!(noted(&desk, answered(1, 2, 40)), ["NoteLateAnswer"], "content");
     assert!(noted(&desk, answered(2, 5, 40)).is_empty(), "nobody asked about what has not been");
@@ -111,7 +107,7 @@ fn t13_late_answers_that_reopen_nothing_are_on_record() {
     assert_eq!(noted(&never, answered(1, 5, 3)), ["NoteLateAnswer"], "the policy reopens nothing");
     let mut second = closed(Severity::Ordinary, elapsed(48));
     second.does(HANDLER, hours(3), reopen(false));
-    assert_eq!(noted(&second, answered(1, 5, 40)), ["NoteLateAnswer"], "it is open already");
+    assert_eq!(noted_at(4, &second, answered(1, 5, 4)), ["NoteLateAnswer"], "it is open already");
     second.is_handled(hours(4));
     second.does(QUALITY, hours(6), verdict(1));
     assert_eq!(noted(&second, answered(1, 5, 40)), ["NoteLateAnswer"], "the second cycle answers");
