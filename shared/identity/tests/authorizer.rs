@@ -106,6 +106,7 @@ fn x07_the_handling_of_a_ticket_is_for_those_who_may() {
             "AgreeHandlingPlan",
             "CompletePlanItem",
             "CorrectTicket",
+            "ReopenTicket",
         ],
         &["CloseTicket"],
         &["DecideExecutiveReview"],
@@ -553,4 +554,25 @@ fn t04_whoever_handles_tickets_merges_and_links_them() {
     // The front desk is told of duplicates before it registers one.
     assert!(may(role::CLERK, "ListLikelyDuplicates") && may(role::CLERK, "ListMassAnswers"));
     assert!(!may(role::CLERK, "ResolveChildTickets"));
+}
+
+#[test]
+fn t02_whoever_was_asked_first_follows_what_he_took_while_he_works_with_customers() {
+    let methods = [["ReadAsFirstContact", "UrgeAsFirstContact"].as_slice()];
+    let table = [
+        (role::CLERK, "f"),
+        (role::HANDLER, "f"),
+        (role::MANAGER, "f"),
+        (role::DIRECTOR, "f"),
+        (role::QUALITY, "f"),
+        (role::HEADQUARTERS, "f"),
+        (role::ADMIN, "."),
+        (role::AUDITOR, "."),
+        (role::OPERATOR, "."),
+        (role::SERVICE, "."),
+    ];
+    holds(&methods, &table, nothing);
+    let authorizer = Authorizer::with_defaults().unwrap();
+    let none = Caller::staff("someone", unit("group/north"), [] as [&str; 0]);
+    assert!(!allows(&authorizer, &none, "ticket.ReadAsFirstContact", "group/north"));
 }

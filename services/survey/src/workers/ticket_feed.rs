@@ -20,8 +20,8 @@ const REOPENED: &str = "kefu.ticket.v1.TicketReopened";
 const CANCELLED: &str = "kefu.ticket.v1.TicketCancelled";
 const CORRECTED: &str = "kefu.ticket.v1.TicketCorrected";
 
-/// Invites when a result was fed back; takes back when the verdict has come in another way, or the ticket is closed without one
-/// or cancelled; asks somebody else where the ticket turns out to be of somebody else.
+/// Invites when a result was fed back; takes back when the verdict has come in another way, or the ticket is cancelled, or closed
+/// without a verdict and without a way back; asks somebody else where the ticket turns out to be of somebody else.
 #[derive(Clone, Debug)]
 pub struct TicketFeed {
     app: Arc<App>,
@@ -70,19 +70,31 @@ impl Consumer for TicketFeed {
             }
             CLOSED => {
                 let mut why = Revocation::ClosedWithoutVerdict;
+                let mut still_counts = false;
                 let ticket = summary(payload, |event: pb::TicketClosed| {
+                    if event.verdict.is_some() {
+                        why = Revocation::VerdictGiven;
+                    }
+                    still_counts = event.reopen_until_time.is_some();
+                    event.ticket
+                })?;
+                if still_counts {
+                    // Whoever could not be reached by telephone may yet answer, and that may open the ticket again (T-13).
+                    return Ok(());
+                }
+                self.take_back(tx, &ticket, ticket.cycle, why).await
+            }
+            REOPENED => {
+                let mut why = Revocation::ClosedWithoutVerdict;
+                let ticket = summary(payload, |event: pb::TicketReopened| {
                     if event.verdict.is_some() {
                         why = Revocation::VerdictGiven;
                     }
                     event.ticket
                 })?;
-                self.take_back(tx, &ticket, ticket.cycle, why).await
-            }
-            REOPENED => {
-                let ticket = summary(payload, |event: pb::TicketReopened| event.ticket)?;
                 // The event tells of the cycle that has begun. What asks about that one comes later, or has come already
                 // if the feed is read again.
-                self.take_back(tx, &ticket, ticket.cycle - 1, Revocation::VerdictGiven).await
+                self.take_back(tx, &ticket, ticket.cycle - 1, why).await
             }
             CANCELLED => {
                 let ticket = summary(payload, |event: pb::TicketCancelled| event.ticket)?;

@@ -70,6 +70,26 @@ async fn t09_a_ticket_closed_without_a_verdict_takes_its_invitation_back_for_tha
     assert_eq!(found.state(), InvitationState::Answered);
 }
 
+/// Whoever could not be reached by telephone may answer yet, and that opens the ticket again; somebody who reopens it asks anew.
+#[tokio::test]
+async fn t13_an_invitation_stays_open_while_its_answer_can_reopen_the_ticket() {
+    let world = World::new().await;
+    let (mut silent, first, token) = world.issued("group/north").await;
+    world.close_reopenable(&mut silent).await;
+    let (mut reopened, second, its_token) = world.issued("group/north").await;
+    world.close_reopenable(&mut reopened).await;
+    world.reopen_closed(&mut reopened).await;
+    world.settle().await;
+    world.anonymous().answer(&token, 5).await.unwrap();
+    let found = world.manager().get(&first.name).await;
+    assert_eq!(found.state(), InvitationState::Answered);
+    let found = world.manager().get(&second.name).await;
+    let why = InvitationRevocation::ClosedWithoutVerdict;
+    assert_eq!((found.state(), found.revocation()), (InvitationState::Revoked, why));
+    let refused = world.anonymous().answer(&its_token, 5).await.unwrap_err();
+    assert_eq!(reason(&refused), "INVITATION_INVALID");
+}
+
 /// The ticket context closes or reopens because of our own answer: nothing is left to take back.
 #[tokio::test]
 async fn t13_an_answered_invitation_stays_answered_when_the_ticket_goes_on() {

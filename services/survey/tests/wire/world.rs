@@ -276,6 +276,29 @@ impl World {
             ticket: Some(ticket.summary.clone()),
             verdict: None,
             reason: "三次回访均未接通".into(),
+            ..TicketClosed::default()
+        };
+        self.tell_of(ticket, PublicEvent::of(&event)).await;
+    }
+
+    /// The same where a dissatisfied answer may still open it again.
+    pub async fn close_reopenable(&self, ticket: &mut Ticket) {
+        let event = TicketClosed {
+            ticket: Some(ticket.summary.clone()),
+            reason: "三次回访均未接通".into(),
+            reopen_until_time: Some(kefu_rpc::to_proto_timestamp(self.clock.now())),
+            ..TicketClosed::default()
+        };
+        self.tell_of(ticket, PublicEvent::of(&event)).await;
+    }
+
+    /// Tells that a closed ticket was reopened by somebody: its next cycle begins.
+    pub async fn reopen_closed(&self, ticket: &mut Ticket) {
+        ticket.summary.cycle += 1;
+        let event = TicketReopened {
+            ticket: Some(ticket.summary.clone()),
+            verdict: None,
+            reason: "客户来电".into(),
         };
         self.tell_of(ticket, PublicEvent::of(&event)).await;
     }
@@ -284,7 +307,11 @@ impl World {
     pub async fn reopen(&self, ticket: &mut Ticket) {
         let verdict = Some(Verdict { value: 4, cycle: ticket.summary.cycle, ..Verdict::default() });
         ticket.summary.cycle += 1;
-        let event = TicketReopened { ticket: Some(ticket.summary.clone()), verdict };
+        let event = TicketReopened {
+            ticket: Some(ticket.summary.clone()),
+            verdict,
+            ..TicketReopened::default()
+        };
         self.tell_of(ticket, PublicEvent::of(&event)).await;
     }
 

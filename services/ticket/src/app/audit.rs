@@ -152,6 +152,15 @@ pub(crate) fn changed(before: &Ticket, after: &Ticket, change: &Change) -> (Valu
     if let What::Corrected(corrected) = &change.what {
         after.insert("correct_reason".to_owned(), corrected.reason.as_str().into());
     }
+    if let What::ReopenedAgain(reopening) = &change.what {
+        after.insert("reopen_reason".to_owned(), reopening.reason.as_str().into());
+    }
+    if let What::AnsweredLate(late) = &change.what {
+        let answer = json!({
+            "value": late.value, "cycle": late.cycle, "comment": late.comment, "dissatisfied": late.dissatisfied,
+        });
+        after.insert("late_answer".to_owned(), answer);
+    }
     if let What::Assessed { reason, .. } = &change.what {
         after.insert("assess_reason".to_owned(), reason.as_str().into());
     }

@@ -233,6 +233,12 @@ async fn save_tickets(conn: &mut PgConnection, recorded: &[Recorded<'_>]) -> Res
         if now.state.is_final() && !before.state.is_final() && now.handling.plan.is_some() {
             store::plan::supersede(conn, now.id).await?;
         }
+        if before.state.is_final()
+            && !now.state.is_final()
+            && let Some(plan) = &now.handling.plan
+        {
+            store::plan::revive(conn, now.id, plan.version, &now.org_unit).await?;
+        }
     }
     Ok(())
 }
@@ -294,7 +300,10 @@ async fn save_step(
     customer: Option<Uuid>,
     (by, speaker): (&Provenance, Speaker<'_>),
 ) -> Result<(), Error> {
-    let Step { later, change, .. } = step;
+    let Step { earlier, later, change, .. } = step;
+    if let What::ReopenedAgain(reopening) = &change.what {
+        store::reopening::insert(conn, (earlier, later), customer, reopening, change).await?;
+    }
     if let Some(spoken) = change.spoken() {
         let message = Message {
             id: ids.uuid(),

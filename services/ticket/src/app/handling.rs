@@ -90,6 +90,19 @@ impl App {
         self.allow_seen(caller, action, &place.org_unit, place.receiving.as_deref())
     }
 
+    /// The same for what whoever was asked first may read wherever it has gone (T-02).
+    pub(crate) async fn allow_followed_ticket(
+        &self,
+        conn: &mut PgConnection,
+        caller: &Caller,
+        action: &'static str,
+        id: Uuid,
+    ) -> Result<(), Error> {
+        let place = store::handling::place(conn, id).await?.ok_or_else(|| not_found(id))?;
+        let at = (&*place.org_unit, place.receiving.as_deref());
+        self.allow_followed(caller, action, at, &place.first_contact_owner)
+    }
+
     /// What was put on record while a ticket was handled, oldest first.
     ///
     /// # Errors
@@ -116,9 +129,11 @@ impl App {
         caller: &Caller,
         id: Uuid,
     ) -> Result<(Ticket, Vec<ItemRow>), Error> {
-        let ticket = self.get_ticket(caller, "ticket.GetHandlingPlan", id).await?;
-        let version = ticket.handling.plan.as_ref().map(|plan| plan.version);
         let mut conn = self.read().await?;
+        self.allow_ticket(&mut conn, caller, "ticket.GetHandlingPlan", id).await?;
+        let row = store::ticket::find(&mut conn, id).await?.ok_or_else(|| not_found(id))?;
+        let ticket = self.judged(&mut conn, row).await?.0;
+        let version = ticket.handling.plan.as_ref().map(|plan| plan.version);
         let items = match version {
             Some(version) => store::plan::items(&mut conn, id, version).await?,
             None => Vec::new(),

@@ -27,7 +27,7 @@ impl App {
         size: u32,
     ) -> Result<Page<MessageRow, Cursor>, Error> {
         let mut conn = self.read().await?;
-        self.allow_ticket(&mut conn, caller, "ticket.ListTicketMessages", id).await?;
+        self.allow_followed_ticket(&mut conn, caller, "ticket.ListTicketMessages", id).await?;
         let rows = store::message::list(&mut conn, id, after, one_more(size)).await?;
         Ok(Page::of(rows, size, |last| (last.sent_at.to_jiff(), last.id)))
     }

@@ -2,6 +2,7 @@
 //! request id, check the etag, decide, save, append to the journal, store the answer, commit, wake feed and timers.
 //! Registrations, the most frequent command, go many at once, see [`intake`].
 
+pub mod addressee;
 pub mod attachment;
 mod audit;
 pub mod bulk;
@@ -90,6 +91,9 @@ pub use self::{
     work::{Call, RequestKey},
 };
 
+/// What [`App::allow_followed`] asks for.
+const READ_AS_FIRST_CONTACT: &str = "ticket.ReadAsFirstContact";
+
 /// The context at work. One per process; share it in an `Arc`.
 #[derive(Debug)]
 pub struct App {
@@ -169,6 +173,33 @@ impl App {
             }
         }
         self.allow_at(caller, action, org_unit)
+    }
+
+    /// The same for what its first-contact owner may read wherever the ticket has gone (T-02).
+    pub(crate) fn allow_followed(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        (org_unit, receiving): (&str, Option<&str>),
+        first_contact: &str,
+    ) -> Result<(), Error> {
+        let seen = self.allow_seen(caller, action, org_unit, receiving);
+        if seen.is_err() && self.is_followed_by(caller, READ_AS_FIRST_CONTACT, first_contact) {
+            return Ok(());
+        }
+        seen
+    }
+
+    /// Whether the caller is whoever was asked first, and may do this about what he took. The right is his where he works; which
+    /// tickets it is about is told by the ticket and not by where that is.
+    pub(crate) fn is_followed_by(
+        &self,
+        caller: &Caller,
+        right: &'static str,
+        first_contact: &str,
+    ) -> bool {
+        caller.subject() == first_contact
+            && caller.org_unit().is_some_and(|own| self.authorizer.permits(caller, right, own))
     }
 
     pub(crate) async fn read(&self) -> Result<PoolConnection<Postgres>, StoreError> {

@@ -95,8 +95,9 @@ pub(crate) async fn take_turn(
     Ok(())
 }
 
-/// What follows of changes of a ticket for who handles it, where the policy has its rules looked at again: changes that come
-/// after those. In the name of the context, not of whoever corrected a category.
+/// What follows of changes of a ticket for who handles it, where the policy has its rules looked at again, or the receiver level
+/// rose to that of a rule (T-12): changes that come after those. The ticket is locked, its team is locked after it; a transaction
+/// does this for one ticket, so that all lock in one order. In the name of the context, not of whoever corrected a category.
 pub(crate) async fn reroute(
     conn: &mut PgConnection,
     (ticket, policy): (&Ticket, &Policy),
@@ -105,11 +106,20 @@ pub(crate) async fn reroute(
 ) -> Result<Vec<Change>, Error> {
     let mut after = ticket.clone();
     changes.iter().for_each(|change| apply(&mut after, change));
-    if !policy.routing().is_looked_at_again(ticket, changes, &after) {
+    let routing = policy.routing();
+    let unowned = routing.is_looked_at_again(ticket, changes, &after);
+    if !unowned && !routing.rises_to_rules(ticket, &after) {
         return Ok(Vec::new());
     }
-    let routed = policy.routing().again(&after);
+    let routed = routing.again(&after);
+    if !unowned && !routing.goes_by_level(&routed) {
+        return Ok(Vec::new());
+    }
     let found = find(conn, &after, &routed, now, hold).await?;
+    if !unowned && found.as_ref().is_none_or(|found| Some(found.team) == after.team) {
+        // Whoever has it in the team of the level keeps it.
+        return Ok(Vec::new());
+    }
     let placed = Placed::of(routed, found, AssignCause::Rerouted, "");
     let raise = placed.priority.map(|to| Command::RaisePriority { to });
     let mut following = Vec::new();

@@ -8,14 +8,13 @@ use kefu_policy::Version;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::change;
 use super::process::{Judged, NewEntry, append, save};
 use super::ticket::not_found as no_ticket;
 use super::timer::Fired;
-use super::{App, Error};
+use super::{App, Error, change, placement};
 use crate::domain::{
-    Notice, Policy, Raise, ReceiverLevel, RunAlarm, StageClock, Standing, Subject, Ticket,
-    Violation, ViolationState, notice_process, raise_by_stage,
+    Notice, Policy, Raise, ReceiverLevel, RunAlarm, StageClock, Standing, Subject, Text, Ticket,
+    Violation, ViolationState, late_stage, notice_process, raise_by_stage,
 };
 use crate::encode::process as encode;
 use crate::store;
@@ -177,13 +176,7 @@ impl App {
         let stage = &run.stage;
         let (notify, reason) = match notice.alarm {
             RunAlarm::Warn => (None, String::new()),
-            RunAlarm::Breach => {
-                let reason = format!(
-                    "Stage {stage} of its process was due at {at}. / 流程环节 {stage} 应于 {at} 前完成。",
-                    at = notice.at
-                );
-                (Some(next), reason)
-            }
+            RunAlarm::Breach => (Some(next), said_late(judged, place, stage, notice.at)),
             RunAlarm::Step(place) => {
                 let step = clock.step(run, place);
                 let name = step.map(|step| &*step.name).unwrap_or_default();
@@ -212,9 +205,12 @@ impl App {
         let row = row.ok_or_else(|| Error::Defect("a process is without a ticket".to_owned()))?;
         let (ticket, version) = self.judged(conn, row).await?;
         let asked = (rung.raise, rung.reason.clone());
-        let (changes, raised) = raise_by_stage(&ticket, &version.policy, asked, at, now);
+        let (mut changes, raised) = raise_by_stage(&ticket, &version.policy, asked, at, now);
+        let judged = (&ticket, &version.policy);
+        changes.extend(Box::pin(placement::reroute(conn, judged, &changes, now)).await?);
         let by = Provenance::system("timers");
         Box::pin(change::record(conn, &self.ids, ticket, &changes, &by)).await?;
+        placement::take_turn(conn, &changes).await?;
         Ok(raised)
     }
 
@@ -228,8 +224,7 @@ impl App {
         let (process, policy) = (&judged.process, &judged.version.policy);
         let run = process.runs.get(notice.run).filter(|_| notice.alarm == RunAlarm::Breach)?;
         let rule = policy.violation(clock.violation.as_deref()?)?;
-        let evidence =
-            format!("{}: stage {} was due at {}", encode::name(process.id), run.stage, notice.at);
+        let evidence = said_late(judged, place, &run.stage, notice.at);
         let at = process.updated_at.max(notice.at);
         Some(Violation {
             id: self.ids.uuid(),
@@ -261,6 +256,19 @@ struct Rung {
     /// Why the ticket is raised, in both languages.
     reason: String,
     violation: Option<Violation>,
+}
+
+/// That a stage was not done in time, in words.
+fn said_late(judged: &Judged, place: &Place, stage: &str, due: Timestamp) -> String {
+    let policy = &judged.version.policy;
+    let called = |code: &str| Text::new(code, code);
+    let template = policy.process(&judged.process.template);
+    let process =
+        template.map_or_else(|| called(&judged.process.template), |of| of.title().clone());
+    let stage = template
+        .and_then(|of| Some(of.stage(stage)?.1.title.clone()))
+        .unwrap_or_else(|| called(stage));
+    late_stage(policy, &place.number, (&process, &stage), due)
 }
 
 /// The clock of a stage on the route that the process takes.

@@ -64,9 +64,9 @@ impl App {
             is_known_category(policy, category).map_err(Error::Refused)?;
         }
         let mut ticket = supposed.onto(present);
+        ticket.receiver_level = ticket.receiver_level.max(policy.starting_level(ticket.severity));
         let routed = policy.routing().again(&ticket);
         ticket.priority = routed.priority.map_or(ticket.priority, |to| to.max(ticket.priority));
-        ticket.receiver_level = ticket.receiver_level.max(policy.starting_level(ticket.severity));
         self.simulated(&ticket, Some(routed), self.now()).await
     }
 

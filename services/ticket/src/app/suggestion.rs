@@ -10,6 +10,7 @@ use kefu_rpc::Etag;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::addressee::Addressee;
 use super::error::check_etag;
 use super::timer::Fired;
 use super::{App, Call, Error, Page, one_more, resource_audit};
@@ -124,7 +125,7 @@ impl App {
         if faults.is_empty() { Ok(()) } else { Err(StepRefusal::Fields(faults).into()) }
     }
 
-    /// One suggestion; its proposer and its decision maker may always read it.
+    /// One suggestion; its proposer, its decision maker and whoever stands in for that one may always read it.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Denied`].
@@ -134,13 +135,24 @@ impl App {
         let found = store::suggestion::find(&mut conn, id).await?;
         let suggestion = found.ok_or_else(|| not_found(id))?;
         let concerned = [&suggestion.proposer, &suggestion.decision_maker];
-        match caller.org_unit() {
-            Some(home) if concerned.iter().any(|staff| ***staff == *caller.subject()) => {
-                self.allow(caller, ACTION, home)?;
-            }
-            _ => self.allow_at(caller, ACTION, &suggestion.org_unit)?,
+        let own = concerned.iter().any(|staff| ***staff == *caller.subject())
+            || self.decides_for(&mut conn, caller, &suggestion).await?;
+        match caller.org_unit().filter(|_| own) {
+            Some(home) => self.allow(caller, ACTION, home)?,
+            None => self.allow_at(caller, ACTION, &suggestion.org_unit)?,
         }
         Ok(encode::resource(&suggestion))
+    }
+
+    /// Whether somebody stands in for the decision maker, who is absent: nothing waits for somebody who is away (T-25).
+    async fn decides_for(
+        &self,
+        conn: &mut PgConnection,
+        caller: &Caller,
+        suggestion: &Suggestion,
+    ) -> Result<bool, Error> {
+        let maker = &suggestion.decision_maker;
+        Ok(store::duty::stands_in(conn, maker, caller.subject(), self.now()).await?)
     }
 
     /// Those at and below an org unit, newest first.
@@ -151,12 +163,13 @@ impl App {
         &self,
         caller: &Caller,
         org_unit: &OrgUnit,
-        query: SuggestionQuery,
+        (query, whose): (SuggestionQuery, Addressee),
         size: u32,
     ) -> Result<Page<Suggestion, (Timestamp, Uuid)>, Error> {
-        self.allow(caller, "ticket.ListSuggestions", org_unit)?;
+        self.allow_addressed(caller, "ticket.ListSuggestions", org_unit, &whose)?;
         let mut conn = self.read().await?;
-        let query = SuggestionQuery { limit: one_more(size), ..query };
+        let decision_makers = whose.names(&mut conn, caller, query.now).await?;
+        let query = SuggestionQuery { limit: one_more(size), decision_makers, ..query };
         let found = store::suggestion::list(&mut conn, &query).await?;
         Ok(Page::of(found, size, |last| (last.created_at, last.id)))
     }
@@ -183,16 +196,16 @@ impl App {
         let found = store::suggestion::find(work.conn(), id).await?;
         let mut before = found.ok_or_else(|| not_found(id))?;
         let caller = &call.caller;
-        let may = match caller.org_unit() {
-            Some(home) if *caller.subject() == *before.decision_maker => {
-                self.allow(caller, ACTION, home).map(|()| false)
-            }
-            _ => self
+        let stands_in = self.decides_for(work.conn(), caller, &before).await?;
+        let named = stands_in || *caller.subject() == *before.decision_maker;
+        let may = match caller.org_unit().filter(|_| named) {
+            Some(home) => self.allow(caller, ACTION, home).map(|()| stands_in),
+            None => self
                 .allow_at(caller, ACTION, &before.org_unit)
                 .map(|()| self.allow_at(caller, OVERRULE, &before.org_unit).is_ok()),
         };
-        let superior = match may {
-            Ok(superior) => superior,
+        let in_place = match may {
+            Ok(in_place) => in_place,
             Err(denied) => return work.answered().await?.ok_or(denied),
         };
         if let Some(answer) = work.replay().await? {
@@ -205,7 +218,7 @@ impl App {
             before = reminded;
         }
         let actor: Subject = caller.subject().into();
-        let after = decide_suggestion(&before, decision, (&actor, superior), now)?;
+        let after = decide_suggestion(&before, decision, (&actor, in_place), now)?;
         store::suggestion::update(work.conn(), &before, &after).await?;
         let by = work.by();
         let change = ("DecideSuggestion", encode::decided as Tell);

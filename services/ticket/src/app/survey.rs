@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use kefu_api::survey::v1::CallBackAnswered;
 use kefu_journal::{Entry, Provenance};
+use kefu_rpc::timestamp;
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{App, Error, change};
-use crate::domain::{Actor, Command, Refusal, decide};
+use super::{App, Error, change, placement};
+use crate::domain::{Actor, Command, Refusal, What, decide};
 use crate::store;
 
 /// The kind of thing that an answer is in this context's journal.
@@ -16,8 +17,8 @@ const ANSWER: &str = "survey_answer";
 
 impl App {
     /// Takes the verdict from an answer, within the transaction that moves the feed's cursor. Every answer is put on
-    /// record once, whether it changes the ticket or not: one about a cycle that is over, or was judged already, does
-    /// not, and neither does a second delivery.
+    /// record once: one about a cycle that is over, or was judged already, is no verdict, but the ticket's history has it,
+    /// and it may open the ticket again (T-13). A second delivery changes nothing.
     ///
     /// # Errors
     /// [`Error::Store`]; then the event is tried again.
@@ -47,16 +48,23 @@ impl App {
         let now = self.now();
         let cycle = ticket.cycle;
         let decided = decide(&ticket, &version.policy, command, &Actor::SURVEY, now);
-        let (changes, ignored) = match decided {
+        let (mut changes, ignored) = match decided {
             Ok(changes) => {
-                let taken = changes.iter().any(|change| change.verdict().is_some());
-                (changes, (!taken).then(|| "the cycle is over or judged already".to_owned()))
+                let seen = changes.iter().any(|change| {
+                    change.verdict().is_some() || matches!(change.what, What::AnsweredLate(_))
+                });
+                (changes, (!seen).then(|| "nobody was asked about that cycle".to_owned()))
             }
             // A refusal would be the same for ever, and the answers behind this one would wait for it.
             Err(refusal) => (Vec::new(), Some(why(&refusal))),
         };
         let by = Provenance::system("survey");
+        let judged = (&ticket, &version.policy);
+        let following = Box::pin(placement::reroute(conn, judged, &changes, now)).await?;
+        changes.extend(following);
+        let late = changes.iter().any(|change| matches!(change.what, What::AnsweredLate(_)));
         let ticket = change::record(conn, &self.ids, ticket, &changes, &by).await?;
+        placement::take_turn(conn, &changes).await?;
         let entry = Entry {
             by: &by,
             event_id: self.ids.uuid(),
@@ -64,7 +72,11 @@ impl App {
             aggregate_type: ANSWER,
             aggregate_id: answer,
             revision: 1,
-            action: if ignored.is_none() { "TakeAnswer" } else { "IgnoreAnswer" },
+            action: match (&ignored, late) {
+                (Some(_), _) => "IgnoreAnswer",
+                (None, true) => "NoteLateAnswer",
+                (None, false) => "TakeAnswer",
+            },
             org_unit: &ticket.org_unit,
             customer_id: change::customer_of(&ticket),
             before: None,

@@ -20,6 +20,10 @@ use crate::store;
 use crate::store::history::HistoryRow;
 use crate::store::ticket_list::TicketQuery;
 
+/// What the first-contact owner of a ticket may ask of whoever has it, and the right to do so.
+const URGE: &str = "ticket.UrgeTicket";
+const URGE_AS_FIRST_CONTACT: &str = "ticket.UrgeAsFirstContact";
+
 /// Where a page of tickets ends: when the last one was registered, and its id.
 pub type Cursor = (Timestamp, Uuid);
 
@@ -45,7 +49,8 @@ impl App {
     ) -> Result<Ticket, Error> {
         let mut conn = self.read().await?;
         let row = store::ticket::find(&mut conn, id).await?.ok_or_else(|| not_found(id))?;
-        self.allow_seen(caller, action, &row.org_unit, row.receiving_unit())?;
+        let place = (&*row.org_unit, row.receiving_unit());
+        self.allow_followed(caller, action, place, &row.first_contact_owner)?;
         Ok(self.judged(&mut conn, row).await?.0)
     }
 
@@ -123,7 +128,7 @@ impl App {
         size: u32,
     ) -> Result<Page<HistoryRow, i64>, Error> {
         let mut conn = self.read().await?;
-        self.allow_ticket(&mut conn, caller, "ticket.ListTicketHistory", id).await?;
+        self.allow_followed_ticket(&mut conn, caller, "ticket.ListTicketHistory", id).await?;
         let rows = store::history::list(&mut conn, id, after, one_more(size)).await?;
         Ok(Page::of(rows, size, |last| last.revision))
     }
@@ -185,8 +190,12 @@ impl App {
             (Party::Receiver, Some(receiving)) => receiving,
             _ => place.org_unit,
         };
+        let mut by_owner = false;
         if let Err(denied) = self.allow_at(&call.caller, action, &org_unit) {
-            return work.answered().await?.ok_or(denied);
+            by_owner = self.is_pushed_by(&call.caller, action, &place.first_contact_owner);
+            if !by_owner {
+                return work.answered().await?.ok_or(denied);
+            }
         }
         if let Some(answer) = work.replay().await? {
             return Ok(answer);
@@ -208,6 +217,9 @@ impl App {
             if store::work_order::worked(work.conn(), ticket.id, staff, since).await? {
                 command = Command::AsWorker(Box::new(command));
             }
+        }
+        if by_owner {
+            command.by_first_contact();
         }
         look_up_team(work.conn(), &ticket, &mut command, call.caller.subject(), now).await?;
         look_up_grade(work.conn(), &ticket, &mut command).await?;
@@ -242,6 +254,11 @@ impl App {
         self.outbox.wake();
         self.mass_answers.wake();
         Ok(answer)
+    }
+
+    /// Whether whoever was asked first does this, who may do nothing else about a ticket of another org unit (T-02).
+    fn is_pushed_by(&self, caller: &Caller, action: &str, first_contact: &str) -> bool {
+        action == URGE && self.is_followed_by(caller, URGE_AS_FIRST_CONTACT, first_contact)
     }
 
     /// What a command would make of a ticket. Nothing is written, and no request id is claimed.

@@ -11,8 +11,8 @@ use sqlx::PgConnection;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{App, Error, change};
-use crate::domain::{Actor, Change, Command, Due, Ticket, decide};
+use super::{App, Error, change, placement};
+use crate::domain::{Actor, Change, Command, Due, Ticket, apply, decide};
 use crate::store;
 use crate::store::ticket::TicketRow;
 
@@ -43,17 +43,20 @@ impl App {
             .map(|ticket| (*ticket, Ok(Fired::Busy)))
             .collect();
         let mut due = Vec::with_capacity(free.len());
+        let mut alone = Vec::new();
         for row in store::ticket::find_many(&mut tx, &free).await? {
             let id = row.id;
             match self.fire(&mut tx, row).await {
                 Ok(None) => outcomes.push((id, Ok(Fired::Nothing))),
-                Ok(Some(found)) => due.push(found),
+                Ok(Some(Found { to_route: true, .. })) => alone.push(id),
+                Ok(Some(Found { ticket, changes, .. })) => due.push((ticket, changes)),
                 Err(error @ Error::Store(StoreError::Unavailable(_))) => return Err(error),
                 Err(error) => outcomes.push((id, Err(error))),
             }
         }
         if due.is_empty() {
             tx.commit().await?;
+            self.fire_each(&alone, &mut outcomes).await;
             return Ok(outcomes);
         }
         outcomes.extend(due.iter().map(|(ticket, _)| (ticket.id, Ok(Fired::Yes))));
@@ -66,15 +69,43 @@ impl App {
         self.tail.wake();
         // A reminder may be among it (T-06).
         self.outbox.wake();
+        self.fire_each(&alone, &mut outcomes).await;
         Ok(outcomes)
     }
 
+    /// Does what the clocks of tickets have to do that go to another team with it, each in a transaction of its own: a team is
+    /// locked after its ticket and before no other one.
+    async fn fire_each(&self, tickets: &[Uuid], outcomes: &mut Vec<(Uuid, Outcome)>) {
+        for ticket in tickets {
+            let outcome = Box::pin(self.fire_alone(*ticket)).await;
+            outcomes.push((*ticket, outcome));
+        }
+    }
+
+    async fn fire_alone(&self, id: Uuid) -> Outcome {
+        let mut tx = kefu_postgres::begin(&self.pool).await?;
+        if store::ticket::lock_free(&mut tx, &[id]).await?.is_empty() {
+            return Ok(Fired::Busy);
+        }
+        let Some(row) = store::ticket::find(&mut tx, id).await? else { return Ok(Fired::Nothing) };
+        let (ticket, version) = self.judged(&mut tx, row).await?;
+        let (policy, now) = (&version.policy, self.now());
+        let mut changes = decide(&ticket, policy, Command::FireTimers, &Actor::TIMERS, now)?;
+        if changes.is_empty() {
+            return Ok(Fired::Nothing);
+        }
+        changes.extend(placement::reroute(&mut tx, (&ticket, policy), &changes, now).await?);
+        let by = Provenance::system("timers");
+        change::record(&mut tx, &self.ids, ticket, &changes, &by).await?;
+        placement::take_turn(&mut tx, &changes).await?;
+        tx.commit().await?;
+        self.tail.wake();
+        self.outbox.wake();
+        Ok(Fired::Yes)
+    }
+
     /// What the clocks of a ticket have to do by now; `None` where that is nothing.
-    async fn fire(
-        &self,
-        conn: &mut PgConnection,
-        row: TicketRow,
-    ) -> Result<Option<(Ticket, Vec<Change>)>, Error> {
+    async fn fire(&self, conn: &mut PgConnection, row: TicketRow) -> Result<Option<Found>, Error> {
         let (ticket, version) = self.judged(conn, row).await?;
         let now = self.now();
         let changes = decide(&ticket, &version.policy, Command::FireTimers, &Actor::TIMERS, now)?;
@@ -83,8 +114,18 @@ impl App {
             store::handling::rearm(conn, &ticket).await?;
             return Ok(None);
         }
-        Ok(Some((ticket, changes)))
+        let mut after = ticket.clone();
+        changes.iter().for_each(|change| apply(&mut after, change));
+        let to_route = version.policy.routing().rises_to_rules(&ticket, &after);
+        Ok(Some(Found { ticket, changes, to_route }))
     }
+}
+
+/// A ticket with something to do, and whether it may go to another team with it.
+struct Found {
+    ticket: Ticket,
+    changes: Vec<Change>,
+    to_route: bool,
 }
 
 /// What became of a look at a ticket, or why nobody could look.

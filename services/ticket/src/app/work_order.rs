@@ -10,6 +10,7 @@ use kefu_policy::Version;
 use kefu_rpc::{Etag, Fault, Language};
 use uuid::Uuid;
 
+use super::addressee::Addressee;
 use super::error::check_etag;
 use super::timer::Fired;
 use super::work_order_record::record;
@@ -205,12 +206,13 @@ impl App {
         &self,
         caller: &Caller,
         centre: &OrgUnit,
-        query: OrderQuery,
+        (query, whose): (OrderQuery, Addressee),
         size: u32,
     ) -> Result<Page<WorkOrder, (Timestamp, Uuid)>, Error> {
-        self.allow(caller, "ticket.ListWorkOrders", centre)?;
+        self.allow_addressed(caller, "ticket.ListWorkOrders", centre, &whose)?;
         let mut conn = self.read().await?;
-        let query = OrderQuery { limit: one_more(size), ..query };
+        let assignees = whose.names(&mut conn, caller, query.now).await?;
+        let query = OrderQuery { limit: one_more(size), assignees, ..query };
         let found = store::work_order::list(&mut conn, &query).await?;
         Ok(Page::of(found, size, |last| (last.issued_at, last.id)))
     }
@@ -256,6 +258,11 @@ impl App {
             let acting = call.caller.subject();
             *stands_in = store::duty::stands_in(work.conn(), assignee, acting, now).await?;
         }
+        if let OrderCommand::Report { in_place, .. } | OrderCommand::Complete { in_place, .. } =
+            &mut command
+        {
+            *in_place = self.works_in_place(work.conn(), &call.caller, &order, now).await?;
+        }
         let changes = decide_order(&order, &version.policy, command, &actor, now)?;
         let order = record(work.conn(), &self.ids, order, &changes, &call.by).await?;
         let answer = work.commit(encode::resource(&order)).await?;
@@ -286,6 +293,27 @@ impl App {
         tx.commit().await?;
         self.tail.wake();
         Ok(Fired::Yes)
+    }
+
+    /// Whether somebody may do what whoever has an order does: stands in for him, or supervises. Whoever has it needs neither,
+    /// and only asks what matters, for a denial is logged.
+    async fn works_in_place(
+        &self,
+        conn: &mut sqlx::PgConnection,
+        caller: &Caller,
+        order: &WorkOrder,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        if order.is_with(caller.subject()) {
+            return Ok(false);
+        }
+        let accepted = order.state.accepted().map(|accepted| &accepted.by);
+        for who in order.assignee.iter().chain(accepted) {
+            if store::duty::stands_in(conn, who, caller.subject(), now).await? {
+                return Ok(true);
+            }
+        }
+        Ok(self.allow_at(caller, SUPERVISE, &order.brief.dispatch_centre).is_ok())
     }
 
     async fn version_of_order(

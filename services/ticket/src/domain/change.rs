@@ -15,9 +15,10 @@ use super::{
     link::{self, LinkChange},
     recompute::RecomputeCause,
     reminder::{NotReminded, Reminded},
+    reopen::{self, LateAnswer, Reopening},
     spoken::{self, Undelivered},
     terms::Terms,
-    ticket::{Details, Open, Solution, State, Ticket},
+    ticket::{Details, Solution, State, Ticket},
     verdict::Verdict,
     violation::ProposedViolation,
     waiting::FollowUp,
@@ -88,6 +89,10 @@ pub enum What {
         /// Whether the executives decide now (T-12).
         executive_review: bool,
     },
+    /// It was closed and is open again (T-13).
+    ReopenedAgain(Box<Reopening>),
+    /// The customer answered a survey about a cycle that was over (T-13).
+    AnsweredLate(Box<LateAnswer>),
     /// It was raised.
     Escalated(Escalation),
     /// It was cancelled.
@@ -229,6 +234,8 @@ impl Change {
             What::Resolved(_) => "ResolveTicket",
             What::ResultFedBack { .. } => "FeedBackTicket",
             What::Closed(_) | What::Reopened { .. } => "RecordVerdict",
+            What::ReopenedAgain(_) => "ReopenTicket",
+            What::AnsweredLate(_) => "NoteLateAnswer",
             What::Escalated(_) => "EscalateTicket",
             What::Cancelled { .. } => "CancelTicket",
             What::Noted { .. } => "AddTicketNote",
@@ -266,6 +273,7 @@ impl Change {
     pub fn escalation(&self) -> Option<&Escalation> {
         match &self.what {
             What::Escalated(escalation) | What::Reopened { escalation, .. } => Some(escalation),
+            What::ReopenedAgain(reopening) => reopening.escalation.as_ref(),
             What::ClockBreached { escalation, .. } | What::ClockEscalated { escalation, .. } => {
                 escalation.as_ref()
             }
@@ -324,6 +332,7 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
         | What::DelayAnnounced { .. }
         | What::Undelivered(_)
         | What::Delivered { .. }
+        | What::AnsweredLate(_)
         | What::Noted { .. } => {}
         What::Assessed { to, level, .. } => {
             ticket.severity = *to;
@@ -387,18 +396,10 @@ fn apply_what(ticket: &mut Ticket, change: &Change) {
             }
         }
         What::Reopened { executive_review, .. } => {
-            let since = change.effective_at;
-            ticket.rejected_solution = ticket.solution().cloned();
-            ticket.cycle += 1;
-            ticket.cycle_started_at = since;
-            ticket.cycle_handlers.clear();
-            ticket.links.handlers.clear();
-            ticket.handling.next_verdict();
-            ticket.state = State::Open(if *executive_review {
-                Open::ExecutiveReview { since }
-            } else {
-                Open::Reopened { since }
-            });
+            reopen::begin_cycle(ticket, change.effective_at, *executive_review);
+        }
+        What::ReopenedAgain(reopening) => {
+            reopen::begin_cycle(ticket, change.effective_at, reopening.executive_review);
         }
         What::Cancelled { reason } => {
             ticket.state = State::Cancelled {

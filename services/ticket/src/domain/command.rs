@@ -6,7 +6,7 @@ use super::{
     assign::Assignment,
     correction::Correction,
     delivery::Route,
-    handling::HandlingCommand,
+    handling_command::HandlingCommand,
     recompute::Recompute,
     spoken::DeliveryNote,
     ticket::Details,
@@ -58,7 +58,8 @@ pub enum Command {
         asked_at: Option<Timestamp>,
     },
     /// Take the verdict from the customer's answer to a survey (S-08). An answer about a cycle
-    /// that is over, or was judged already, changes nothing and is no error.
+    /// that is over, or was judged already, is no error: it is put on record, and where the policy lets what is closed be
+    /// reopened, a dissatisfied one does that.
     TakeSurveyVerdict {
         /// The cycle that the customer was asked about.
         cycle: u32,
@@ -207,6 +208,13 @@ impl Command {
             | Self::Send { command, .. }
             | Self::Carry { command, .. } => command.handling_mut(),
             _ => None,
+        }
+    }
+
+    /// Whoever was asked first asks for it, about a ticket that others have (T-02).
+    pub(crate) fn by_first_contact(&mut self) {
+        if let Some(HandlingCommand::Urge { first_contact, .. }) = self.handling_mut() {
+            *first_contact = true;
         }
     }
 

@@ -71,7 +71,7 @@ pub fn decide(
             verdict::record(&mut story, value, comment, asked_at)?;
         }
         Command::TakeSurveyVerdict { cycle, value, comment, submitted_at } => {
-            verdict::take(&mut story, cycle, value, (comment, submitted_at))?;
+            verdict::take(&mut story, (cycle, value, comment), submitted_at)?;
         }
         Command::Escalate { reason, by_manager } => {
             escalate(&mut story, name, reason, by_manager)?;

@@ -235,6 +235,13 @@ pub(super) fn local(calendar: &Calendar, at: Timestamp) -> String {
     local.strftime(format).to_string()
 }
 
+/// The same with how far it is from UTC then, so that it means one moment also where clocks are put back: for what stands on
+/// record for people of other places.
+pub(super) fn stamp(calendar: &Calendar, at: Timestamp) -> String {
+    let offset = at.to_zoned(calendar.time_zone().clone()).strftime("%:z").to_string();
+    format!("{} {offset}", local(calendar, at))
+}
+
 /// A length of time in the largest units that say it whole; days are of 24 hours.
 fn length(time: Duration) -> Text {
     const UNITS: [(u64, &str, &str); 4] =

@@ -6,10 +6,10 @@ use std::{collections::BTreeSet, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
-    delivery::{Dispatch, Route},
+    delivery::Dispatch,
     required_field::{RequiredField, RequiredMoment},
     ticket::{Open, State, Ticket},
-    transfer::{Receiving, Transfer},
+    transfer::Transfer,
     violation::ProposedViolation,
     word::{Actor, Channel, Subject, coded},
 };
@@ -46,6 +46,8 @@ pub struct Handling {
     pub supervision: Option<Supervision>,
     /// How many supervisions there were.
     pub supervisions: u32,
+    /// How often whoever was asked first has urged (T-02).
+    pub urgings: u32,
     /// What was missing when it had to be noted, and is on record (T-19).
     pub lacking: BTreeSet<RequiredField>,
     /// When it has to be looked at whether the registration lacks something; follows from the ticket and its policy.
@@ -136,154 +138,6 @@ coded! {
     }
 }
 
-/// What can be asked of the handling of a ticket. Texts were checked for length by whoever decoded them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HandlingCommand {
-    /// Put an attempt to reach the customer on record.
-    RecordAttempt {
-        /// How.
-        channel: Channel,
-        /// When, if not now.
-        at: Option<Timestamp>,
-        /// Whether the customer was reached.
-        reached: bool,
-        /// What came of it.
-        note: String,
-    },
-    /// Close without a verdict.
-    Close {
-        /// Why.
-        reason: String,
-    },
-    /// Send to another team or org unit.
-    Transfer {
-        /// The org unit; none means the same.
-        to: Option<String>,
-        /// Code of the team. Whoever hands it in has made sure that there is one, and that it does not have the ticket.
-        team: Option<String>,
-        /// What the receiver has to know.
-        note: String,
-    },
-    /// Accept what was sent.
-    AcceptTransfer {
-        /// What the customer is told; none takes the policy's wording.
-        message: Option<String>,
-        /// How it is sent, where this system sends it.
-        route: Option<Route>,
-        /// What was looked up for it.
-        receiving: Receiving,
-    },
-    /// Give back what was sent.
-    ReturnTransfer {
-        /// Why.
-        reason: String,
-    },
-    /// Take back what was sent.
-    WithdrawTransfer {
-        /// Why.
-        reason: String,
-    },
-    /// Fill in a handling form.
-    CompleteForm {
-        /// Which, from 1; 0 means the latest.
-        form: u32,
-        /// The level's opinion.
-        opinion: String,
-        /// What it decided.
-        decision: String,
-    },
-    /// Put the executives' decision on record.
-    DecideReview {
-        /// The decision.
-        decision: String,
-        /// How it goes on.
-        outcome: ExecutiveOutcome,
-    },
-    /// Make the plan.
-    SetPlan {
-        /// What is to be done.
-        items: Vec<PlanItem>,
-        /// That the customer agreed: how, and when if not now.
-        agreement: Option<(String, Option<Timestamp>)>,
-    },
-    /// The customer agreed with the plan.
-    AgreePlan {
-        /// How.
-        how: String,
-        /// When, if not now.
-        at: Option<Timestamp>,
-    },
-    /// Mark an item as done.
-    CompleteItem {
-        /// Which, from 1.
-        item: u32,
-    },
-    /// Put a meeting on record.
-    RecordMeeting {
-        /// When it was held.
-        at: Timestamp,
-        /// Who took part.
-        participants: Vec<String>,
-        /// What was decided.
-        decisions: String,
-    },
-    /// Put a finding on record.
-    RecordFinding {
-        /// What was found.
-        finding: String,
-    },
-    /// Put it under supervision.
-    Supervise {
-        /// What is asked for.
-        instruction: String,
-        /// By when.
-        answer_by: Timestamp,
-    },
-    /// Urge.
-    Urge {
-        /// What.
-        text: String,
-        /// A new date for an answer.
-        answer_by: Option<Timestamp>,
-    },
-    /// Answer headquarters.
-    AnswerSupervision {
-        /// The answer.
-        answer: String,
-    },
-    /// End the supervision.
-    EndSupervision {
-        /// What headquarters concludes.
-        conclusion: String,
-    },
-}
-
-impl HandlingCommand {
-    /// The name of the method that asks for it.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::RecordAttempt { .. } => "RecordContactAttempt",
-            Self::Close { .. } => "CloseTicket",
-            Self::Transfer { .. } => "TransferTicket",
-            Self::AcceptTransfer { .. } => "AcceptTransfer",
-            Self::ReturnTransfer { .. } => "ReturnTransfer",
-            Self::WithdrawTransfer { .. } => "WithdrawTransfer",
-            Self::CompleteForm { .. } => "CompleteHandlingForm",
-            Self::DecideReview { .. } => "DecideExecutiveReview",
-            Self::SetPlan { .. } => "SetHandlingPlan",
-            Self::AgreePlan { .. } => "AgreeHandlingPlan",
-            Self::CompleteItem { .. } => "CompletePlanItem",
-            Self::RecordMeeting { .. } => "RecordMeeting",
-            Self::RecordFinding { .. } => "RecordFinding",
-            Self::Supervise { .. } => "SuperviseTicket",
-            Self::Urge { .. } => "UrgeTicket",
-            Self::AnswerSupervision { .. } => "AnswerSupervision",
-            Self::EndSupervision { .. } => "EndSupervision",
-        }
-    }
-}
-
 /// What happened to the handling of a ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HandlingChange {
@@ -293,6 +147,8 @@ pub enum HandlingChange {
     ClosedUnreached {
         /// Why.
         reason: String,
+        /// Until when an answer that comes late can open it again.
+        reopen_until: Option<Timestamp>,
     },
     /// It was sent.
     Sent(Transfer),
@@ -369,6 +225,13 @@ pub enum HandlingChange {
     },
     /// Headquarters watches.
     Supervised(Supervision),
+    /// Whoever was asked first urged (T-02).
+    Pushed {
+        /// How often by now.
+        number: u32,
+        /// What.
+        text: String,
+    },
     /// Headquarters urged.
     Urged {
         /// How often by now.
@@ -436,7 +299,7 @@ impl HandlingChange {
             Self::Met { .. } => "RecordMeeting",
             Self::Found { .. } => "RecordFinding",
             Self::Supervised(_) => "SuperviseTicket",
-            Self::Urged { .. } => "UrgeTicket",
+            Self::Urged { .. } | Self::Pushed { .. } => "UrgeTicket",
             Self::Answered { .. } => "AnswerSupervision",
             Self::AnswerMissed { .. } => "MissSupervisionAnswer",
             Self::FieldMissing { .. } => "MissRequiredField",
@@ -511,7 +374,7 @@ pub(super) fn apply(
                 handling.attempts.sort_unstable();
             }
         }
-        HandlingChange::ClosedUnreached { reason } => {
+        HandlingChange::ClosedUnreached { reason, .. } => {
             handling.close_reason = Some(reason.clone());
             if let Some(solution) = ticket.state.solution().cloned() {
                 ticket.state = State::Closed { solution, at: effective_at };
@@ -555,6 +418,7 @@ pub(super) fn apply(
         }
         HandlingChange::Met { .. } | HandlingChange::Found { .. } => {}
         HandlingChange::Supervised(supervision) => begin(handling, supervision),
+        HandlingChange::Pushed { number, .. } => handling.urgings = *number,
         HandlingChange::Urged { number, answer_by, .. } => {
             if let Some(supervision) = &mut handling.supervision {
                 supervision.urgings = *number;

@@ -9,14 +9,13 @@ use super::{
     content_rules,
     decide::{allow, refuse, solve, text_faults},
     delivery::Route,
-    handling::{
-        Agreement, Attempt, ExecutiveOutcome, HandlingChange, HandlingCommand, MOST_ATTEMPTS,
-        PlanItem,
-    },
+    handling::{Agreement, Attempt, ExecutiveOutcome, HandlingChange, MOST_ATTEMPTS, PlanItem},
+    handling_command::HandlingCommand,
     message_template::{Filling, Variable},
     policy::Policy,
     process_follow,
     refusal::{Missing, Refusal},
+    reopen,
     story::Story,
     supervision,
     ticket::{Open, State, Ticket},
@@ -43,6 +42,9 @@ pub(super) fn decide(
             attempt(story, name, Tried { channel, at, reached, note })
         }
         HandlingCommand::Close { reason } => close(story, name, reason),
+        HandlingCommand::Reopen { reason, dissatisfied } => {
+            reopen::reopen(story, name, reason, dissatisfied)
+        }
         HandlingCommand::Transfer { to, team, note } => send(story, name, to, team, note),
         HandlingCommand::AcceptTransfer { message, route, receiving } => {
             accept(story, name, message, receiving, (overriding, route))
@@ -228,7 +230,9 @@ fn close(story: &mut Story<'_>, command: &'static str, reason: String) -> Result
     settle(story, Until::Before(story.now));
     let mut clocks = Vec::new();
     story.cancel_rest(&mut clocks);
-    let change = HandlingChange::ClosedUnreached { reason };
+    // What no calendar reaches is not promised.
+    let reopen_until = reopen::until(story.policy, story.now).ok().flatten();
+    let change = HandlingChange::ClosedUnreached { reason, reopen_until };
     story.record(What::Handling(Box::new(change)), clocks);
     Ok(())
 }

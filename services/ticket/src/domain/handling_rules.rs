@@ -44,6 +44,8 @@ pub struct HandlingDraft {
     pub missed_answer_violation: String,
     /// `headquarters_reporting`.
     pub reporting: Option<ReportingDraft>,
+    /// `reopening.within`: unset where nothing is reopened, none where how long is missing.
+    pub reopen_within: Option<Option<Target>>,
 }
 
 /// What a level may resolve.
@@ -115,6 +117,8 @@ pub struct HandlingRules {
     pub criteria: Vec<Criterion>,
     /// How soon the unit answers for a reported ticket; none means that it is only reported.
     pub supervise_within: Option<Target>,
+    /// How long what was closed can be reopened; none means that it cannot.
+    pub reopen_within: Option<Target>,
 }
 
 /// When a ticket may be closed without a verdict (T-09).
@@ -287,6 +291,8 @@ pub(super) fn check(
     let authorities = authorities(draft.authorities, tree, levels, faults);
     let reporting = draft.reporting.map(|draft| reporting(draft, calendar, tree, levels, faults));
     let (criteria, supervise_within) = reporting.unwrap_or_default();
+    let reopen_within =
+        draft.reopen_within.and_then(|within| target(within, calendar, "reopening.within", faults));
     HandlingRules {
         attempts,
         plan,
@@ -295,6 +301,7 @@ pub(super) fn check(
         missed_answer_violation,
         criteria,
         supervise_within,
+        reopen_within,
     }
 }
 

@@ -29,12 +29,12 @@
 //! * No level resolves what the policy gives to a higher one, and nobody leaves an executive review without a decision on
 //!   record (T-12).
 //! * A ticket closes by a verdict, or by somebody other than its handlers once the customer could not be reached as often as
-//!   the policy asks (T-09).
+//!   the policy asks (T-09). What is closed is opened again only in the policy's time, and then a new cycle begins (T-13).
 //! * A ticket is reported to headquarters at most once, as of when it met the criterion; an answer that headquarters does not
 //!   get is missed once, as of its date (T-15).
 //! * Who owns an open ticket has it counted to his load, and nobody else does; criteria and rules raise severity and
 //!   priority and never lower them (T-03).
-//! * Rules that are looked at again give away only what nobody has; a step of a trigger or macro that assigns a ticket is done
+//! * Rules that are looked at again give away only what nobody has, unless the receiver level rose to that of a rule; a step of a trigger or macro that assigns a ticket is done
 //!   with the others or not at all (T-03, T-26).
 //! * An action against a cause is closed by the verification of somebody else that it worked, and not otherwise (T-18).
 //! * Nobody decides about a violation of its own, and nothing is charged without a confirmation (T-19).
@@ -78,6 +78,7 @@ mod due;
 mod escalation;
 mod explain;
 mod handling;
+mod handling_command;
 mod handling_decide;
 mod handling_rules;
 mod keyword;
@@ -87,6 +88,7 @@ mod link_rules;
 mod media_type;
 mod merge;
 mod message_template;
+mod order_duty;
 mod phrase;
 mod policy;
 mod policy_check;
@@ -110,6 +112,7 @@ mod recompute;
 mod refusal;
 mod register;
 mod reminder;
+mod reopen;
 mod report;
 mod required_field;
 mod reroute;
@@ -192,9 +195,9 @@ pub use self::{
     escalation::{Escalation, EscalationCause},
     explain::{DeadlineExplanation, explain},
     handling::{
-        Agreement, Attempt, ExecutiveOutcome, Handling, HandlingChange, HandlingCommand, Plan,
-        PlanItem, Supervision,
+        Agreement, Attempt, ExecutiveOutcome, Handling, HandlingChange, Plan, PlanItem, Supervision,
     },
+    handling_command::HandlingCommand,
     handling_decide::transfer_names_customer,
     handling_rules::{
         AttemptDraft, AuthorityDraft, HandlingDraft, HandlingRules, ReportingCriterionDraft,
@@ -209,6 +212,7 @@ pub use self::{
     media_type::{Content, HEAD, TextWatch, canonical, is_archive, is_media_type, judge},
     merge::{Merging, merge, merge_chain_full, same_customer},
     message_template::{Filling, MessageTemplate, Variable},
+    order_duty::Duty,
     phrase::{ForbiddenPhrase, ForbiddenPhrases},
     policy::{
         ClockChanges, ClockRule, ClockRuleDraft, ForbiddenPhraseDraft, Given, GradePriorityDraft,
@@ -243,6 +247,7 @@ pub use self::{
     refusal::{Missing, Refusal},
     register::{Identity, Intake, Registration, is_known_category, register},
     reminder::{NotReminded, Reminded, Reminder, ReminderDraft},
+    reopen::{LateAnswer, Reopening},
     report::{
         AGE_BOUNDS_DAYS, DEFAULT_REPEAT_WINDOW_DAYS, ReportWindow, Share, iso_week, iso_week_of,
         pareto, ratio, week_from, week_of,
@@ -276,7 +281,7 @@ pub use self::{
     transfer::{Receiving, Transfer},
     unmerge::{Above, Undone, mark_of, unmerge},
     verdict::{Verdict, VerdictSource},
-    violation::ProposedViolation,
+    violation::{ProposedViolation, late_stage},
     violation_decide::{
         Appeal, AppealOutcome, Confirmation, Violation, ViolationCommand, ViolationState,
         ViolationStateName, decide_violation,
@@ -292,7 +297,7 @@ pub use self::{
         Unsigned, WorkOrder, apply_order,
     },
     work_order_decide::{
-        Duty, OrderCommand, OrderIdentity, OrderMissing, OrderRefusal, decide_order,
+        OrderCommand, OrderIdentity, OrderMissing, OrderRefusal, decide_order,
         expecting_acceptance, issue_order, to_minute, with_changes,
     },
 };

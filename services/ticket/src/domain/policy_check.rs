@@ -140,7 +140,8 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     let starts = starts(&draft.severities, levels.len(), &mut faults);
     let verdicts = verdicts(draft.verdict_options, &mut faults);
     let priorities = priorities(draft.grade_priorities, &mut faults);
-    let routing = routing_check::check(draft.routing, &priorities, &mut faults);
+    let of_levels = (starts.clone(), levels.len());
+    let routing = routing_check::check(draft.routing, &priorities, of_levels, &mut faults);
     let phrases = ForbiddenPhrases::check(draft.forbidden_phrases);
     let phrases = faults.below("forbidden_phrases", phrases);
     let templates = message_template::check(draft.message_templates, &phrases);

@@ -187,6 +187,12 @@ coded! {
         NoSupervision = "no_supervision",
         /// Headquarters has its answer already.
         OwedAnswer = "owed_answer",
+        /// The ticket is not closed.
+        Closed = "closed",
+        /// The policy lets nothing be reopened that is closed.
+        Reopening = "reopening",
+        /// It was closed too long ago to be reopened.
+        ReopeningTime = "reopening_time",
     }
 }
 
@@ -247,6 +253,17 @@ impl Missing {
             Self::Supervision => ("the ticket is not under supervision", "工单未在督办中"),
             Self::NoSupervision => ("the ticket is under supervision already", "工单已在督办中"),
             Self::OwedAnswer => ("headquarters has its answer already", "已答复督办，无待答复事项"),
+            Self::Closed => (
+                "the ticket must be closed; what was cancelled or merged is not reopened",
+                "工单须已关闭；已取消或已合并的工单不能重开",
+            ),
+            Self::Reopening => {
+                ("the policy does not let closed tickets be reopened", "制度不允许重开已关闭的工单")
+            }
+            Self::ReopeningTime => (
+                "the policy's time for reopening is over: register a new ticket",
+                "已超过制度规定的重开期限，请另行登记工单",
+            ),
         };
         Text::new(en, zh)
     }

@@ -8,6 +8,7 @@ use kefu_calendar::{Calendar, Target};
 
 use super::{
     change::{Change, What},
+    explain,
     handling::HandlingChange,
     policy::{Policy, ViolationRule},
     policy_check::{Faults, target},
@@ -294,8 +295,9 @@ fn violation(
         _ => ticket.answerable(),
     };
     let (moment, name) = (required.moment.words(), field.words());
+    let (number, then) = (&ticket.number, explain::stamp(story.policy.calendar(), at));
     let evidence = format!(
-        "{} was missing when it had to be noted: {}, {at}. / 应在{}时（{at}）填写{}，未填写。",
+        "Ticket {number}: {} was missing when it had to be noted: {}, {then}. / 工单 {number}：应在{}时（{then}）填写{}，未填写。",
         name.en, moment.en, moment.zh, name.zh
     );
     Some(rule.broken(staff.clone(), evidence, at, ticket.policy_version))

@@ -1,5 +1,5 @@
 //! Looking at the routing rules again for what is there (T-03): by a step of a trigger or macro, or because what the rules
-//! look at was changed while nobody owned it.
+//! look at was changed while nobody owned it; and when its receiver level has risen (T-12).
 
 use super::{
     assign::Assignment,
@@ -7,7 +7,7 @@ use super::{
     change::{Change, What},
     policy::Policy,
     register::Intake,
-    routing::{AssignCause, Candidate, Routed, Routing},
+    routing::{AssignCause, Candidate, Matter, Routed, Routing},
     ticket::{Details, State, Ticket},
     word::{Priority, Severity, Subject},
 };
@@ -95,7 +95,20 @@ impl Routing {
             complainant_type: ticket.complainant_type.clone(),
             last_complaint_at: None,
         };
-        self.by_rules(&self.matter(&intake), Vec::new())
+        // Its level is what became of it since, and no longer where its severity starts.
+        let matter = Matter { level: ticket.receiver_level, ..self.matter(&intake) };
+        self.by_rules(&matter, Vec::new())
+    }
+
+    /// Whether a ticket whose receiver level has risen goes by rules that ask for the level (T-12): to another team, whoever
+    /// has it, if one of them decides now and says so. What is on its way, or needs no handling now, stays where it is.
+    #[must_use]
+    pub fn rises_to_rules(&self, before: &Ticket, after: &Ticket) -> bool {
+        let handled = matches!(after.state, State::Open(_) | State::Waiting { .. })
+            && after.handling.transfer.is_none();
+        handled
+            && after.receiver_level > before.receiver_level
+            && self.rules.iter().any(|rule| !rule.conditions.levels.is_empty())
     }
 
     /// Whether changes of a ticket, which is what they made of it, are a reason to look at the rules again.

@@ -1,7 +1,7 @@
 //! Who handles what, by the policy's rules (T-03). The rules are looked at in their order, the first whose conditions are
 //! all met decides, and what was looked at stays on record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{
     category::{CategoryTree, is_within},
     keyword::{Keywords, folded},
     register::Intake,
-    word::{Channel, Priority, Severity, Subject, Text, TicketKind, coded},
+    word::{Channel, Priority, ReceiverLevel, Severity, Subject, Text, TicketKind, coded},
 };
 
 coded! {
@@ -41,7 +41,7 @@ coded! {
         Trigger = "trigger",
         /// A macro of the policy.
         Macro = "macro",
-        /// What the rules look at was changed while nobody owned it.
+        /// What the rules look at was changed while nobody owned it, or its receiver level rose to that of a rule.
         Rerouted = "rerouted",
         /// It was sent to this team, and accepted.
         Transfer = "transfer",
@@ -68,11 +68,13 @@ impl fmt::Display for Amount {
 #[derive(Clone, Debug, Default)]
 pub struct Routing {
     pub(super) categories: CategoryTree,
-    pub(super) complainant_types: std::collections::BTreeMap<String, Text>,
+    pub(super) complainant_types: BTreeMap<String, Text>,
     pub(super) criteria: Vec<Criterion>,
     pub(super) rules: Vec<Rule>,
     pub(super) keywords: Keywords,
     pub(super) rerouting: Rerouting,
+    /// Where a severity starts; the others start at the front line.
+    pub(super) starts: BTreeMap<Severity, ReceiverLevel>,
 }
 
 /// When the rules are looked at again.
@@ -116,6 +118,7 @@ pub(super) struct Conditions {
     pub channels: BTreeSet<Channel>,
     pub severities: BTreeSet<Severity>,
     pub complainant_types: BTreeSet<String>,
+    pub levels: BTreeSet<ReceiverLevel>,
 }
 
 /// From `min` to below `below`.
@@ -131,6 +134,8 @@ pub(super) struct AmountRange {
 pub(super) struct Matter<'a> {
     pub intake: &'a Intake,
     pub severity: Severity,
+    /// Who may handle it.
+    pub level: ReceiverLevel,
     pub product: String,
     pub words: BTreeSet<usize>,
 }
@@ -194,6 +199,7 @@ impl Conditions {
                 self.severities.is_empty() || self.severities.contains(&matter.severity),
             ),
             ("complainant_types", named(&self.complainant_types, complainant_type.as_ref())),
+            ("receiver_levels", self.levels.is_empty() || self.levels.contains(&matter.level)),
         ];
         met.into_iter().filter_map(|(name, met)| (!met).then_some(name)).collect()
     }
@@ -226,6 +232,7 @@ impl Conditions {
             && some(&self.channels, &other.channels)
             && some(&self.severities, &other.severities)
             && some(&self.complainant_types, &other.complainant_types)
+            && some(&self.levels, &other.levels)
     }
 }
 
@@ -257,6 +264,13 @@ impl Routing {
         code.is_none_or(|code| {
             self.complainant_types.is_empty() || self.complainant_types.contains_key(code)
         })
+    }
+
+    /// Whether the rule that decided asks for the receiver level.
+    #[must_use]
+    pub fn goes_by_level(&self, routed: &Routed) -> bool {
+        let decided = |rule: &&Rule| Some(&rule.name) == routed.rule.as_ref();
+        self.rules.iter().find(decided).is_some_and(|rule| !rule.conditions.levels.is_empty())
     }
 
     /// Whether there are rules.
@@ -293,7 +307,12 @@ impl Routing {
             }
             looks.push(Look { rule: format!("severity_criteria[{index}]").into(), unmet });
         }
+        matter.level = self.starts_at(matter.severity);
         Some(self.by_rules(&matter, looks))
+    }
+
+    fn starts_at(&self, severity: Severity) -> ReceiverLevel {
+        self.starts.get(&severity).copied().unwrap_or(ReceiverLevel::FRONT_LINE)
     }
 
     pub(super) fn matter<'a>(&self, intake: &'a Intake) -> Matter<'a> {
@@ -301,6 +320,7 @@ impl Routing {
         Matter {
             intake,
             severity: intake.severity,
+            level: self.starts_at(intake.severity),
             product: folded(&intake.details.product),
             words: self.keywords.found_in(&texts),
         }

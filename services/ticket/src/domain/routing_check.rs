@@ -10,7 +10,7 @@ use super::{
     routing_draft::{
         ComplainantTypeDraft, ConditionsDraft, CriterionDraft, RoutingDraft, RuleDraft,
     },
-    word::{Priority, Severity, Text},
+    word::{Priority, ReceiverLevel, Severity, Text},
 };
 
 /// The most types of complainants.
@@ -24,6 +24,7 @@ pub(crate) const MAX_VALUES: usize = 50;
 /// The longest subject of a person, in bytes, so that it has room in an event.
 pub(crate) const MAX_STAFF: usize = 120;
 const MAX_REPEAT_DAYS: i32 = 3_660;
+const NO_LEVEL: Pair = ("is not a level of `levels`", "不在 `levels` 所列级别中");
 const NO_TEXT: Pair = ("must have a text in English or Chinese", "须有英文或中文内容");
 
 /// What the conditions may name.
@@ -31,11 +32,14 @@ struct Known<'a> {
     categories: &'a CategoryTree,
     types: &'a BTreeMap<String, Text>,
     grades: &'a BTreeMap<String, Priority>,
+    /// So many receiver levels there are.
+    levels: usize,
 }
 
 pub(super) fn check(
     draft: RoutingDraft,
     grades: &BTreeMap<String, Priority>,
+    (starts, levels): (BTreeMap<Severity, ReceiverLevel>, usize),
     faults: &mut Faults,
 ) -> Routing {
     let categories = CategoryTree::check(draft.categories, faults);
@@ -44,7 +48,7 @@ pub(super) fn check(
     if rerouting != Rerouting::default() && draft.rules.is_empty() {
         faults.add("rerouting", ("needs `routing_rules`", "须先有 `routing_rules`"));
     }
-    let known = Known { categories: &categories, types: &complainant_types, grades };
+    let known = Known { categories: &categories, types: &complainant_types, grades, levels };
     let mut words = Collector::default();
     let criteria = criteria(draft.criteria, &known, &mut words, faults);
     let texts: Vec<Vec<String>> =
@@ -79,7 +83,7 @@ pub(super) fn check(
         }
     }
     let rules = rules.into_iter().map(|(rule, _)| rule).collect();
-    Routing { categories, complainant_types, criteria, rules, keywords, rerouting }
+    Routing { categories, complainant_types, criteria, rules, keywords, rerouting, starts }
 }
 
 fn types(drafts: Vec<ComplainantTypeDraft>, faults: &mut Faults) -> BTreeMap<String, Text> {
@@ -240,6 +244,10 @@ fn conditions(
     let amount = (draft.min_amount_cents, draft.below_amount_cents, draft.currency.as_str());
     let amount = amount_range(amount, path, faults);
     let severities = draft.severities.into_iter().map(Severity::from_number);
+    let levels = draft.receiver_levels.into_iter().map(|number| {
+        let there = usize::try_from(number).is_ok_and(|number| number <= known.levels);
+        ReceiverLevel::from_number(number).filter(|_| there)
+    });
     Conditions {
         categories,
         products,
@@ -251,6 +259,7 @@ fn conditions(
         channels: faults.set(draft.channels, format_args!("{path}.channels"), UNKNOWN),
         severities: faults.set(severities, format_args!("{path}.severities"), NO_SEVERITY),
         complainant_types,
+        levels: faults.set(levels, format_args!("{path}.receiver_levels"), NO_LEVEL),
     }
 }
 

@@ -97,4 +97,6 @@ pub struct ConditionsDraft {
     pub severities: Vec<i32>,
     /// `complainant_types`.
     pub complainant_types: Vec<String>,
+    /// `receiver_levels`.
+    pub receiver_levels: Vec<i32>,
 }

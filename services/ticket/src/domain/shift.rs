@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::{
+    explain,
     policy::Policy,
     step::{Need, Step, StepRefusal, wrong_field},
     violation::ProposedViolation,
@@ -253,10 +254,12 @@ pub fn miss_list(
     let rules = policy.learning().shifts.as_ref();
     let code = rules.and_then(|rules| rules.missed_list_violation.as_deref());
     let rule = code.and_then(|code| policy.violation(code));
-    let (centre, starts, ends) = (&shift.centre, shift.starts, shift.ends);
+    let stamp = |at| explain::stamp(policy.calendar(), at);
+    let (centre, starts, ends) = (&shift.centre, stamp(shift.starts), stamp(shift.ends));
+    let by = stamp(due);
     let evidence = format!(
-        "Shift of {centre} from {starts} to {ends}: the list of unfinished work orders was due {due} and not submitted by \
-         then. / {centre} 班次（{starts} 至 {ends}）：未完成派工单清单应于 {due} 前提交，逾期未提交。"
+        "Shift of {centre} from {starts} to {ends}: the list of unfinished work orders was due {by} and not submitted by \
+         then. / {centre} 班次（{starts} 至 {ends}）：未完成派工单清单应于 {by} 前提交，逾期未提交。"
     );
     let violation =
         rule.map(|rule| rule.broken(shift.leader.clone(), evidence, due, shift.policy_version));

@@ -79,8 +79,8 @@ const DECISIONS: Need = Need::new(
 );
 const DECISION_MAKER: Need = Need::new(
     "decision_maker",
-    "only the decision maker may decide, or a superior who may overrule",
-    "只有指定的决策人或有权代为决定的上级可以决定",
+    "only the decision maker may decide, whoever stands in for him, or a superior who may overrule",
+    "只有指定的决策人、其代理人或有权代为决定的上级可以决定",
 );
 const NOT_PROPOSER: Need = Need::new(
     "not_proposer",
@@ -136,21 +136,21 @@ pub fn remind(suggestion: &Suggestion, now: Timestamp, is_timer: bool) -> Option
     Some(next)
 }
 
-/// What a decision makes of a suggestion as of `now`; `superior` tells whether the actor may stand in for the decision
-/// maker.
+/// What a decision makes of a suggestion as of `now`; `in_place` tells whether the actor may decide in the place of the decision
+/// maker: a superior, or whoever stands in for him in his absence.
 ///
 /// # Errors
 /// [`StepRefusal`]; then nothing has changed.
 pub fn decide_suggestion(
     suggestion: &Suggestion,
     (outcome, reason, until): (SuggestionState, String, Option<Timestamp>),
-    (actor, superior): (&Subject, bool),
+    (actor, in_place): (&Subject, bool),
     now: Timestamp,
 ) -> Result<Suggestion, StepRefusal> {
     let state = suggestion.state().code();
     let step = Step { subject: "suggestion", state, command: "DecideSuggestion" };
     step.duty(*actor != suggestion.proposer, NOT_PROPOSER)?;
-    step.duty(superior || *actor == suggestion.decision_maker, DECISION_MAKER)?;
+    step.duty(in_place || *actor == suggestion.decision_maker, DECISION_MAKER)?;
     if !suggestion.is_open() {
         return step.missing(UNDECIDED);
     }

@@ -5,8 +5,11 @@ use jiff::Timestamp;
 use super::{
     change::What,
     decide::{allow, refuse, text_faults},
-    handling::{HandlingChange, HandlingCommand, Supervision},
+    explain,
+    handling::{HandlingChange, Supervision},
+    handling_command::HandlingCommand,
     handling_decide::MOST,
+    policy::Policy,
     refusal::{Missing, Refusal},
     story::Story,
     timers::{Until, settle},
@@ -23,7 +26,10 @@ pub(super) fn decide(
         HandlingCommand::Supervise { instruction, answer_by } => {
             supervise(story, name, instruction, answer_by)
         }
-        HandlingCommand::Urge { text, answer_by } => urge(story, name, text, answer_by),
+        HandlingCommand::Urge { text, answer_by, first_contact: true } => {
+            push(story, name, text, answer_by)
+        }
+        HandlingCommand::Urge { text, answer_by, .. } => urge(story, name, text, answer_by),
         HandlingCommand::AnswerSupervision { answer } => {
             // What is answered at the date is in time; and the policy may have asked just before.
             settle(story, Until::Before(story.now));
@@ -132,6 +138,35 @@ fn urge(
     Ok(())
 }
 
+/// Whoever was asked first stays answerable for pushing it to the end (T-02): he urges while it is open, whether headquarters
+/// watches or not. By when it is answered is not his to say.
+fn push(
+    story: &mut Story<'_>,
+    command: &'static str,
+    text: String,
+    answer_by: Option<Timestamp>,
+) -> Result<(), Refusal> {
+    let ended = story.ticket.state.is_final();
+    allow(story, command, if ended { &[Missing::NotEnded] } else { &[] })?;
+    let mut faults = text_faults("text", &text);
+    if answer_by.is_some() {
+        let words = (
+            "must be empty: only headquarters asks for an answer",
+            "不得填写：仅总部可要求限期答复",
+        );
+        faults.push(Fault::new("answer_due_time", words));
+    }
+    let urgings = story.ticket.handling.urgings;
+    if urgings >= MOST {
+        let english = format!("was urged {MOST} times already");
+        faults.push(Fault::new("name", (english, format!("已催办 {MOST} 次"))));
+    }
+    refuse(faults)?;
+    settle(story, Until::At(story.now));
+    record(story, HandlingChange::Pushed { number: urgings + 1, text });
+    Ok(())
+}
+
 /// The answer did not come: on record once, as of its date, with the violation that the policy proposes.
 pub(super) fn miss(story: &mut Story<'_>, due: Timestamp) {
     let code = story.policy.handling.missed_answer_violation.as_ref();
@@ -139,14 +174,17 @@ pub(super) fn miss(story: &mut Story<'_>, due: Timestamp) {
     let supervision = story.ticket.handling.supervision.as_ref();
     let violation = rule.zip(supervision).map(|(rule, supervision)| {
         let staff = story.ticket.answerable().clone();
-        rule.broken(staff, evidence(supervision, due), due, story.ticket.policy_version)
+        let evidence = evidence(supervision, due, story.policy);
+        rule.broken(staff, evidence, due, story.ticket.policy_version)
     });
     let change = HandlingChange::AnswerMissed { due, violation };
     story.record_as(Actor::TIMERS, due, What::Handling(Box::new(change)), Vec::new());
 }
 
-fn evidence(supervision: &Supervision, due: Timestamp) -> String {
+fn evidence(supervision: &Supervision, due: Timestamp, policy: &Policy) -> String {
     let Supervision { number, by, at, urgings, .. } = supervision;
+    let stamp = |at| explain::stamp(policy.calendar(), at);
+    let (at, due) = (stamp(*at), stamp(due));
     format!(
         "Supervision {number} by {by} since {at}, urged {urgings} times: no answer by {due}. / \
          第 {number} 次督办（{by}，自 {at} 起，已催办 {urgings} 次）：至 {due} 未答复。"

@@ -5,14 +5,14 @@ use jiff::Timestamp;
 use super::{
     change::What,
     clock::ClockChange,
-    escalation::{self, EscalationCause},
     policy::{VerdictOption, VerdictOutcome},
     process_follow,
     refusal::{Missing, Refusal},
+    reopen,
     story::Story,
     ticket::State,
     timers::{Until, settle},
-    word::{ClockKind, Fault, Severity, Subject, Text, Words, coded},
+    word::{ClockKind, Fault, Subject, Text, Words, coded},
 };
 
 coded! {
@@ -102,15 +102,15 @@ fn asked(story: &Story<'_>, at: Option<Timestamp>, faults: &mut Vec<Fault>) -> T
 }
 
 /// Takes the verdict from a survey, as of when the customer submitted it, however late this context hears of it (T-07). What is
-/// about another cycle than the one that waits for its verdict comes too late: it changes nothing.
+/// about another cycle than the one that waits for its verdict comes too late to be one.
 pub(super) fn take(
     story: &mut Story<'_>,
-    cycle: u32,
-    value: i32,
-    (comment, submitted_at): (String, Option<Timestamp>),
+    (cycle, value, comment): (u32, i32, String),
+    submitted_at: Option<Timestamp>,
 ) -> Result<(), Refusal> {
     let Some(told) = story.ticket.told_at().filter(|_| cycle == story.ticket.cycle) else {
-        return Ok(());
+        let answered = submitted_at.unwrap_or(story.now);
+        return reopen::answer_late(story, (cycle, value, comment), answered);
     };
     let option = on_scale(story, value).map_err(|fault| Refusal::Fields(vec![fault]))?;
     // The clocks of two services differ a little.
@@ -118,7 +118,7 @@ pub(super) fn take(
     judge(story, option, VerdictSource::Survey, comment, submitted_at)
 }
 
-fn on_scale(story: &Story<'_>, value: i32) -> Result<(u8, VerdictOption), Fault> {
+pub(super) fn on_scale(story: &Story<'_>, value: i32) -> Result<(u8, VerdictOption), Fault> {
     if let Some((value, option)) = story.policy.verdict(value) {
         return Ok((value, option.clone()));
     }
@@ -167,12 +167,9 @@ fn reopen(
     label: &Text,
     mut clocks: Vec<ClockChange>,
 ) -> Result<(), Refusal> {
-    let ticket = &story.ticket;
-    let executive_review = ticket.severity == Severity::VerySerious
-        && ticket.receiver_level >= story.policy.top_level();
     let reason = reason(&verdict, label);
-    let escalation =
-        escalation::next(ticket, story.policy, EscalationCause::Verdict, reason, story.now);
+    let (escalation, executive_review) =
+        reopen::raise(&story.ticket, story.policy, &reason, story.now);
     story.reopen(&ClockKind::OPENING, &mut clocks)?;
     story.record(What::Reopened { verdict, escalation, executive_review }, clocks);
     Ok(())
@@ -180,10 +177,15 @@ fn reopen(
 
 fn reason(verdict: &Verdict, label: &Text) -> String {
     let Verdict { value, cycle, .. } = verdict;
+    let (en, zh) = named(label);
+    format!("Verdict {value}{en} on cycle {cycle}. / 第 {cycle} 轮满意度评价：{value}{zh}。")
+}
+
+/// What a value is called, in brackets; nothing where it has no name.
+pub(super) fn named(label: &Text) -> (String, String) {
     let named = |open: &str, text: &str, close: &str| match text {
         "" => String::new(),
         text => format!("{open}{text}{close}"),
     };
-    let (en, zh) = (named(" (", &label.en, ")"), named("（", &label.zh, "）"));
-    format!("Verdict {value}{en} on cycle {cycle}. / 第 {cycle} 轮满意度评价：{value}{zh}。")
+    (named(" (", &label.en, ")"), named("（", &label.zh, "）"))
 }

@@ -76,12 +76,36 @@ pub(super) fn answerable(ticket: &Ticket, kind: ClockKind) -> &Subject {
     }
 }
 
+/// That a stage of a process was not done in time, in both languages (X-09): of which ticket, by its number.
+#[must_use]
+pub fn late_stage(
+    policy: &Policy,
+    ticket: &str,
+    (process, stage): (&Text, &Text),
+    due: Timestamp,
+) -> String {
+    let due = explain::stamp(policy.calendar(), due);
+    let ((process, process_zh), (stage, stage_zh)) = (either(process), either(stage));
+    format!(
+        "Ticket {ticket}, process {process}: stage {stage} was due at {due} and not done by then. / \
+         工单 {ticket}，流程“{process_zh}”：环节“{stage_zh}”应于 {due} 前完成，逾期未完成。"
+    )
+}
+
+/// What something is called in each language, where one is missing in the other.
+fn either(Text { en, zh }: &Text) -> (&str, &str) {
+    match (en.as_str(), zh.as_str()) {
+        ("", only) | (only, "") => (only, only),
+        both => both,
+    }
+}
+
 /// That a promise was broken, in both languages (X-09).
 pub(super) fn evidence(clock: &ClockEntry, due: Timestamp, policy: &Policy) -> String {
     let ClockEntry { rule, cycle, .. } = clock;
     let calendar = policy.calendar();
-    let local = |at| explain::local(calendar, at);
-    let (started, due) = (local(clock.timeline.started()), local(due));
+    let stamp = |at| explain::stamp(calendar, at);
+    let (started, due) = (stamp(clock.timeline.started()), stamp(due));
     let zone = calendar.time_zone().iana_name().unwrap_or("UTC");
     let Text { en, zh } = clock.kind.words();
     format!(

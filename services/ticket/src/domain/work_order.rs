@@ -453,6 +453,13 @@ impl WorkOrder {
         present.chain(earlier).any(|by| &**by == subject)
     }
 
+    /// Whether somebody has it now: to whom it was given, or who accepted it.
+    #[must_use]
+    pub fn is_with(&self, subject: &str) -> bool {
+        let accepted = self.state.accepted().map(|accepted| &accepted.by);
+        self.assignee.iter().chain(accepted).any(|by| &**by == subject)
+    }
+
     /// Who answers for a reply that does not come: whoever has to do it, or, while that is only a
     /// team, the dispatcher, who has to see that somebody takes it.
     #[must_use]

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
+    explain,
     policy::Policy,
     violation::ProposedViolation,
     word::Actor,
@@ -21,10 +22,11 @@ pub(super) fn refused(
     let due = order.accept_alarm().filter(passed)?;
     let rule = policy.learning().refused_order.as_ref();
     let rule = rule.and_then(|rule| policy.violation(&rule.violation));
-    let (number, issued) = (&order.number, order.issued_at);
+    let stamp = |at| explain::stamp(policy.calendar(), at);
+    let (number, issued, by) = (&order.number, stamp(order.issued_at), stamp(due));
     let evidence = format!(
-        "Work order {number}: issued {issued}, to be accepted by {due}, neither accepted nor objected to by then. An order \
-         cannot be refused. / 派工单 {number}：{issued} 派发，应于 {due} 前接单，逾期既未接单也未申诉。派工单不得拒接。"
+        "Work order {number}: issued {issued}, to be accepted by {by}, neither accepted nor objected to by then. An order \
+         cannot be refused. / 派工单 {number}：{issued} 派发，应于 {by} 前接单，逾期既未接单也未申诉。派工单不得拒接。"
     );
     let staff = order.answerable().clone();
     let violation = rule.map(|rule| rule.broken(staff, evidence, due, order.policy_version));
@@ -47,10 +49,11 @@ pub(super) fn missed(
 
 fn violation(order: &WorkOrder, policy: &Policy, due: Timestamp) -> Option<ProposedViolation> {
     let rule = policy.violation(policy.learning().late_work_order.as_deref()?)?;
-    let (number, issued) = (&order.number, order.issued_at);
+    let stamp = |at| explain::stamp(policy.calendar(), at);
+    let (number, issued, by) = (&order.number, stamp(order.issued_at), stamp(due));
     let evidence = format!(
-        "Work order {number}: issued {issued}, reply due {due}, neither result nor progress report by then. / \
-         派工单 {number}：{issued} 派发，应于 {due} 前反馈，逾期未反馈结果或进度。"
+        "Work order {number}: issued {issued}, reply due {by}, neither result nor progress report by then. / \
+         派工单 {number}：{issued} 派发，应于 {by} 前反馈，逾期未反馈结果或进度。"
     );
     Some(rule.broken(order.answerable().clone(), evidence, due, order.policy_version))
 }

@@ -5,6 +5,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::{
+    order_duty::Duty,
     policy::Policy,
     word::{Actor, Fault, Subject, Text, Words, coded},
     work_order::{
@@ -34,6 +35,8 @@ pub enum OrderCommand {
         note: String,
         /// By when the next reply is promised.
         next: Timestamp,
+        /// Whether whoever reports may do so in the place of whoever has it: stands in for him (T-25), or supervises.
+        in_place: bool,
     },
     /// Object; it goes on running.
     Dispute {
@@ -62,6 +65,8 @@ pub enum OrderCommand {
     Complete {
         /// What came of it.
         result: String,
+        /// Whether whoever says so may do so in the place of whoever has it: stands in for him (T-25), or supervises.
+        in_place: bool,
     },
     /// Put the customer's signature on record.
     SignOff {
@@ -196,41 +201,6 @@ impl OrderMissing {
     }
 }
 
-coded! {
-    /// Whose a step is.
-    Duty {
-        /// The assignee's.
-        Assignee = "assignee",
-        /// The dispatcher's.
-        Dispatcher = "dispatcher",
-        /// Anybody's but those who had or did the work.
-        NotWorker = "not_worker",
-        /// Anybody's but whoever objected.
-        NotDisputer = "not_disputer",
-    }
-}
-
-impl Duty {
-    /// In words, for whoever was refused.
-    #[must_use]
-    pub fn words(self) -> Text {
-        let (en, zh) = match self {
-            Self::Assignee => ("only the assignee may do this", "只能由被派单人办理"),
-            Self::Dispatcher => (
-                "only the dispatcher in charge may do this, or whoever may decide disputes",
-                "只能由当班派单人或有权裁定申诉的人员办理",
-            ),
-            Self::NotWorker => {
-                ("whoever had or did the work may not do this", "承办人不得办理此项")
-            }
-            Self::NotDisputer => {
-                ("whoever objected may not decide on it", "申诉人不得裁定本人的申诉")
-            }
-        };
-        Text::new(en, zh)
-    }
-}
-
 /// That of what an order has so many of there may be no more.
 pub(super) fn room(have: usize, most: usize) -> Option<OrderMissing> {
     (have >= most).then_some(OrderMissing::Room)
@@ -337,14 +307,17 @@ pub fn decide_order(
     let events = match command {
         OrderCommand::FireTimer => Vec::new(),
         OrderCommand::Accept { at, stands_in } => desk.accept(at, stands_in)?,
-        OrderCommand::Report { note, next } => desk.report(note, next, policy)?,
+        OrderCommand::Report { note, next, in_place } => {
+            desk.report(note, (next, policy), in_place)?
+        }
         OrderCommand::Dispute { reason } => desk.dispute(reason)?,
         OrderCommand::DecideDispute { outcome, decision } => desk.settle(outcome, decision)?,
         OrderCommand::Reassign { assignee, reason, next, supervisor } => {
             desk.reassign((assignee, reason), next, supervisor, policy)?
         }
-        OrderCommand::Complete { result } => {
+        OrderCommand::Complete { result, in_place } => {
             desk.at_stage(1)?;
+            desk.duty(in_place || desk.has_it(), Duty::Worker)?;
             vec![OrderEvent::Completed { result }]
         }
         OrderCommand::SignOff { customer, at, signature } => {
@@ -452,6 +425,11 @@ impl Desk<'_> {
         self.actor.subject() == *subject
     }
 
+    /// Whether it is whoever has it now: to whom it was given, or who accepted it.
+    fn has_it(&self) -> bool {
+        self.order.is_with(&self.actor.subject())
+    }
+
     fn step(&self) -> StepTaken {
         StepTaken { by: self.actor.subject(), at: self.now }
     }
@@ -498,10 +476,11 @@ impl Desk<'_> {
     fn report(
         &self,
         note: String,
-        next: Timestamp,
-        policy: &Policy,
+        (next, policy): (Timestamp, &Policy),
+        in_place: bool,
     ) -> Result<Vec<OrderEvent>, OrderRefusal> {
         self.at_stage(1)?;
+        self.duty(in_place || self.has_it(), Duty::Worker)?;
         self.allow(room(self.order.progress.len(), MAX_REPORTS).into_iter().collect())?;
         let faults: Vec<Fault> = self.reply_fault(next, policy).into_iter().collect();
         if !faults.is_empty() {
@@ -545,6 +524,8 @@ impl Desk<'_> {
             return Ok(Vec::new());
         };
         self.duty(!self.is(&dispute.disputed.by), Duty::NotDisputer)?;
+        // An objection goes upwards, and not back to whoever it is about.
+        self.duty(!self.is(&self.order.issuer), Duty::NotIssuer)?;
         let mut events = Vec::new();
         // One that was voided meanwhile is withdrawn already.
         if outcome == DisputeOutcome::Withdrawn && self.stage().is_some() {

@@ -177,11 +177,14 @@ pub(super) fn event(
             reached: attempt.reached,
             attempt_time: time(attempt.at),
         }),
-        HandlingChange::ClosedUnreached { reason } => PublicEvent::of(&pb::TicketClosed {
-            ticket: summary,
-            verdict: None,
-            reason: reason.clone(),
-        }),
+        HandlingChange::ClosedUnreached { reason, reopen_until } => {
+            PublicEvent::of(&pb::TicketClosed {
+                ticket: summary,
+                verdict: None,
+                reason: reason.clone(),
+                reopen_until_time: optional_time(*reopen_until),
+            })
+        }
         HandlingChange::Sent(transfer) => PublicEvent::of(&pb::TicketTransferRequested {
             ticket: summary,
             transfer: Some(pending(ticket.id, transfer)),
@@ -214,7 +217,7 @@ pub(super) fn event(
         HandlingChange::Supervised(_) => {
             PublicEvent::of(&pb::TicketSupervised { ticket: summary, supervision: watched() })
         }
-        HandlingChange::Urged { .. } => {
+        HandlingChange::Urged { .. } | HandlingChange::Pushed { .. } => {
             PublicEvent::of(&pb::TicketUrged { ticket: summary, supervision: watched() })
         }
         HandlingChange::Answered { .. } => PublicEvent::of(&pb::TicketSupervisionAnswered {

@@ -82,6 +82,17 @@ impl HandlingService for Grpc {
         })
     }
 
+    async fn reopen_ticket(
+        &self,
+        request: Request<pb::ReopenTicketRequest>,
+    ) -> Result<Response<pb::Ticket>, Status> {
+        command!(self, request, "ReopenTicket", |violations, message| {
+            let dissatisfied = message.customer_dissatisfied;
+            text(&mut violations, "reason", &message.reason, values::REASON)
+                .map(|reason| HandlingCommand::Reopen { reason, dissatisfied })
+        })
+    }
+
     async fn transfer_ticket(
         &self,
         request: Request<pb::TransferTicketRequest>,
@@ -265,7 +276,11 @@ impl HandlingService for Grpc {
         command!(self, request, "UrgeTicket", |violations, message| {
             let said = text(&mut violations, "text", &message.text, NOTE);
             let answer_by = violations.optional_time("answer_due_time", message.answer_due_time);
-            said.zip(answer_by).map(|(text, answer_by)| HandlingCommand::Urge { text, answer_by })
+            said.zip(answer_by).map(|(text, answer_by)| HandlingCommand::Urge {
+                text,
+                answer_by,
+                first_contact: false,
+            })
         })
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kefu_api::ticket::v1 as pb;
+use kefu_calendar::Target;
 use kefu_policy::decode;
 use kefu_rpc::{Fault, Violations};
 
@@ -76,7 +77,17 @@ pub(super) fn draft(message: &pb::TicketPolicy, found: &mut Violations) -> Handl
             .map(|rule| rule.missed_answer_violation.clone())
             .unwrap_or_default(),
         reporting,
+        reopen_within: message
+            .reopening
+            .as_ref()
+            .map(|rule| found.within("reopening", |found| reopen_within(found, rule))),
     }
+}
+
+fn reopen_within(found: &mut Violations, rule: &pb::ReopeningRule) -> Option<Target> {
+    // One that is not set is named by the check of the rules.
+    let within = rule.within.as_ref();
+    within.and_then(|within| decode::target(found, "within", Some(within)))
 }
 
 fn interval(found: &mut Violations, time: Option<prost_types::Duration>) -> Duration {

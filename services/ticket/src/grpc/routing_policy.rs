@@ -41,6 +41,7 @@ pub(super) fn within_limits(message: &pb::TicketPolicy, violations: &mut Violati
                 ("channels", rule.channels.len()),
                 ("severities", rule.severities.len()),
                 ("complainant_types", rule.complainant_types.len()),
+                ("receiver_levels", rule.receiver_levels.len()),
             ];
             few(violations, &format!("routing_rules[{index}]"), &lists)
         })
@@ -113,6 +114,7 @@ fn rule(found: &mut Violations, rule: &pb::RoutingRule) -> RuleDraft {
         channels,
         severities: rule.severities.clone(),
         complainant_types: rule.complainant_types.clone(),
+        receiver_levels: rule.receiver_levels.clone(),
     };
     let wanted: Option<Option<pb::TicketPriority>> =
         found.optional_enumeration("priority", rule.priority);

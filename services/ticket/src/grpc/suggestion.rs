@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::status::status;
 use super::{Grpc, Target, decode, page_size, text, values};
+use crate::app::addressee::Addressee;
 use crate::app::suggestion::NewSuggestion;
 use crate::domain::SuggestionState;
 use crate::encode::suggestion as encode;
@@ -71,12 +72,13 @@ impl SuggestionService for Grpc {
             org_unit: org_unit.to_string(),
             states,
             proposer: given(proposer),
-            decision_maker: given(decision_maker),
+            decision_makers: None,
             overdue: message.overdue,
             now: self.app.now(),
             after,
             limit: 0,
         };
+        let asked = (asked, Addressee::named(decision_maker));
         let page = self.app.list_suggestions(context.caller(), &org_unit, asked, size).await;
         let page = page.map_err(|error| status(&context, error))?;
         Ok(Response::new(pb::ListSuggestionsResponse {

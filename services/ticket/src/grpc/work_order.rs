@@ -10,6 +10,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::status::{named, status};
 use super::{Grpc, Target, decode, page_size, text, values};
+use crate::app::addressee::Addressee;
 use crate::app::work_order::NewOrder;
 use crate::domain::{
     Brief, DisputeOutcome, OrderCommand, OrderMissing, OrderRefusal, OrderStateName, Signature,
@@ -78,8 +79,10 @@ impl WorkOrderService for Grpc {
         let centre = values::org_unit(&mut violations, "dispatch_centre", &message.dispatch_centre);
         let size = page_size(&mut violations, message.page_size);
         let ticket = values::optional_id(&mut violations, "ticket", &message.ticket, "tickets");
+        let assignee = violations.text("assignee", &message.assignee, ASSIGNEE);
         let query = PageQuery::new("ticket.ListWorkOrders")
             .field(&message.dispatch_centre)
+            .field(&message.assignee)
             .field(&message.ticket)
             .field([u8::from(message.overdue)]);
         let (query, states) = decode::states(&mut violations, query, &message.states, order_state);
@@ -91,9 +94,11 @@ impl WorkOrderService for Grpc {
             overdue: message.overdue,
             now: self.app.now(),
             ticket,
+            assignees: None,
             after,
             limit: 0,
         };
+        let asked = (asked, Addressee::named(assignee));
         let page = self.app.list_work_orders(context.caller(), &centre, asked, size).await;
         let page = page.map_err(|error| status(&context, error))?;
         Ok(Response::new(pb::ListWorkOrdersResponse {
@@ -120,7 +125,7 @@ impl WorkOrderService for Grpc {
         command!(self, request, "ReportWorkOrderProgress", |violations, message| {
             let note = text(&mut violations, "note", &message.note, NOTE);
             let next = violations.time("next_reply_time", message.next_reply_time);
-            note.zip(next).map(|(note, next)| OrderCommand::Report { note, next })
+            note.zip(next).map(|(note, next)| OrderCommand::Report { note, next, in_place: false })
         })
     }
 
@@ -168,7 +173,7 @@ impl WorkOrderService for Grpc {
     ) -> Result<Response<pb::WorkOrder>, Status> {
         command!(self, request, "CompleteWorkOrder", |violations, message| {
             text(&mut violations, "result", &message.result, RESULT)
-                .map(|result| OrderCommand::Complete { result })
+                .map(|result| OrderCommand::Complete { result, in_place: false })
         })
     }
 

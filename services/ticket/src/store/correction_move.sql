@@ -17,6 +17,7 @@ of_product_hold AS (UPDATE product_hold SET customer_id = $2 WHERE ticket_id = $
 of_delivery AS (UPDATE delivery SET customer_id = $2 WHERE ticket_id = $1),
 of_trigger_run AS (UPDATE trigger_run SET customer_id = $2 WHERE ticket_id = $1),
 of_ticket_merge AS (UPDATE ticket_merge SET customer_id = $2 WHERE source_id = $1),
+of_ticket_reopening AS (UPDATE ticket_reopening SET customer_id = $2 WHERE ticket_id = $1),
 of_ticket_link AS (UPDATE ticket_link SET customer_id = $2 WHERE child_id = $1),
 of_mass_answer AS (UPDATE mass_answer SET customer_id = $2 WHERE parent_id = $1),
 of_process AS (UPDATE process SET customer_id = $2 WHERE ticket_id = $1)

@@ -345,6 +345,23 @@ pub(crate) async fn absences(
     Ok(rows.into_iter().map(Absence::from).collect())
 }
 
+/// For whom somebody stands in now.
+pub(crate) async fn stands_in_for(
+    conn: &mut PgConnection,
+    acting: &str,
+    now: Timestamp,
+) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT DISTINCT staff FROM absence
+         WHERE starts_at <= $2 AND ends_at > $2 AND staff <> $1 AND stand_in(staff, $2) = $1
+         ORDER BY staff",
+        acting,
+        now.to_sqlx() as _,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
 /// Whether somebody stands in for somebody else, who is absent.
 pub(crate) async fn stands_in(
     conn: &mut PgConnection,

@@ -42,6 +42,8 @@ struct Stored {
     supervision: Option<StoredSupervision>,
     #[serde(skip_serializing_if = "is_zero")]
     supervisions: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    urgings: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lacking: Vec<String>,
 }
@@ -149,6 +151,7 @@ impl From<&Handling> for Stored {
                 urgings: supervision.urgings,
             }),
             supervisions: handling.supervisions,
+            urgings: handling.urgings,
             lacking: handling.lacking.iter().map(|field| field.code().to_owned()).collect(),
         }
     }
@@ -200,6 +203,7 @@ impl TryFrom<Stored> for Handling {
                 urgings: supervision.urgings,
             }),
             supervisions: stored.supervisions,
+            urgings: stored.urgings,
             lacking,
             // Follows from the ticket and its policy.
             fields_due: None,
@@ -260,13 +264,15 @@ pub(crate) struct Place {
     pub(crate) org_unit: String,
     /// The one to which it is on its way.
     pub(crate) receiving: Option<String>,
+    /// Whoever was asked first.
+    pub(crate) first_contact_owner: String,
 }
 
 /// Where a ticket is.
 pub(crate) async fn place(conn: &mut PgConnection, id: Uuid) -> Result<Option<Place>, StoreError> {
     Ok(sqlx::query_as!(
         Place,
-        "SELECT org_unit, handling #>> '{transfer,to}' AS receiving FROM ticket WHERE id = $1",
+        "SELECT org_unit, handling #>> '{transfer,to}' AS receiving, first_contact_owner FROM ticket WHERE id = $1",
         id
     )
     .fetch_optional(conn)
@@ -277,7 +283,7 @@ pub(crate) async fn place(conn: &mut PgConnection, id: Uuid) -> Result<Option<Pl
 pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Place>, StoreError> {
     Ok(sqlx::query_as!(
         Place,
-        "SELECT org_unit, handling #>> '{transfer,to}' AS receiving FROM ticket WHERE id = $1
+        "SELECT org_unit, handling #>> '{transfer,to}' AS receiving, first_contact_owner FROM ticket WHERE id = $1
            FOR NO KEY UPDATE",
         id
     )

@@ -86,6 +86,13 @@ impl Content {
                 urging: *number,
                 answer_by: *answer_by,
             },
+            HandlingChange::Pushed { number, text } => Self::SupervisionNote {
+                supervision: 0,
+                note: "urging".to_owned(),
+                text: text.clone(),
+                urging: *number,
+                answer_by: None,
+            },
             HandlingChange::Answered { answer } => said("answer", answer),
             HandlingChange::SupervisionEnded { conclusion, .. } => said("conclusion", conclusion),
             _ => return None,

@@ -37,6 +37,7 @@ pub(crate) mod product_hold;
 pub(crate) mod projection;
 pub(crate) mod queue;
 pub(crate) mod registration;
+pub(crate) mod reopening;
 pub(crate) mod report;
 pub(crate) mod report_suggestion;
 pub(crate) mod root_cause;

@@ -47,6 +47,24 @@ pub(crate) async fn supersede(conn: &mut PgConnection, ticket: Uuid) -> Result<(
     Ok(())
 }
 
+/// The ticket is open again, and its present plan counts as before, wherever the ticket is now.
+pub(crate) async fn revive(
+    conn: &mut PgConnection,
+    ticket: Uuid,
+    version: u32,
+    org_unit: &str,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE plan_item SET superseded = false, org_unit = $3 WHERE ticket_id = $1 AND version = $2",
+        ticket,
+        read("plan_item.version", i32::try_from(version))?,
+        org_unit,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Puts on record that an item was done, by whom and when.
 pub(crate) async fn done(
     conn: &mut PgConnection,

@@ -309,6 +309,8 @@ async fn save_change(
 /// What of a ticket counts for its process.
 #[derive(Debug)]
 pub(crate) struct Place {
+    /// Its number.
+    pub(crate) number: String,
     pub(crate) org_unit: String,
     /// Who answers for it: its owner, or whoever took it.
     pub(crate) answerable: String,
@@ -346,7 +348,7 @@ macro_rules! place {
     ($conn:ident, $ticket:ident, $lock:tt) => {
         Ok(sqlx::query_as!(
             Place,
-            r#"SELECT org_unit, coalesce(owner, first_contact_owner) AS "answerable!", receiver_level, state,
+            r#"SELECT number, org_unit, coalesce(owner, first_contact_owner) AS "answerable!", receiver_level, state,
                       coalesce(state_since, updated_at) AS "since!: Timestamp", coalesce(state_reason, '') AS "reason!"
                FROM ticket WHERE id = $1 "# + $lock,
             $ticket

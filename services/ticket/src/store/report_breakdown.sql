@@ -72,7 +72,13 @@ promise AS MATERIALIZED (
           AND (revisions IS NULL OR (revisions -> -1 ->> 'at')::timestamptz <= $5)
           AND (ticket_clock.cycle = 1 OR EXISTS (
               SELECT FROM verdict
-              WHERE verdict.ticket_id = picked.id AND verdict.cycle = ticket_clock.cycle - 1 AND verdict.recorded_at <= $5))
+              WHERE verdict.ticket_id = picked.id AND verdict.cycle = ticket_clock.cycle - 1 AND verdict.recorded_at <= $5
+                AND NOT EXISTS (
+                    SELECT FROM ticket_reopening AS again
+                    WHERE again.ticket_id = picked.id AND again.cycle = verdict.cycle))
+              OR EXISTS (
+                  SELECT FROM ticket_reopening AS again
+                  WHERE again.ticket_id = picked.id AND again.cycle = ticket_clock.cycle - 1 AND again.reopened_at <= $5))
         OFFSET 0) AS clock
     GROUP BY clock.rule, clock.kind
 ),
@@ -109,8 +115,10 @@ SELECT 'clock', rule, kind, count, met, breached, running FROM promise
 UNION ALL
 SELECT 'announced', rule, kind, announced, 0, 0, 0 FROM promise WHERE announced > 0
 UNION ALL
--- A verdict that did not close its ticket began the next cycle.
-SELECT 'verdict', verdict.value::text, NULL, count(*), count(*) FILTER (WHERE verdict.cycle = picked.cycle), 0, 0
+-- A verdict that did not close its ticket began the next cycle; one that did may have been followed by a reopening.
+SELECT 'verdict', verdict.value::text, NULL, count(*),
+       count(*) FILTER (WHERE verdict.cycle = picked.cycle OR EXISTS (
+           SELECT FROM ticket_reopening AS again WHERE again.ticket_id = picked.id AND again.cycle = verdict.cycle)), 0, 0
 FROM picked CROSS JOIN LATERAL (
     SELECT value, cycle FROM verdict WHERE ticket_id = picked.id AND recorded_at <= $5 OFFSET 0) AS verdict
 GROUP BY verdict.value

@@ -18,6 +18,10 @@ elsewhere AS MATERIALIZED (
     FROM moved JOIN scope ON scope.org_unit = moved.from_org_unit JOIN ticket ON ticket.id = moved.ticket_id
     WHERE ticket.created_at <= $5 AND ticket.kind = ANY ($4::text[])
 ),
+-- What was closed as of $5 and reopened since.
+shut AS MATERIALIZED (
+    SELECT ticket_id, closed_at FROM ticket_reopening WHERE reopened_at > $5 AND closed_at <= $5
+),
 ended AS MATERIALIZED (
     SELECT ticket.id, ticket.created_at, ticket.state, ticket.state_since
     FROM scope JOIN ticket USING (org_unit)
@@ -56,6 +60,18 @@ stock AS MATERIALIZED (
     AND NOT EXISTS (
           SELECT FROM ticket_merge AS merge
           WHERE merge.source_id = ticket.id AND merge.merged_at <= $5 AND (merge.undone_at IS NULL OR merge.undone_at > $5))
+    AND ticket.id NOT IN (SELECT ticket_id FROM shut)
+),
+-- What ended in the period and had not been reopened as of $5.
+gone AS (
+    SELECT state, state_since FROM ended
+    UNION ALL
+    SELECT 'closed', shut.closed_at
+    FROM shut JOIN ticket ON ticket.id = shut.ticket_id JOIN scope USING (org_unit)
+    WHERE ticket.created_at <= $5 AND ticket.kind = ANY ($4::text[]) AND ticket.id NOT IN (
+        SELECT ticket_id FROM transfer WHERE state = 'accepted' AND ended_at > $5)
+    UNION ALL
+    SELECT 'closed', shut.closed_at FROM shut JOIN elsewhere ON elsewhere.id = shut.ticket_id
 ),
 aged AS (
     SELECT id, created_at,
@@ -67,7 +83,12 @@ aged AS (
                  AND (clock.cancelled_at IS NULL OR clock.cancelled_at > $5)
                  AND clock.cycle = 1 + (
                      SELECT count(*) FROM verdict JOIN ticket ON ticket.id = verdict.ticket_id
-                     WHERE verdict.ticket_id = stock.id AND verdict.cycle < ticket.cycle AND verdict.recorded_at <= $5)
+                     WHERE verdict.ticket_id = stock.id AND verdict.cycle < ticket.cycle AND verdict.recorded_at <= $5
+                       AND NOT EXISTS (
+                           SELECT FROM ticket_reopening AS again
+                           WHERE again.ticket_id = stock.id AND again.cycle = verdict.cycle)) + (
+                     SELECT count(*) FROM ticket_reopening AS again
+                     WHERE again.ticket_id = stock.id AND again.reopened_at <= $5)
            ) AS overdue
     FROM stock
 )
@@ -75,5 +96,5 @@ SELECT 'age' AS "section!", bucket AS "bucket!", count(*) AS "count!", count(*) 
        (array_agg(id ORDER BY created_at, id))[:10] AS oldest
 FROM aged GROUP BY bucket
 UNION ALL
-SELECT state, 0, count(*), 0, NULL FROM ended WHERE state_since >= $2 AND state_since < $3 AND state_since <= $5 GROUP BY state
+SELECT state, 0, count(*), 0, NULL FROM gone WHERE state_since >= $2 AND state_since < $3 AND state_since <= $5 GROUP BY state
 ORDER BY 1, 2

@@ -33,3 +33,5 @@ SELECT count(*) AS "count!" FROM stock
 WHERE NOT EXISTS (
     SELECT FROM ticket_merge AS merge
     WHERE merge.source_id = stock.id AND merge.merged_at < $3 AND (merge.undone_at IS NULL OR merge.undone_at >= $3))
+  -- What was closed then and reopened since.
+  AND stock.id NOT IN (SELECT ticket_id FROM ticket_reopening WHERE reopened_at >= $3 AND closed_at < $3)

@@ -23,7 +23,7 @@ pub(crate) struct SuggestionQuery {
     /// Of this proposer only.
     pub(crate) proposer: Option<String>,
     /// For this decision maker only.
-    pub(crate) decision_maker: Option<String>,
+    pub(crate) decision_makers: Option<Vec<String>>,
     /// Only those overdue at `now`.
     pub(crate) overdue: bool,
     /// The present.
@@ -240,7 +240,7 @@ pub(crate) async fn list(
         query.limit,
         &states as _,
         query.proposer as _,
-        query.decision_maker as _,
+        query.decision_makers.as_deref() as _,
         query.overdue,
         query.now.to_sqlx() as _,
     )

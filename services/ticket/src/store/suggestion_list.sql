@@ -13,7 +13,7 @@ FROM scope CROSS JOIN LATERAL (
       AND ($2::timestamptz IS NULL OR (suggestion.created_at, suggestion.id) < ($2, $3::uuid))
       AND (cardinality($5::text[]) = 0 OR suggestion.state = ANY ($5))
       AND ($6::text IS NULL OR suggestion.proposer = $6)
-      AND ($7::text IS NULL OR suggestion.decision_maker = $7)
+      AND ($7::text[] IS NULL OR suggestion.decision_maker = ANY ($7))
       AND (NOT $8::boolean OR (suggestion.state IN ('submitted', 'deferred') AND suggestion.due_at < $9::timestamptz))
     ORDER BY suggestion.created_at DESC, suggestion.id DESC
     LIMIT $4

@@ -23,6 +23,8 @@ pub(crate) struct OrderQuery {
     pub(crate) now: jiff::Timestamp,
     /// For this ticket only.
     pub(crate) ticket: Option<Uuid>,
+    /// Only what these people have to do; none means whoever.
+    pub(crate) assignees: Option<Vec<String>>,
     /// Older than this one.
     pub(crate) after: Option<(jiff::Timestamp, Uuid)>,
     /// At most so many.
@@ -146,6 +148,24 @@ pub(crate) async fn list(
 ) -> Result<Vec<WorkOrder>, StoreError> {
     let states: Vec<&str> = query.states.iter().map(|state| state.code()).collect();
     let (at, id) = query.after.unzip();
+    if let Some(assignees) = &query.assignees {
+        let rows = sqlx::query_file_as!(
+            OrderRow,
+            "src/store/work_order_list_assignee.sql",
+            assignees,
+            at.map(|at| at.to_sqlx()) as _,
+            id as _,
+            &states as _,
+            query.limit,
+            query.overdue,
+            query.now.to_sqlx() as _,
+            query.ticket as _,
+            query.centre,
+        )
+        .fetch_all(conn)
+        .await?;
+        return rows.into_iter().map(OrderRow::into_order).collect();
+    }
     let rows = sqlx::query_file_as!(
         OrderRow,
         "src/store/work_order_list.sql",

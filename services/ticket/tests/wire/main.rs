@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::large_futures, reason = "messages by value; a test has the stack for them")]
 
+mod addressed;
 mod archive;
 mod attachment;
 mod automation;
@@ -21,6 +22,7 @@ mod duty;
 mod errors;
 mod facts;
 mod filter;
+mod first_contact;
 mod handling;
 mod hands;
 mod intake;
@@ -49,12 +51,14 @@ mod process_life;
 mod product_hold;
 mod queue;
 mod races;
+mod raise;
 mod reassign;
 mod receiver;
 mod recipients;
 mod recompute;
 mod recount;
 mod recount_learning;
+mod reopen;
 mod report;
 mod report_document;
 mod report_learning;
@@ -78,6 +82,7 @@ mod viewer;
 mod violation;
 mod watch;
 mod work_order;
+mod work_order_duty;
 mod work_order_form;
 mod work_order_number;
 mod work_order_reply;

@@ -23,8 +23,8 @@ pub struct Life {
     product: String,
     shop: String,
     pub created: Timestamp,
-    /// Closed or cancelled, and when.
-    ended: Option<(String, Timestamp)>,
+    /// Closed or cancelled, when, and until when it was.
+    ends: Vec<(String, Timestamp, Option<Timestamp>)>,
     answered: Option<Timestamp>,
     resolved: Option<Timestamp>,
     /// Value, whether it closed the ticket, when.
@@ -82,7 +82,10 @@ impl Life {
         self.answered = time(after, "first_responded_at").or(self.answered);
         let state = text(after, "state").unwrap_or_default();
         match state.as_str() {
-            "closed" | "cancelled" => self.ended = Some((state.clone(), at)),
+            "closed" | "cancelled" => self.ends.push((state.clone(), at, None)),
+            "reopened" | "executive_review" if action == "ReopenTicket" => {
+                self.ends.last_mut().unwrap().2 = Some(at);
+            }
             "resolved" => self.resolved = self.resolved.or(Some(at)),
             _ => {}
         }
@@ -91,7 +94,7 @@ impl Life {
             let started = time(clock, "started_at").unwrap();
             // What goes on where another one stopped began earlier than it is there.
             let since = match action {
-                "AssessTicket" | "RecordVerdict" => started.max(at),
+                "AssessTicket" | "RecordVerdict" | "ReopenTicket" => started.max(at),
                 _ => started,
             };
             let entry = self.clocks.entry(key.clone()).or_insert((since, Value::Null));
@@ -117,12 +120,21 @@ impl Life {
     }
 
     fn is_open(&self, at: Timestamp) -> bool {
-        self.created <= at && self.ended.as_ref().is_none_or(|(_, ended)| *ended > at)
+        self.created <= at && self.end(at).is_none()
+    }
+
+    /// How and since when it was ended then.
+    fn end(&self, at: Timestamp) -> Option<(&str, Timestamp)> {
+        let mut ends = self.ends.iter();
+        let end =
+            ends.find(|(_, since, until)| *since <= at && until.is_none_or(|until| until > at));
+        end.map(|(how, since, _)| (&**how, *since))
     }
 
     /// The cycle that it was in.
     fn cycle(&self, at: Timestamp) -> usize {
-        1 + self.verdicts.iter().filter(|(_, closed, when)| !closed && *when <= at).count()
+        let again = self.ends.iter().filter(|end| end.2.is_some_and(|until| until <= at)).count();
+        1 + again + self.verdicts.iter().filter(|(_, closed, when)| !closed && *when <= at).count()
     }
 
     /// The clocks that were there, each with its rule and its cycle.
@@ -209,9 +221,7 @@ pub fn recount(lives: &[Life], question: Question<'_>) -> Figures {
     let in_period = |at: Timestamp| start <= at && at < end && at <= as_of;
     let picked: Vec<&Life> = scope.iter().copied().filter(|life| in_period(life.created)).collect();
     let until = |at: Option<Timestamp>| at.filter(|at| *at <= as_of);
-    let ended = |life: &Life, how: &str| {
-        life.ended.as_ref().is_some_and(|(state, at)| state == how && *at <= as_of)
-    };
+    let ended = |life: &Life, how: &str| life.end(as_of).is_some_and(|(state, _)| state == how);
     let mut figures = Figures::new();
     let mut count = |name: &str, test: &dyn Fn(&Life) -> bool| {
         add(&mut figures, name, picked.iter().filter(|life| test(life)).count());
@@ -282,9 +292,7 @@ fn open(figures: &mut Figures, scope: &[&Life], question: Question<'_>) {
     add(figures, "open at end", open(cut));
     for how in ["closed", "cancelled"] {
         let ended = scope.iter().filter(|life| {
-            life.ended
-                .as_ref()
-                .is_some_and(|(state, at)| state == how && start <= *at && *at <= cut)
+            life.end(as_of).is_some_and(|(state, at)| state == how && start <= at && at <= cut)
         });
         add(figures, format!("{how} in period"), ended.count());
     }

@@ -61,6 +61,7 @@ fn varied() -> pb::TicketPolicy {
         ..pb::ClockRule::default()
     });
     varied.repeat_window_days = 9;
+    varied.reopening = Some(pb::ReopeningRule { within: hours(300) });
     varied.learning = Some(pb::LearningRules {
         suggestion_decision_within: hours(60),
         ..pb::LearningRules::default()
@@ -168,8 +169,17 @@ impl Company {
                 };
                 desk.tickets.announce_delay(request).await.map(drop)
             }
+            19 => {
+                let request = pb::ReopenTicketRequest {
+                    name,
+                    reason: "又坏了".into(),
+                    customer_dissatisfied: dice.roll(2) == 0,
+                    ..Default::default()
+                };
+                desk.handling.reopen_ticket(request).await.map(drop)
+            }
             // What comes next.
-            14..=19 => {
+            14..=18 => {
                 let value = i32::try_from(1 + dice.roll(5)).unwrap();
                 if desk.feed_back(&name).await.is_ok()
                     || self.quality.verdict(&name, value).await.is_ok()
@@ -381,6 +391,7 @@ async fn t20_the_report_equals_a_recount_from_the_journal() {
     assert!(count(told).await > 3);
     assert!(count("SELECT count(*) FROM ticket WHERE state = 'cancelled'").await > 3);
     assert!(count("SELECT count(*) FROM ticket WHERE state = 'closed'").await > 5);
+    assert!(count("SELECT count(*) FROM ticket_reopening").await > 5);
     assert!(count("SELECT count(*) FROM root_cause").await > 50);
     assert!(count("SELECT count(*) FROM suggestion_decision WHERE outcome = 'deferred'").await > 3);
     assert!(

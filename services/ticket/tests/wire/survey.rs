@@ -76,7 +76,9 @@ async fn t13_a_second_or_late_answer_changes_nothing_and_is_on_record() {
     assert_eq!((found.cycle, found.verdicts.len()), (2, 1));
     let taken = "SELECT count(*) FROM journal WHERE action = 'TakeAnswer'";
     let ignored = "SELECT count(*) FROM journal WHERE action = 'IgnoreAnswer'";
-    assert_eq!((world.count(taken).await, world.count(ignored).await), (1, 2));
+    assert_eq!((world.count(taken).await, world.count(ignored).await), (1, 1));
+    let late = "SELECT count(*) FROM journal WHERE action = 'NoteLateAnswer' AND aggregate_type = 'survey_answer'";
+    assert_eq!(world.count(late).await, 1, "the ticket's history has it");
 }
 
 #[tokio::test]

@@ -214,8 +214,17 @@ impl World {
     }
 
     pub fn desk_at(&self, replica: usize, subject: &str, org_unit: &str, role: &str) -> Desk {
+        self.signed_in(replica, self.bearer(subject, org_unit, role))
+    }
+
+    /// Somebody with a token of his own.
+    pub fn desk_with(&self, token: MetadataValue<Ascii>) -> Desk {
+        self.signed_in(0, token)
+    }
+
+    fn signed_in(&self, replica: usize, token: MetadataValue<Ascii>) -> Desk {
         let transport = self.transport(replica);
-        let token = Bearer(Some(self.bearer(subject, org_unit, role)));
+        let token = Bearer(Some(token));
         Desk {
             tickets: TicketServiceClient::with_interceptor(transport.clone(), token.clone()),
             policies: TicketPolicyServiceClient::with_interceptor(transport.clone(), token.clone()),

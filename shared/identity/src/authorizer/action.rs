@@ -76,7 +76,7 @@ impl Group {
 
 /// What permissions speak of beside methods: something that a field of a request asks for and that not everybody may
 /// have who may call the method.
-pub const BESIDE_METHODS: [&str; 6] = [
+pub const BESIDE_METHODS: [&str; 8] = [
     // Saying to a customer what the policy forbids (T-14).
     "ticket.OverrideForbiddenPhrases",
     // Raising a ticket as a manager's decision, and not as what its handler asks for (T-12).
@@ -89,6 +89,10 @@ pub const BESIDE_METHODS: [&str; 6] = [
     "ticket.SuperviseTeam",
     // Opening what was withdrawn (T-01).
     "ticket.InspectWithdrawnAttachment",
+    // Reading what one took oneself, wherever it has gone (T-02).
+    "ticket.ReadAsFirstContact",
+    // Urging whoever has it to get on with it (T-02).
+    "ticket.UrgeAsFirstContact",
 ];
 
 /// A method as permissions name it: `ticket.CreateTicket`, the context and the method.

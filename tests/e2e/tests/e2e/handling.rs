@@ -48,6 +48,7 @@ pub fn requests(ticket: &str) -> [(&'static str, Value); 22] {
         ("ticket.HandlingService.SuperviseTicket", until("instruction")),
         ("ticket.HandlingService.UrgeTicket", until("text")),
         ("ticket.HandlingService.AnswerSupervision", text("answer")),
+        ("ticket.HandlingService.ReopenTicket", text("reason")),
         ("ticket.HandlingService.EndSupervision", text("conclusion")),
         ("ticket.HandlingService.GetHandlingPlan", json!({"name": ticket})),
         ("ticket.HandlingService.ListHandlingRecords", json!({"parent": ticket})),

@@ -193,15 +193,9 @@ fn t19_an_appeal_at_the_last_instant_is_in_time() {
     assert!(matches!(appeal(later), Err(StepRefusal::IllegalState { .. })));
 }
 
-#[test]
-fn t17_a_list_is_due_by_the_policys_lead_and_never_before_the_shift_begins() {
-    let mut draft = draft();
-    draft.learning.shifts = Some(ShiftRulesDraft {
-        list_before_end: Some(Duration::from_secs(600)),
-        ..ShiftRulesDraft::default()
-    });
-    let policy = Policy::try_new(draft).expect("a sound policy");
-    let shift = |starts, ends| Shift {
+/// A shift that somebody means to plan.
+pub fn shift(starts: Timestamp, ends: Timestamp) -> Shift {
+    Shift {
         id: Uuid::from_u128(1),
         policy_version: Uuid::from_u128(2),
         centre: "group/north".into(),
@@ -219,7 +213,17 @@ fn t17_a_list_is_due_by_the_policys_lead_and_never_before_the_shift_begins() {
         created_at: hours(0),
         updated_at: hours(0),
         revision: 1,
-    };
+    }
+}
+
+#[test]
+fn t17_a_list_is_due_by_the_policys_lead_and_never_before_the_shift_begins() {
+    let mut draft = draft();
+    draft.learning.shifts = Some(ShiftRulesDraft {
+        list_before_end: Some(Duration::from_secs(600)),
+        ..ShiftRulesDraft::default()
+    });
+    let policy = Policy::try_new(draft).expect("a sound policy");
     let due = |starts: Timestamp, ends: Timestamp| {
         plan_shift(shift(starts, ends), &policy, hours(0)).map(|shift| shift.list_due)
     };

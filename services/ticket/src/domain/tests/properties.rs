@@ -57,6 +57,7 @@ fn handling_commands() -> impl Strategy<Value = Command> {
         (0..400_i64).prop_map(|hour| handling::supervise(hours(hour))),
         proptest::option::of(0..400_i64).prop_map(|hour| handling::urge(hour.map(hours))),
         Just(handling::answer()),
+        any::<bool>().prop_map(reopen::reopen),
     ]
 }
 
@@ -86,6 +87,7 @@ fn policies() -> impl Strategy<Value = Policy> {
         if reasons {
             draft.handling.attempts = Some(AttemptDraft { failed: 1, ..handling::attempts() });
             draft.handling.reporting = Some(handling::reporting());
+            draft.handling.reopen_within = Some(elapsed(200));
             draft.pause_reasons.push(PauseReasonDraft {
                 code: "documents".into(),
                 title: Text::new("Documents", "资料"),

@@ -19,7 +19,7 @@ fn sound() -> Policy {
     Policy::try_new(draft).expect("a sound policy")
 }
 
-fn issued(due_hours: i64) -> WorkOrder {
+pub fn issued(due_hours: i64) -> WorkOrder {
     let brief = Brief {
         dispatch_centre: "group/north".into(),
         ticket: None,
@@ -54,7 +54,7 @@ fn void() -> OrderCommand {
 }
 
 fn complete() -> OrderCommand {
-    OrderCommand::Complete { result: "changed".into() }
+    OrderCommand::Complete { result: "changed".into(), in_place: false }
 }
 
 /// The order after a command, by whom it should be done.
@@ -137,6 +137,7 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
             note: "parts".into(),
             // Minutes from the start; in the past it is refused.
             next: minute(next),
+            in_place: false,
         }),
         2 => Just(OrderCommand::Dispute { reason: "not ours".into() }),
         2 => select(DisputeOutcome::ALL).prop_map(|outcome| {
