@@ -239,7 +239,8 @@ impl App {
         let judged = (&ticket, &version.policy);
         let by = (&actor, &call.by, now);
         let withdrawn = correction::withdraw(work.conn(), &self.ids, judged, &changes, by);
-        changes.extend(Box::pin(withdrawn).await?);
+        let withdrawn = Box::pin(withdrawn).await?;
+        changes.extend(withdrawn);
         changes.extend(placement::reroute(work.conn(), judged, &changes, (now, Hold::Team)).await?);
         let held = held_product(&ticket, &version.policy).map(ToOwned::to_owned);
         let speaker = Speaker { caller: Some(&call.caller), overriding, wording: None };

@@ -96,6 +96,7 @@ fn decode(violations: &mut Violations, ticket: &pb::Ticket, mask: &Mask) -> Corr
         order_reference,
         shop,
         grade: Fix::Keep,
+        unknown: Vec::new(),
     }
 }
 
