@@ -90,6 +90,12 @@ fn t13_a_dissatisfied_answer_given_in_time_reopens_however_late_it_is_heard_of()
     assert_eq!((desk.state(), desk.level(), desk.ticket.cycle), (StateName::Reopened, 2, 2));
     assert_eq!(desk.ticket.verdicts.len(), 1, "it is no verdict");
     let late = closed(Severity::Ordinary, elapsed(48));
+    let noted = late.tries(QUALITY, hours(300), answered(1, 4, 51)).expect("noted");
+    assert_eq!(actions(&noted), ["NoteLateAnswer"]);
+}
+
+#[test]
+fn t13_late_answers_that_reopen_nothing_are_on_record() {
     let noted_at = |hour, desk: &Desk, command| {
         actions(&desk.tries(QUALITY, hours(hour), command).expect("no error"))
     };
