@@ -72,7 +72,7 @@ impl App {
             customer_name: name.as_deref(),
             route: asked.route.as_ref(),
             placed,
-            told_level: None,
+            occurred: None,
         };
         if asked.validate_only {
             check_etag(etag, ticket.revision)?;

@@ -49,6 +49,7 @@ pub mod ticket;
 pub mod timer;
 mod transfer;
 pub mod trigger;
+mod trigger_event;
 pub mod upload;
 mod upload_receive;
 pub mod viewer;

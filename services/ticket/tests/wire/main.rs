@@ -5,7 +5,9 @@
 mod archive;
 mod attachment;
 mod automation;
+mod automation_events;
 mod automation_policy;
+mod automation_trouble;
 mod breach;
 mod bulk;
 mod content;
