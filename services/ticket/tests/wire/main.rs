@@ -39,6 +39,7 @@ mod neighbour;
 mod pack;
 mod packs;
 mod packs_learning;
+mod packs_told;
 mod policy;
 mod process;
 mod process_clocks;
