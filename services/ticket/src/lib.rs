@@ -32,7 +32,7 @@
 //!   at least once, without a connection held; what cannot be sent is parked where people see it,
 //!   and marks its ticket until the customer hears something. A reminder is on record as such only where one was put there.
 //! - **A trigger acts once (T-26)** after an event and once in a chain of events, in the transaction that moves the triggers'
-//!   cursor over the event; what it did is on record under its name.
+//!   cursor over the event; what it did is on record under its name, and what it could not do is found by org unit.
 //! - **No call onward while a registration can do without (T-03).** Org units, customers, contacts and standings are copies
 //!   kept from the customer context's feed; only what the copy does not know yet is asked for.
 //! - **A load is a count (T-03).** How many open tickets of a team somebody owns changes in the transaction that changes

@@ -329,7 +329,7 @@ fn t14_who_runs_the_machinery_sees_what_was_parked_and_nothing_of_the_business()
     let operator = caller(role::OPERATOR, "group/north");
     let may =
         |method: &str, place| allows(&authorizer, &operator, &format!("ticket.{method}"), place);
-    for method in ["GetDelivery", "ListDeliveries", "RetryDelivery"] {
+    for method in ["GetDelivery", "ListDeliveries", "RetryDelivery", "ListTroubledTriggerRuns"] {
         assert!(may(method, "group/north/riverside"), "{method}");
         assert!(!may(method, "group/south"), "{method}");
     }

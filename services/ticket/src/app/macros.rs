@@ -69,7 +69,7 @@ impl App {
             customer_name,
             route: asked.route.as_ref(),
             placed,
-            told_level: None,
+            occurred: None,
         };
         if asked.validate_only {
             check_etag(etag, ticket.revision)?;

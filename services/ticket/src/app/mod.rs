@@ -51,6 +51,7 @@ pub mod ticket;
 pub mod timer;
 mod transfer;
 pub mod trigger;
+mod trigger_event;
 mod unmerge;
 pub mod upload;
 mod upload_receive;

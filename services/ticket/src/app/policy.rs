@@ -82,11 +82,20 @@ impl App {
         let triggers = policy.triggers.iter().enumerate();
         let triggers = triggers
             .flat_map(|(index, one)| assigned(format!("triggers[{index}].then"), &one.then));
+        let asked = policy.triggers.iter().enumerate().flat_map(|(index, one)| {
+            let teams = one.r#if.iter().flat_map(|condition| &condition.teams).enumerate();
+            teams
+                .map(move |(place, team)| (format!("triggers[{index}].if.teams[{place}]"), &**team))
+        });
         let macros = policy.macros.iter().enumerate();
         let macros =
             macros.flat_map(|(index, one)| assigned(format!("macros[{index}].steps"), &one.steps));
-        let named: Vec<(String, &str)> =
-            rules.chain(triggers).chain(macros).filter(|(_, code)| !code.is_empty()).collect();
+        let named: Vec<(String, &str)> = rules
+            .chain(triggers)
+            .chain(asked)
+            .chain(macros)
+            .filter(|(_, code)| !code.is_empty())
+            .collect();
         if named.is_empty() {
             return Ok(());
         }

@@ -90,7 +90,7 @@ impl App {
             return Err(Error::AlreadyExists { kind: "kefu.dev/Process", name });
         }
         let told = encode::resource(&process, known);
-        let event = encode::changed(&told, "StartProcess");
+        let event = encode::changed(&told, "StartProcess", &process.runs);
         let next = process.next_fire_at();
         let entry =
             NewEntry { before: None, after: (&process, &told), action: "StartProcess", event };
@@ -299,7 +299,9 @@ pub(super) async fn save(
     action: &'static str,
 ) -> Result<pb::Process, Error> {
     let told = encode::resource(after, template);
-    let event = encode::changed(&told, action);
+    // Runs are only ever added.
+    let begun = after.runs.get(before.runs.len()..).unwrap_or_default();
+    let event = encode::changed(&told, action, begun);
     store::process::update(conn, before, after).await?;
     let before = Some(encode::resource(before, template));
     let entry = NewEntry { before, after: (after, &told), action, event };

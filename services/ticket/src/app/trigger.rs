@@ -9,10 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kefu_api::ticket::v1 as pb;
-use kefu_identity::Caller;
+use kefu_identity::{Caller, OrgUnit};
 use kefu_journal::{Provenance, Recorded};
-use prost::{Message as _, Name as _};
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -21,72 +19,24 @@ use super::change::{self, customer_of};
 use super::outbox::{self, Letter};
 use super::placement::{self, Hold};
 use super::ticket::not_found;
+use super::trigger_event::{Happened, Told};
 use super::{App, Error, Page, one_more};
 use crate::domain::{
-    Actor, AssignCause, Automated, DeliveryContent, Doing, Outgoing, ReceiverLevel, Refusal,
-    Ticket, Trigger, TriggerEvent, TriggerOutcome, automate,
+    Actor, AssignCause, Automated, DeliveryContent, Doing, Outgoing, Refusal, Ticket, Trigger,
+    TriggerOutcome, automate,
 };
 use crate::encode::ticket as encode;
 use crate::store;
-use crate::store::trigger::{Run, RunCursor};
+use crate::store::trigger::{Run, RunCursor, TroubleQuery};
 
 /// How the actor of what a trigger did begins.
 const BY_TRIGGER: &str = "system/trigger/";
 /// The time for which runs are counted.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// Of what other systems are told: names are added with a new one, none is changed.
+const PAYLOAD_VERSION: u32 = 2;
 /// The longest explanation that is kept, in characters.
 const MAX_DETAIL: usize = 500;
-
-/// An event that triggers may run after.
-#[derive(Clone, Debug)]
-pub(crate) struct Happened {
-    pub(crate) recorded: Arc<Recorded>,
-    /// The ticket concerned.
-    pub(crate) ticket: Uuid,
-    pub(crate) event: TriggerEvent,
-    /// Which receiver level is to be told, where the event says so (T-07).
-    pub(crate) told_level: Option<ReceiverLevel>,
-}
-
-impl Happened {
-    /// What a public event of the journal is to triggers; `None` where it is nothing to them.
-    fn of(recorded: &Arc<Recorded>) -> Option<Self> {
-        let recorded = Arc::clone(recorded);
-        let name = recorded.event_type.strip_prefix("kefu.ticket.v1.")?;
-        if recorded.aggregate_type == "ticket" {
-            let event = name.parse().ok()?;
-            let told_level = told_level(event, &recorded);
-            return Some(Self { ticket: recorded.aggregate_id, event, told_level, recorded });
-        }
-        if recorded.aggregate_type != "delivery" || name != pb::DeliveryChanged::NAME {
-            return None;
-        }
-        // Only what was said to the customer, which no trigger says: a notice that cannot be sent causes no other.
-        let delivery = pb::DeliveryChanged::decode(recorded.payload.clone()).ok()?;
-        let parked = delivery.state() == pb::DeliveryState::Parked && !delivery.message.is_empty();
-        let ticket = delivery.ticket.strip_prefix("tickets/")?.parse().ok()?;
-        let (event, told_level) = (TriggerEvent::MessageParked, None);
-        parked.then_some(Self { ticket, event, told_level, recorded })
-    }
-}
-
-/// Which receiver level an event says is to be told.
-fn told_level(event: TriggerEvent, recorded: &Recorded) -> Option<ReceiverLevel> {
-    let payload = recorded.payload.clone();
-    let number = match event {
-        TriggerEvent::ClockBreached => pb::TicketClockBreached::decode(payload).ok()?.notify_level,
-        TriggerEvent::ClockEscalated => {
-            let told = pb::TicketClockEscalated::decode(payload).ok()?;
-            match told.notify_level {
-                0 => told.escalation?.to_level,
-                level => level,
-            }
-        }
-        TriggerEvent::Escalated => pb::TicketEscalated::decode(payload).ok()?.escalation?.to_level,
-        _ => return None,
-    };
-    ReceiverLevel::from_number(number)
-}
 
 /// How far the triggers of an event have run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +77,7 @@ impl App {
             let version = self.version(&mut conn, *id).await?;
             // A version that is not there fails where that can be put on record.
             let may = version.is_none_or(|version| {
-                version.policy.automation().triggers_on(happened.event).next().is_some()
+                version.policy.automation().triggers_on(&happened.events).next().is_some()
             });
             triggering.extend(may.then_some(happened));
         }
@@ -188,10 +138,18 @@ impl App {
         let (mut ticket, version) = self.judged(&mut tx, row).await?;
         let link = link(&mut tx, recorded).await?;
         let ran = store::trigger::ran(&mut tx, link.root).await?;
+        let told = happened.told()?;
         let (mut assigned, mut rest) = (false, None);
-        let triggers = version.policy.automation().triggers_on(happened.event);
+        let triggers = version.policy.automation().triggers_on(&happened.events);
         for (place, trigger) in triggers.enumerate().skip(begin) {
-            if ran.iter().any(|name| **name == *trigger.name) || !trigger.condition.holds(&ticket) {
+            if ran.iter().any(|name| **name == *trigger.name) {
+                continue;
+            }
+            let team = match ticket.team.filter(|_| trigger.condition.asks_for_team()) {
+                Some(team) => store::placement::code(&mut tx, team).await?,
+                None => None,
+            };
+            if !trigger.condition.holds(&ticket, team.as_deref(), &told.occurred) {
                 continue;
             }
             let assigns = trigger.then.iter().any(|step| step.assigns().is_some());
@@ -223,7 +181,7 @@ impl App {
                     customer_name: None,
                     route: None,
                     placed: placed.as_ref(),
-                    told_level: happened.told_level,
+                    occurred: Some(&told.occurred),
                 };
                 automate(&ticket, &version.policy, &trigger.then, doing)
                     .map_err(|(step, refusal)| (TriggerOutcome::Refused, refused(step, &refusal)))
@@ -237,7 +195,7 @@ impl App {
                         traceparent: recorded.traceparent.clone(),
                         ..Provenance::default()
                     };
-                    let acting = (&by, trigger, happened);
+                    let acting = (&by, trigger, happened, &told);
                     ticket = self.act(&mut tx, ticket, done, acting, now).await?;
                     (TriggerOutcome::Acted, String::new())
                 }
@@ -248,6 +206,7 @@ impl App {
                 event: recorded.event_id,
                 ticket: id,
                 customer: customer_of(&ticket),
+                org_unit: ticket.org_unit.clone(),
                 depth: link.depth,
                 outcome,
                 detail,
@@ -274,7 +233,7 @@ impl App {
         conn: &mut PgConnection,
         ticket: Ticket,
         done: Automated,
-        (by, trigger, happened): (&Provenance, &Trigger, &Happened),
+        (by, trigger, happened, told): (&Provenance, &Trigger, &Happened, &Told),
         now: Timestamp,
     ) -> Result<Ticket, Error> {
         let ticket = change::record(conn, &self.ids, ticket, &done.changes, by).await?;
@@ -289,7 +248,7 @@ impl App {
                 }
                 Outgoing::Event(adapter) => {
                     let content = DeliveryContent::Event;
-                    let body = Some(payload(&ticket, trigger, happened));
+                    let body = Some(payload(&ticket, trigger, happened, told));
                     let recipient = String::new();
                     (adapter, Letter { content, message: None, rule, recipient, body })
                 }
@@ -313,13 +272,14 @@ impl App {
         let version = store::trigger::versions(&mut tx, &[id]).await?;
         for (_, version) in version {
             let Some(version) = self.version(&mut tx, version).await? else { continue };
-            for trigger in version.policy.automation().triggers_on(happened.event) {
+            for trigger in version.policy.automation().triggers_on(&happened.events) {
                 let run = Run {
                     root_event: link.root,
                     rule: trigger.name.to_string(),
                     event: recorded.event_id,
                     ticket: id,
                     customer: recorded.customer_id,
+                    org_unit: recorded.org_unit.clone(),
                     depth: link.depth,
                     outcome: TriggerOutcome::Failed,
                     detail: "the ticket cannot be worked on; the log of the service says why"
@@ -352,6 +312,26 @@ impl App {
     }
 }
 
+impl App {
+    /// The triggers that should have acted at and below an org unit and did not, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub(crate) async fn list_troubled_trigger_runs(
+        &self,
+        caller: &Caller,
+        org_unit: &OrgUnit,
+        query: TroubleQuery,
+        size: u32,
+    ) -> Result<Page<Run, RunCursor>, Error> {
+        self.allow(caller, "ticket.ListTroubledTriggerRuns", org_unit)?;
+        let mut conn = self.read().await?;
+        let query = TroubleQuery { limit: one_more(size), ..query };
+        let runs = store::trigger::troubled(&mut conn, &query).await?;
+        Ok(Page::of(runs, size, |last| (last.at, last.root_event, last.rule.clone())))
+    }
+}
+
 /// What a trigger changed goes on in its chain; anything else begins one.
 async fn link(conn: &mut PgConnection, recorded: &Recorded) -> Result<Link, Error> {
     let cause = if recorded.actor.starts_with(BY_TRIGGER) {
@@ -379,13 +359,16 @@ fn refused(step: usize, refusal: &Refusal) -> String {
     format!("then[{step}]: {why}").chars().take(MAX_DETAIL).collect()
 }
 
-/// What another system learns: what the public event tells, and nothing that was noted internally.
-fn payload(ticket: &Ticket, trigger: &Trigger, happened: &Happened) -> String {
+/// What another system learns, as documented at `DeliveryService`: what the public event tells, and nothing that was noted
+/// internally.
+fn payload(ticket: &Ticket, trigger: &Trigger, happened: &Happened, told: &Told) -> String {
     let recorded = &happened.recorded;
     json!({
         "type": recorded.event_type,
         "timestamp": recorded.occurred_at.to_string(),
+        "version": PAYLOAD_VERSION,
         "data": {
+            "facts": told.facts,
             "event": recorded.event_id,
             "trigger": &*trigger.name,
             "ticket": encode::name(ticket.id),

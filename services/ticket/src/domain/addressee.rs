@@ -15,11 +15,30 @@ pub enum NoticeTo {
     FirstContactOwner,
     /// The receiver level that is to be told.
     ReceiverLevel,
+    /// The top level of the whole company (T-15).
+    Headquarters,
+    /// The org unit to which the ticket was sent (T-11).
+    TransferReceiver,
+    /// Whoever sent it there.
+    TransferSender,
 }
 
 impl NoticeTo {
     /// The names that no list of the operator's configuration can have.
-    pub const RESERVED: [&'static str; 3] = ["owner", "first-contact-owner", "receiver-level"];
+    pub const RESERVED: [&'static str; 6] = [
+        "owner",
+        "first-contact-owner",
+        "receiver-level",
+        "headquarters",
+        "transfer-receiver",
+        "transfer-sender",
+    ];
+
+    /// Whether only the event of a transfer says who that is.
+    #[must_use]
+    pub const fn is_of_transfer(&self) -> bool {
+        matches!(self, Self::TransferReceiver | Self::TransferSender)
+    }
 }
 
 impl From<String> for NoticeTo {
@@ -28,6 +47,9 @@ impl From<String> for NoticeTo {
             "owner" => Self::Owner,
             "first-contact-owner" => Self::FirstContactOwner,
             "receiver-level" => Self::ReceiverLevel,
+            "headquarters" => Self::Headquarters,
+            "transfer-receiver" => Self::TransferReceiver,
+            "transfer-sender" => Self::TransferSender,
             _ => Self::List(name),
         }
     }

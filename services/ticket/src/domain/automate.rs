@@ -14,7 +14,8 @@ use super::{
     refusal::Refusal,
     reroute::Placed,
     ticket::Ticket,
-    word::{Actor, Fault, ReceiverLevel},
+    trigger_event::EventTold,
+    word::{Actor, Fault},
 };
 
 /// Who has steps done, and what they need to know.
@@ -32,8 +33,8 @@ pub struct Doing<'a> {
     pub route: Option<&'a Route>,
     /// Where the step that assigns it sends it; none where there is no such step.
     pub placed: Option<&'a Placed>,
-    /// Which receiver level is to be told, where the event says so (T-07).
-    pub told_level: Option<ReceiverLevel>,
+    /// What the event says, where they are done after one.
+    pub occurred: Option<&'a EventTold>,
 }
 
 /// What steps come to.
@@ -116,8 +117,8 @@ pub fn automate(
             }
             AutoStep::Notify { adapter, to, wording } => {
                 let text = text(wording).map_err(at)?;
-                let (adapter, to) = (adapter.clone(), addressee(to, &present, doing.told_level));
-                done.outgoing.push(Outgoing::Notice { adapter, to, text });
+                let to = addressee(to, (&present, policy), doing.occurred);
+                done.outgoing.push(Outgoing::Notice { adapter: adapter.clone(), to, text });
                 continue;
             }
             AutoStep::CallWebhook(adapter) => {
@@ -133,15 +134,34 @@ pub fn automate(
 }
 
 /// Who that is now.
-fn addressee(to: &NoticeTo, ticket: &Ticket, told_level: Option<ReceiverLevel>) -> Addressee {
+fn addressee(
+    to: &NoticeTo,
+    (ticket, policy): (&Ticket, &Policy),
+    occurred: Option<&EventTold>,
+) -> Addressee {
+    let told_level = occurred.and_then(|occurred| occurred.told_level);
+    let transfer = occurred.and_then(|occurred| occurred.transfer.as_ref());
+    let level = |level, org_unit: &str| Addressee::Level { level, org_unit: org_unit.to_owned() };
     match to {
         NoticeTo::List(name) => Addressee::List(name.clone()),
         NoticeTo::Owner => Addressee::Staff(ticket.responsible().clone()),
         NoticeTo::FirstContactOwner => Addressee::Staff(ticket.first_contact_owner.clone()),
-        NoticeTo::ReceiverLevel => Addressee::Level {
-            level: told_level.unwrap_or(ticket.receiver_level),
-            org_unit: ticket.org_unit.clone(),
-        },
+        NoticeTo::ReceiverLevel => {
+            level(told_level.unwrap_or(ticket.receiver_level), &ticket.org_unit)
+        }
+        NoticeTo::Headquarters => {
+            let (whole, _) = ticket.org_unit.split_once('/').unwrap_or((&ticket.org_unit, ""));
+            level(policy.top_level(), whole)
+        }
+        // The policy names them after events of a transfer only, which say so.
+        NoticeTo::TransferReceiver => {
+            let to = transfer.map_or(&*ticket.org_unit, |transfer| &*transfer.to);
+            level(ticket.receiver_level, to)
+        }
+        NoticeTo::TransferSender => {
+            let by = transfer.map_or_else(|| ticket.responsible(), |transfer| &transfer.by);
+            Addressee::Staff(by.clone())
+        }
     }
 }
 

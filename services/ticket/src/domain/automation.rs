@@ -8,60 +8,12 @@ use std::{
 
 use super::{
     addressee::NoticeTo,
+    condition::TicketCondition,
     delivery::ChannelAdapter,
-    phrase::ForbiddenPhrases,
     routing::Distribution,
-    ticket::{StateName, Ticket},
-    word::{Channel, Priority, Severity, Subject, TicketKind, coded},
+    trigger_event::TriggerEvent,
+    word::{Priority, Subject, coded},
 };
-
-coded! {
-    /// What happens to a ticket, by the name of its public event.
-    TriggerEvent {
-        /// It was registered.
-        Registered = "TicketRegistered",
-        /// What was noted at intake was changed.
-        Updated = "TicketUpdated",
-        /// The customer was answered.
-        Responded = "TicketResponded",
-        /// It waits.
-        Paused = "TicketPaused",
-        /// It goes on.
-        Resumed = "TicketResumed",
-        /// It was resolved.
-        Resolved = "TicketResolved",
-        /// The customer was told the result.
-        ResultFedBack = "TicketResultFedBack",
-        /// It was closed.
-        Closed = "TicketClosed",
-        /// It was reopened.
-        Reopened = "TicketReopened",
-        /// It was raised.
-        Escalated = "TicketEscalated",
-        /// It was cancelled.
-        Cancelled = "TicketCancelled",
-        /// A deadline passed.
-        ClockBreached = "TicketClockBreached",
-        /// A deadline comes near.
-        ClockWarned = "TicketClockWarned",
-        /// A delay was announced.
-        DelayAnnounced = "TicketDelayAnnounced",
-        /// Its severity was changed.
-        Assessed = "TicketAssessed",
-        /// A step of a clock's escalation was taken.
-        ClockEscalated = "TicketClockEscalated",
-        /// The customer is to be reminded.
-        ReminderDue = "TicketReminderDue",
-        /// Closing is proposed.
-        CloseProposed = "TicketCloseProposed",
-        /// Its priority was raised.
-        PriorityRaised = "TicketPriorityRaised",
-        /// A message to the customer never left.
-        AnswerUndelivered = "TicketAnswerUndelivered",
-        /// A message to the customer could not be sent; has no event of its own.
-        MessageParked = "MessageParked",
-    }
-}
 
 coded! {
     /// What came of a trigger.
@@ -195,55 +147,6 @@ impl AutoStep {
     }
 }
 
-/// What must be true of a ticket; an empty list asks for nothing.
-#[derive(Clone, Debug, Default)]
-pub struct TicketCondition {
-    pub(super) kinds: BTreeSet<TicketKind>,
-    pub(super) channels: BTreeSet<Channel>,
-    pub(super) severities: BTreeSet<Severity>,
-    pub(super) categories: Vec<String>,
-    pub(super) priorities: BTreeSet<Priority>,
-    pub(super) grades: Vec<String>,
-    pub(super) states: BTreeSet<StateName>,
-    pub(super) org_units: Vec<String>,
-    pub(super) tags: Vec<String>,
-    pub(super) without_tags: Vec<String>,
-    pub(super) keywords: ForbiddenPhrases,
-    pub(super) unowned: bool,
-}
-
-impl TicketCondition {
-    /// Whether all of it is true of a ticket.
-    #[must_use]
-    pub fn holds(&self, ticket: &Ticket) -> bool {
-        fn among<T: Ord>(set: &BTreeSet<T>, value: &T) -> bool {
-            set.is_empty() || set.contains(value)
-        }
-        let details = &ticket.details;
-        let any = |list: &[String], holds: &dyn Fn(&str) -> bool| {
-            list.is_empty() || list.iter().any(|entry| holds(entry))
-        };
-        let tagged = |tag: &str| details.tags.iter().any(|own| own == tag);
-        let found = |text: &str| !self.keywords.found_in(text).is_empty();
-        among(&self.kinds, &ticket.kind)
-            && !(self.unowned && ticket.owner.is_some())
-            && among(&self.channels, &ticket.channel)
-            && among(&self.severities, &ticket.severity)
-            && among(&self.priorities, &ticket.priority)
-            && among(&self.states, &ticket.state.name())
-            && any(&self.categories, &|path| is_at_or_below(&details.category, path))
-            && any(&self.org_units, &|path| is_at_or_below(&ticket.org_unit, path))
-            && any(&self.grades, &|grade| ticket.customer_grade.as_deref() == Some(grade))
-            && any(&self.tags, &tagged)
-            && !self.without_tags.iter().any(|tag| tagged(tag))
-            && (self.keywords.is_empty() || found(&details.subject) || found(&details.description))
-    }
-}
-
-fn is_at_or_below(path: &str, above: &str) -> bool {
-    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 /// When … if … then.
 #[derive(Clone, Debug)]
 pub struct Trigger {
@@ -274,9 +177,10 @@ impl Automation {
         self.adapters.get(code)
     }
 
-    /// The triggers that may run after an event, in the order of the policy.
-    pub fn triggers_on(&self, event: TriggerEvent) -> impl Iterator<Item = &Trigger> {
-        self.triggers.iter().filter(move |trigger| trigger.when.contains(&event))
+    /// The triggers that may run after something that is all of these events, in the order of the policy, each once.
+    pub fn triggers_on(&self, events: &[TriggerEvent]) -> impl Iterator<Item = &Trigger> {
+        let after = |trigger: &&Trigger| events.iter().any(|event| trigger.when.contains(event));
+        self.triggers.iter().filter(after)
     }
 
     /// The steps of a macro.

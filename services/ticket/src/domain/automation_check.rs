@@ -7,19 +7,20 @@ use std::{
 };
 
 use super::{
-    automation::{AssignTo, AutoStep, Automation, TicketCondition, Tongue, Trigger, Wording},
+    addressee::NoticeTo,
+    automation::{AssignTo, AutoStep, Automation, Tongue, Trigger, Wording},
     automation_draft::{
-        AdapterDraft, AutomationDraft, ConditionDraft, MacroDraft, StepDraftOf, TriggerDraft,
-        WordingDraft,
+        AdapterDraft, AutomationDraft, MacroDraft, StepDraftOf, TriggerDraft, WordingDraft,
     },
+    condition,
+    custom_field::CustomFields,
     delivery::{AdapterKind, ChannelAdapter, Patience},
     message_template::MessageTemplate,
-    phrase::ForbiddenPhrases,
     policy::PauseReason,
-    policy_check::{DAY, Faults, Pair},
-    policy_draft::ForbiddenPhraseDraft,
+    policy_check::{DAY, Faults},
     routing_check::MAX_STAFF,
-    word::{Severity, Text},
+    trigger_event::TriggerEvent,
+    word::Text,
 };
 
 const MAX_ADAPTERS: usize = 20;
@@ -28,7 +29,6 @@ const MAX_MACROS: usize = 100;
 /// The most steps of a trigger or a macro.
 const MAX_STEPS: usize = 20;
 const MAX_EVENTS: usize = 30;
-const MAX_ENTRIES: usize = 50;
 /// The most tags that one step adds.
 const MAX_ADDED_TAGS: usize = 20;
 const ATTEMPTS: std::ops::RangeInclusive<u32> = 1..=50;
@@ -40,12 +40,20 @@ const MAX_DEPTH: u32 = 10;
 const ORDINARY_PER_HOUR: u32 = 60;
 const MAX_PER_HOUR: u32 = 10_000;
 
-/// What steps may name.
+/// What steps and conditions may name.
 pub(super) struct Known<'a> {
     pub templates: &'a BTreeMap<String, MessageTemplate>,
     pub pause_reasons: &'a BTreeMap<Arc<str>, PauseReason>,
     /// Whether there are routing rules.
     pub routes: bool,
+    /// How many receiver levels there are.
+    pub levels: usize,
+    /// The clock rules.
+    pub clocks: BTreeSet<&'a str>,
+    /// The stages of all process templates.
+    pub stages: BTreeSet<&'a str>,
+    /// The company's own fields.
+    pub fields: &'a CustomFields,
 }
 
 /// Whose steps they are.
@@ -137,8 +145,17 @@ fn trigger(
     faults.at_most(draft.when.len(), MAX_EVENTS, &format!("{path}.when"));
     let unknown = ("must be set to a known event", "须为已知的事件");
     let when = faults.set(draft.when, format_args!("{path}.when"), unknown);
-    let condition = condition(draft.condition, &format!("{path}.if"), faults);
+    let condition = condition::check(draft.condition, &when, &format!("{path}.if"), known, faults);
     let path = format!("{path}.then");
+    for (index, step) in draft.then.iter().enumerate() {
+        if let StepDraftOf::Notify { recipients, .. } = step
+            && NoticeTo::from(recipients.clone()).is_of_transfer()
+            && !when.iter().copied().all(TriggerEvent::is_of_transfer)
+        {
+            let words = ("is known of events of a transfer only", "仅用于转派事件");
+            faults.add(format_args!("{path}[{index}].notify.recipients"), words);
+        }
+    }
     let then = steps(draft.then, &path, Owner::Trigger, adapters, known, faults);
     Trigger { name: draft.name.into(), when, condition, then }
 }
@@ -160,76 +177,6 @@ fn macros(
         faults.unique(&mut macros, draft.code, steps, format_args!("{path}.code"));
     }
     macros
-}
-
-fn condition(draft: ConditionDraft, path: &str, faults: &mut Faults) -> TicketCondition {
-    const UNKNOWN: Pair = ("must be set to a known value", "须为已知的取值");
-    let lists = [
-        ("kinds", draft.kinds.len()),
-        ("channels", draft.channels.len()),
-        ("severities", draft.severities.len()),
-        ("categories", draft.categories.len()),
-        ("priorities", draft.priorities.len()),
-        ("grades", draft.grades.len()),
-        ("states", draft.states.len()),
-        ("org_units", draft.org_units.len()),
-        ("tags", draft.tags.len()),
-        ("without_tags", draft.without_tags.len()),
-        ("keywords", draft.keywords.len()),
-    ];
-    for (field, length) in lists {
-        faults.at_most(length, MAX_ENTRIES, &format!("{path}.{field}"));
-    }
-    for (index, category) in draft.categories.iter().enumerate() {
-        if category.starts_with('/') || category.ends_with('/') {
-            let description = ("must not begin or end with '/'", "首尾不得为“/”");
-            faults.add(format_args!("{path}.categories[{index}]"), description);
-        }
-    }
-    for (index, tag) in draft.without_tags.iter().enumerate() {
-        if draft.tags.contains(tag) {
-            let description = (
-                "is asked for in `tags`: this is never true",
-                "`tags` 中已要求此标签，该条件永不成立",
-            );
-            faults.add(format_args!("{path}.without_tags[{index}]"), description);
-        }
-    }
-    let severities = draft.severities.into_iter().map(Severity::from_number);
-    // Found as forbidden phrases are; what to say instead has no meaning here.
-    let keywords = draft.keywords.into_iter();
-    let keywords = keywords.map(|phrase| {
-        let suggestion = Text::new(phrase.clone(), String::new());
-        ForbiddenPhraseDraft { phrase, suggestion }
-    });
-    let keywords = ForbiddenPhrases::check(keywords.collect()).unwrap_or_else(|found| {
-        for fault in found {
-            // The path is `[3].phrase`, the entry `[3]`.
-            let entry = fault.path.trim_end_matches(".phrase");
-            let of_keywords = |text: &str| text.replace("forbidden_phrases[", "keywords[");
-            let words = (of_keywords(&fault.description), of_keywords(&fault.chinese));
-            faults.add(format_args!("{path}.keywords{entry}"), words);
-        }
-        ForbiddenPhrases::default()
-    });
-    TicketCondition {
-        kinds: faults.set(draft.kinds, format_args!("{path}.kinds"), UNKNOWN),
-        channels: faults.set(draft.channels, format_args!("{path}.channels"), UNKNOWN),
-        severities: faults.set(
-            severities,
-            format_args!("{path}.severities"),
-            ("must be 1, 2 or 3", "须为 1、2 或 3"),
-        ),
-        categories: draft.categories,
-        priorities: faults.set(draft.priorities, format_args!("{path}.priorities"), UNKNOWN),
-        grades: draft.grades,
-        states: faults.set(draft.states, format_args!("{path}.states"), UNKNOWN),
-        org_units: draft.org_units,
-        tags: draft.tags,
-        without_tags: draft.without_tags,
-        keywords,
-        unowned: draft.unowned,
-    }
 }
 
 fn steps(

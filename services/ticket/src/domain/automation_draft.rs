@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{
-    automation::TriggerEvent,
     delivery::AdapterKind,
     routing::Distribution,
     ticket::StateName,
+    trigger_event::TriggerEvent,
     word::{Channel, Priority, Text, TicketKind},
 };
 
@@ -84,6 +84,26 @@ pub struct ConditionDraft {
     pub keywords: Vec<String>,
     /// `unowned`.
     pub unowned: bool,
+    /// `receiver_levels`.
+    pub receiver_levels: Vec<i32>,
+    /// `products`.
+    pub products: Vec<String>,
+    /// `shops`.
+    pub shops: Vec<String>,
+    /// `min_amount_cents`.
+    pub min_amount_cents: i64,
+    /// `below_amount_cents`.
+    pub below_amount_cents: i64,
+    /// `currency`.
+    pub currency: String,
+    /// `custom_fields`: codes and values.
+    pub custom_fields: Vec<(String, Vec<String>)>,
+    /// `teams`.
+    pub teams: Vec<String>,
+    /// `clocks`.
+    pub clocks: Vec<String>,
+    /// `stages`.
+    pub stages: Vec<String>,
 }
 
 /// Several steps as one.

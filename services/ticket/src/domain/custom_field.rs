@@ -117,6 +117,23 @@ impl CustomFields {
         self.0.is_empty()
     }
 
+    /// Whether there is one with this code.
+    #[must_use]
+    pub(super) fn knows(&self, code: &str) -> bool {
+        self.0.contains_key(code)
+    }
+
+    /// A value of a field, or one of several that it may have, as it is written here.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn written(&self, code: &str, value: &str) -> Result<String, Wrong> {
+        let unknown =
+            || ("is no field of the policy".to_owned(), "制度中没有该自定义字段".to_owned());
+        let read = self.0.get(code).ok_or_else(unknown)?.read(&[value.to_owned()])?;
+        read.into_iter().next().ok_or_else(unknown)
+    }
+
     /// The values with all that `asked` has differently written as they are written here. What stands there already stays as
     /// it is, also where the ticket is of another category by now.
     ///

@@ -67,6 +67,7 @@ mod clock;
 mod clock_note;
 mod command;
 mod comparison;
+mod condition;
 mod content_rules;
 mod correction;
 mod corrective_action;
@@ -134,6 +135,7 @@ mod terms;
 mod ticket;
 mod timers;
 mod transfer;
+mod trigger_event;
 mod unmerge;
 mod verdict;
 mod violation;
@@ -165,10 +167,7 @@ pub use self::{
     attachment::{Attachment, AttachmentState, FileFault, Withdrawn, withdraw},
     authority::of_level,
     automate::{Automated, Doing, Outgoing, automate},
-    automation::{
-        AssignTo, AutoStep, Automation, TicketCondition, Tongue, Trigger, TriggerEvent,
-        TriggerOutcome, Wording,
-    },
+    automation::{AssignTo, AutoStep, Automation, Tongue, Trigger, TriggerOutcome, Wording},
     automation_draft::{
         AdapterDraft, AutomationDraft, ConditionDraft, MacroDraft, StepDraftOf, TriggerDraft,
         WordingDraft,
@@ -179,6 +178,7 @@ pub use self::{
     clock_note::{Announcement, Cause, Revision, Step, StepRule, StepTime},
     command::Command,
     comparison::{Comparison, Outcome, compare},
+    condition::TicketCondition,
     content_rules::{ContentDraft, FileDraft, FileRules},
     correction::{Corrected, Correction, Facts, Fix},
     corrective_action::{
@@ -279,6 +279,7 @@ pub use self::{
     terms::{Era, Issued, Terms},
     ticket::{Complainant, Details, Open, Solution, State, StateName, Ticket},
     transfer::{Receiving, Transfer},
+    trigger_event::{EventTold, TransferEnds, TriggerEvent},
     unmerge::{Above, Undone, mark_of, unmerge},
     verdict::{Verdict, VerdictSource},
     violation::{ProposedViolation, late_stage},

@@ -156,12 +156,6 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     let known = (&violations, routing.categories());
     let learning = policy_learning::check(draft.learning, calendar.as_ref(), known, &mut faults);
     let repeat_window_days = repeat_window(draft.repeat_window_days, &mut faults);
-    let known = automation_check::Known {
-        templates: &templates,
-        pause_reasons: &pause_reasons,
-        routes: routing.has_rules(),
-    };
-    let automation = automation_check::check(draft.automation, &known, &mut faults);
     let staged = process_check::Known {
         calendar: calendar.as_ref(),
         violations: &violations,
@@ -169,6 +163,17 @@ pub(super) fn check(draft: PolicyDraft) -> Result<Policy, Vec<Fault>> {
     };
     let processes = process_check::check(draft.processes, &staged, &mut faults);
     let content = content_rules::check(draft.content, routing.categories(), &mut faults);
+    let stages = processes.values().flat_map(|template| template.stages());
+    let known = automation_check::Known {
+        templates: &templates,
+        pause_reasons: &pause_reasons,
+        routes: routing.has_rules(),
+        levels: level_count,
+        clocks: clocks.iter().map(|rule| &*rule.name).collect(),
+        stages: stages.map(|stage| &*stage.code).collect(),
+        fields: &content.fields,
+    };
+    let automation = automation_check::check(draft.automation, &known, &mut faults);
     let links = link_rules::check(&draft.links, &mut faults);
     for (code, reminder) in reminders.check(&automation.adapters, &known, &mut faults) {
         if let Some(reason) = pause_reasons.get_mut(&code) {

@@ -7,7 +7,7 @@ use kefu_filter::{Comparator, Compiled, Field, Filter, Kind, Moment, Schema, Val
 
 use super::word::UnknownCode;
 
-/// What a filter of tickets can name; the function `ticket_fields` of migration 0031 has the same names. What is closed,
+/// What a filter of tickets can name; the function `ticket_fields` of migration 0035 has the same names. What is closed,
 /// cancelled or merged is in no queue, but lists have it.
 pub static TICKET_FIELDS: Schema = Schema(&[
     Field::new(
@@ -67,6 +67,10 @@ pub static TICKET_FIELDS: Schema = Schema(&[
     Field::new("overdue", Kind::Passed("due_time")),
     Field::new("fields.*", Kind::Text),
     Field::new("undelivered", Kind::Code(&["parked", "cancelled"])),
+    // Where it is on its way to (T-11), and what headquarters has to do with it (T-15).
+    Field::new("transfer_to", Kind::Path),
+    Field::new("supervision", Kind::Code(&["open", "missed", "answered"])),
+    Field::new("report_time", Kind::Time),
     Field::new("clock.*", Kind::Code(&["running", "paused", "met", "breached", "cancelled"])),
     Field::new("due.*", Kind::Time),
 ]);

@@ -237,7 +237,7 @@ impl Conditions {
 }
 
 impl AmountRange {
-    fn holds(&self, amount: Option<&Amount>) -> bool {
+    pub(super) fn holds(&self, amount: Option<&Amount>) -> bool {
         amount.is_some_and(|amount| {
             amount.currency == self.currency
                 && amount.cents >= self.min

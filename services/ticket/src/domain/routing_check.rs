@@ -263,7 +263,7 @@ fn conditions(
     }
 }
 
-fn amount_range(
+pub(super) fn amount_range(
     (min, below, currency): (i64, i64, &str),
     path: &str,
     faults: &mut Faults,

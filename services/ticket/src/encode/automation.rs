@@ -24,5 +24,6 @@ pub(crate) fn run(run: &Run) -> pb::TriggerRun {
         .into(),
         detail: run.detail.clone(),
         run_time: time(run.at),
+        org_unit: run.org_unit.clone(),
     }
 }

@@ -27,6 +27,7 @@ pub mod shift_form;
 pub mod suggestion;
 pub mod team;
 pub mod ticket;
+pub mod trigger_fact;
 pub mod violation;
 pub mod work_order;
 pub mod work_order_form;

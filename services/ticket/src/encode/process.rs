@@ -269,10 +269,11 @@ pub(crate) fn deadline(
     pb::ProcessDeadline { stage: stage.clone(), explanation: Some(told) }
 }
 
-/// That a process was started, went on, changed or ended.
-pub(crate) fn changed(process: &pb::Process, method: &str) -> PublicEvent {
+/// That a process was started, went on, changed or ended, and which stages began with it.
+pub(crate) fn changed(process: &pb::Process, method: &str, begun: &[StageRun]) -> PublicEvent {
     let (process, method) = (Some(process.clone()), method.to_owned());
-    PublicEvent::of(&pb::ProcessChanged { process, method })
+    let started_stages = begun.iter().map(|run| run.stage.clone()).collect();
+    PublicEvent::of(&pb::ProcessChanged { process, method, started_stages })
 }
 
 /// That a deadline comes near.

@@ -20,6 +20,8 @@ const MOST_ENTRIES: usize = 200;
 const TAG: TextRule = TextRule::line(50).required();
 const CATEGORY: TextRule = TextRule::line(200).required();
 const GRADE: TextRule = TextRule::line(63).required();
+/// A product or a shop.
+const NAMED: TextRule = TextRule::line(200).required();
 const KEYWORD: TextRule = TextRule::line(100).required();
 const NOTE: TextRule = TextRule::paragraphs(2_000).required();
 
@@ -58,11 +60,22 @@ pub(super) fn within_limits(message: &pb::TicketPolicy, violations: &mut Violati
                 ("if.tags", condition.tags.len()),
                 ("if.without_tags", condition.without_tags.len()),
                 ("if.keywords", condition.keywords.len()),
+                ("if.receiver_levels", condition.receiver_levels.len()),
+                ("if.products", condition.products.len()),
+                ("if.shops", condition.shops.len()),
+                ("if.custom_fields", condition.custom_fields.len()),
+                ("if.teams", condition.teams.len()),
+                ("if.clocks", condition.clocks.len()),
+                ("if.stages", condition.stages.len()),
             ];
             let path = |field: &str| format!("triggers[{index}].{field}");
             lists
                 .iter()
                 .all(|(field, length)| violations.at_most(&path(field), *length, MOST_ENTRIES))
+                && condition.custom_fields.iter().enumerate().all(|(index, field)| {
+                    let path = path(&format!("if.custom_fields[{index}].values"));
+                    violations.at_most(&path, field.values.len(), MOST_ENTRIES)
+                })
                 && steps(violations, &path("then"), &trigger.then)
         })
         && message
@@ -147,6 +160,8 @@ fn condition(found: &mut Violations, condition: &pb::TicketCondition) -> Conditi
         parsed.map(|path| path.to_string()).unwrap_or_default()
     });
     let org_units = org_units.collect();
+    let fields = condition.custom_fields.iter();
+    let fields = fields.map(|asked| (asked.field.clone(), asked.values.clone())).collect();
     ConditionDraft {
         kinds: known(found, "kinds", &condition.kinds, values::ticket_kind),
         channels: known(found, "channels", &condition.channels, values::ticket_channel),
@@ -160,6 +175,16 @@ fn condition(found: &mut Violations, condition: &pb::TicketCondition) -> Conditi
         without_tags: lines(found, "without_tags", &condition.without_tags, TAG),
         keywords: lines(found, "keywords", &condition.keywords, KEYWORD),
         unowned: condition.unowned,
+        receiver_levels: condition.receiver_levels.clone(),
+        products: lines(found, "products", &condition.products, NAMED),
+        shops: lines(found, "shops", &condition.shops, NAMED),
+        min_amount_cents: condition.min_amount_cents,
+        below_amount_cents: condition.below_amount_cents,
+        currency: condition.currency.clone(),
+        custom_fields: fields,
+        teams: condition.teams.clone(),
+        clocks: condition.clocks.clone(),
+        stages: condition.stages.clone(),
     }
 }
 
@@ -233,5 +258,32 @@ fn event(event: pb::TriggerEvent) -> Option<TriggerEvent> {
         E::PriorityRaised => TriggerEvent::PriorityRaised,
         E::MessageParked => TriggerEvent::MessageParked,
         E::AnswerUndelivered => TriggerEvent::AnswerUndelivered,
+        E::TransferRequested => TriggerEvent::TransferRequested,
+        E::TransferAccepted => TriggerEvent::TransferAccepted,
+        E::TransferReturned => TriggerEvent::TransferReturned,
+        E::TransferWithdrawn => TriggerEvent::TransferWithdrawn,
+        E::Assigned => TriggerEvent::Assigned,
+        E::Supervised => TriggerEvent::Supervised,
+        E::Urged => TriggerEvent::Urged,
+        E::SupervisionAnswered => TriggerEvent::SupervisionAnswered,
+        E::SupervisionAnswerMissed => TriggerEvent::SupervisionAnswerMissed,
+        E::SupervisionEnded => TriggerEvent::SupervisionEnded,
+        E::ReportedToHeadquarters => TriggerEvent::ReportedToHeadquarters,
+        E::ExecutiveReviewStarted => TriggerEvent::ExecutiveReviewStarted,
+        E::ExecutiveReviewDecided => TriggerEvent::ExecutiveReviewDecided,
+        E::Merged => TriggerEvent::Merged,
+        E::Unmerged => TriggerEvent::Unmerged,
+        E::DuplicateTaken => TriggerEvent::DuplicateTaken,
+        E::Linked => TriggerEvent::Linked,
+        E::Unlinked => TriggerEvent::Unlinked,
+        E::FieldMissing => TriggerEvent::FieldMissing,
+        E::ProcessStarted => TriggerEvent::ProcessStarted,
+        E::ProcessStageStarted => TriggerEvent::ProcessStageStarted,
+        E::ProcessStageWarned => TriggerEvent::ProcessStageWarned,
+        E::ProcessStageBreached => TriggerEvent::ProcessStageBreached,
+        E::ProcessStageEscalated => TriggerEvent::ProcessStageEscalated,
+        E::ProcessCompleted => TriggerEvent::ProcessCompleted,
+        E::HandlingFormCompleted => TriggerEvent::HandlingFormCompleted,
+        E::ContactAttempted => TriggerEvent::ContactAttempted,
     })
 }

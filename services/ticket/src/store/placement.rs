@@ -26,6 +26,16 @@ pub(crate) async fn team(
     .await?)
 }
 
+/// The code of a team.
+pub(crate) async fn code(
+    conn: &mut PgConnection,
+    team: Uuid,
+) -> Result<Option<String>, StoreError> {
+    Ok(sqlx::query_scalar!("SELECT code FROM team WHERE id = $1", team)
+        .fetch_optional(conn)
+        .await?)
+}
+
 /// Who acts for a member of a team at a time: the member, or whoever stands in; none for somebody who is no member.
 pub(crate) async fn acting(
     conn: &mut PgConnection,

@@ -1,5 +1,5 @@
 -- Puts the tickets $1 where they belong in the queues, by what they are now; $2 is the turn. What filters look at and whose it
--- is are made by the functions of migrations 0029 and 0031.
+-- is are made by the functions of migrations 0029 and 0035.
 WITH open AS (
     SELECT ticket.id, ticket.org_unit, ticket_who(ticket) AS who,
            coalesce((extract(epoch FROM owes.owed_at) * 1000000)::bigint, 9223372036854775807) AS due_key,

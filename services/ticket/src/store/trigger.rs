@@ -102,6 +102,8 @@ pub(crate) struct Run {
     pub(crate) event: Uuid,
     pub(crate) ticket: Uuid,
     pub(crate) customer: Option<Uuid>,
+    /// The ticket's then.
+    pub(crate) org_unit: String,
     pub(crate) depth: u32,
     pub(crate) outcome: TriggerOutcome,
     pub(crate) detail: String,
@@ -129,9 +131,66 @@ pub(crate) async fn insert(conn: &mut PgConnection, run: &Run) -> Result<(), Sto
         run.revisions.1,
         run.at.to_sqlx() as _,
     )
+    .execute(&mut *conn)
+    .await?;
+    if run.outcome == TriggerOutcome::Acted {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO trigger_trouble (root_event, rule, org_unit, outcome, run_at)
+         SELECT root_event, rule, $3, outcome, run_at FROM trigger_run WHERE root_event = $1 AND rule = $2 AND outcome <> 'acted'
+         ON CONFLICT DO NOTHING",
+        run.root_event,
+        run.rule,
+        run.org_unit,
+    )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Which triggers that did not act, and from where on.
+#[derive(Clone, Debug)]
+pub(crate) struct TroubleQuery {
+    /// At and below this org unit.
+    pub(crate) org_unit: String,
+    /// With one of these outcomes, each once.
+    pub(crate) outcomes: Vec<TriggerOutcome>,
+    /// Then or later.
+    pub(crate) from: Option<jiff::Timestamp>,
+    /// Before.
+    pub(crate) before: Option<jiff::Timestamp>,
+    /// After this one.
+    pub(crate) after: Option<RunCursor>,
+    /// At most so many.
+    pub(crate) limit: i64,
+}
+
+/// A page of triggers that did not act, newest first.
+pub(crate) async fn troubled(
+    conn: &mut PgConnection,
+    query: &TroubleQuery,
+) -> Result<Vec<Run>, StoreError> {
+    let outcomes: Vec<&str> = query.outcomes.iter().map(|outcome| outcome.code()).collect();
+    let (at, root, rule) = match &query.after {
+        Some((at, root, rule)) => (Some(*at), Some(*root), Some(&**rule)),
+        None => (None, None, None),
+    };
+    let rows = sqlx::query_file_as!(
+        RunRow,
+        "src/store/trigger_trouble_list.sql",
+        query.org_unit,
+        &outcomes as _,
+        at.map(|at| at.to_sqlx()) as _,
+        root as _,
+        rule as _,
+        query.limit,
+        query.from.map(|from| from.to_sqlx()) as _,
+        query.before.map(|before| before.to_sqlx()) as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Run::try_from).collect()
 }
 
 /// Where a page of runs ends: when the last one was, the beginning of its chain, and the trigger.
@@ -148,9 +207,10 @@ pub(crate) async fn list(
         Some((at, root, rule)) => (Some(at), Some(root), Some(rule)),
         None => (None, None, None),
     };
-    let rows = sqlx::query!(
-        r#"SELECT root_event, rule, event_id, ticket_id, customer_id, depth, outcome, detail, from_revision, to_revision,
-                  run_at AS "run_at: Timestamp"
+    let rows = sqlx::query_as!(
+        RunRow,
+        r#"SELECT root_event, rule, event_id, ticket_id, customer_id, '' AS "org_unit!", depth, outcome, detail,
+                  from_revision, to_revision, run_at AS "run_at: Timestamp"
            FROM trigger_run
            WHERE ticket_id = $1 AND ($2::timestamptz IS NULL OR (run_at, root_event, rule) > ($2, $3::uuid, $4::text))
            ORDER BY run_at, root_event, rule
@@ -163,19 +223,41 @@ pub(crate) async fn list(
     )
     .fetch_all(conn)
     .await?;
-    let rows = rows.into_iter().map(|row| {
-        Ok(Run {
+    rows.into_iter().map(Run::try_from).collect()
+}
+
+/// As it is stored.
+struct RunRow {
+    root_event: Uuid,
+    rule: String,
+    event_id: Uuid,
+    ticket_id: Uuid,
+    customer_id: Option<Uuid>,
+    org_unit: String,
+    depth: i32,
+    outcome: String,
+    detail: String,
+    from_revision: i64,
+    to_revision: i64,
+    run_at: Timestamp,
+}
+
+impl TryFrom<RunRow> for Run {
+    type Error = StoreError;
+
+    fn try_from(row: RunRow) -> Result<Self, StoreError> {
+        Ok(Self {
             root_event: row.root_event,
             rule: row.rule,
             event: row.event_id,
             ticket: row.ticket_id,
             customer: row.customer_id,
+            org_unit: row.org_unit,
             depth: read("trigger_run.depth", u32::try_from(row.depth))?,
             outcome: read("trigger_run.outcome", row.outcome.parse())?,
             detail: row.detail,
             revisions: (row.from_revision, row.to_revision),
             at: row.run_at.to_jiff(),
         })
-    });
-    rows.collect()
+    }
 }

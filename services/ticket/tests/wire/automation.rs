@@ -52,16 +52,16 @@ pub fn templates() -> Vec<pb::MessageTemplate> {
     ]
 }
 
-fn automatic(triggers: Vec<pb::Trigger>) -> pb::TicketPolicy {
+pub fn automatic(triggers: Vec<pb::Trigger>) -> pb::TicketPolicy {
     pb::TicketPolicy { triggers, message_templates: templates(), ..with_adapters() }
 }
 
-async fn with(world: World, policy: pb::TicketPolicy) -> World {
+pub async fn with(world: World, policy: pb::TicketPolicy) -> World {
     world.admin().apply("group", policy).await.unwrap();
     world
 }
 
-async fn runs(desk: &mut Desk, ticket: &str) -> Vec<(String, pb::TriggerOutcome, i32, String)> {
+pub async fn runs(desk: &mut Desk, ticket: &str) -> Vec<(String, pb::TriggerOutcome, i32, String)> {
     let request = pb::ListTriggerRunsRequest { parent: ticket.into(), ..Default::default() };
     let runs = desk.automation.list_trigger_runs(request).await.unwrap().into_inner().trigger_runs;
     runs.into_iter()
@@ -69,7 +69,7 @@ async fn runs(desk: &mut Desk, ticket: &str) -> Vec<(String, pb::TriggerOutcome,
         .collect()
 }
 
-async fn retag(desk: &mut Desk, name: &str, tags: &[&str]) {
+pub async fn retag(desk: &mut Desk, name: &str, tags: &[&str]) {
     let ticket = pb::Ticket {
         name: name.into(),
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),

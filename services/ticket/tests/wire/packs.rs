@@ -239,6 +239,18 @@ async fn t05_key_account_answers_inquiries_in_24_hours_by_whoever_was_asked_firs
     assert!(rules(&company.takes(complaint("group", "发货慢")).await).is_empty());
 }
 
+/// The form of the last escalation.
+pub async fn fills_in(desk: &mut Desk, ticket: &pb::Ticket) {
+    let form =
+        pb::HandlingForm { form: 0, opinion: "属实".into(), decision: "退款致歉".into() };
+    let request = pb::CompleteHandlingFormRequest {
+        name: ticket.name.clone(),
+        form: Some(form),
+        ..Default::default()
+    };
+    desk.handling.complete_handling_form(request).await.unwrap();
+}
+
 #[tokio::test]
 async fn t07_franchise_complaints_fine_what_is_late_and_let_verdicts_rise() {
     let mut company = Company::under(pack!("franchise-complaints")).await;
@@ -266,10 +278,13 @@ async fn t07_franchise_complaints_fine_what_is_late_and_let_verdicts_rise() {
     let risen = company.ends(&told, 4).await;
     assert_eq!((risen.state(), risen.receiver_level), (pb::TicketState::Reopened, 2));
     assert_eq!((risen.cycle, risen.escalations.len()), (2, 1));
+    fills_in(&mut company.manager, &told).await;
     assert_eq!(company.ends(&told, 3).await.state(), pb::TicketState::Closed);
     // At the top there is nothing above but the executives.
     let grave = company.takes(of_severity(3)).await;
-    assert_eq!(company.ends(&grave, 5).await.state(), pb::TicketState::ExecutiveReview);
+    company.world.desk("zong", "group", role::DIRECTOR).handle(&grave.name).await;
+    let reviewed = company.quality.verdict(&grave.name, 5).await.unwrap();
+    assert_eq!(reviewed.state(), pb::TicketState::ExecutiveReview);
     // Nobody asked.
     company.world.set_time("2026-03-30T02:00:00Z").await;
     let forgotten = company.takes(of_severity(1)).await;

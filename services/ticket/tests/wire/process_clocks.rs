@@ -28,7 +28,7 @@ fn step(name: &str, when: When, notify: i32, raise: i32) -> pb::ProcessEscalatio
 }
 
 /// The application has 48 hours, and what follows at half of them, before their end and after it.
-fn escalating() -> pb::TicketPolicy {
+pub fn escalating() -> pb::TicketPolicy {
     let mut policy = connections();
     policy.process_templates[0].stages[0].clocks = vec![pb::ProcessClock {
         length: hours(48).map(pb::process_clock::Length::Target),

@@ -34,7 +34,7 @@ async fn prompt() -> World {
 }
 
 impl Desk {
-    async fn suggest(&mut self, suggestion: pb::Suggestion) -> Answer {
+    pub async fn suggest(&mut self, suggestion: pb::Suggestion) -> Answer {
         let request =
             pb::SubmitSuggestionRequest { suggestion: Some(suggestion), ..Default::default() };
         self.suggestions.submit_suggestion(request).await.map(Response::into_inner)

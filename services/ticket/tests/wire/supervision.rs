@@ -8,11 +8,11 @@ use crate::handling::{lacking, world_with};
 use crate::pack::{hours, text};
 use crate::world::{Desk, World, at, complaint, violations};
 
-fn headquarters(world: &World) -> Desk {
+pub fn headquarters(world: &World) -> Desk {
     world.desk("hq", "group", role::HEADQUARTERS)
 }
 
-fn supervise(name: &str, due: &str) -> pb::SuperviseTicketRequest {
+pub fn supervise(name: &str, due: &str) -> pb::SuperviseTicketRequest {
     pb::SuperviseTicketRequest {
         name: name.into(),
         instruction: "请于明日前说明原因和整改措施".into(),
@@ -21,7 +21,7 @@ fn supervise(name: &str, due: &str) -> pb::SuperviseTicketRequest {
     }
 }
 
-fn answer(name: &str) -> pb::AnswerSupervisionRequest {
+pub fn answer(name: &str) -> pb::AnswerSupervisionRequest {
     pb::AnswerSupervisionRequest {
         name: name.into(),
         answer: "已更换电机，三日内复检".into(),
@@ -29,7 +29,7 @@ fn answer(name: &str) -> pb::AnswerSupervisionRequest {
     }
 }
 
-fn missed_answer(policy: &mut pb::TicketPolicy) {
+pub fn missed_answer(policy: &mut pb::TicketPolicy) {
     policy.violations.push(pb::ViolationRule {
         code: "no-answer".into(),
         description: Some(text("Headquarters was not answered", "未按期答复督办")),

@@ -530,6 +530,7 @@ impl Things {
             ),
             ("ticket.AutomationService.ApplyMacro", json!({"name": ticket, "macro": "label"})),
             ("ticket.AutomationService.ListTriggerRuns", json!({"parent": ticket})),
+            ("ticket.AutomationService.ListTroubledTriggerRuns", unit.clone()),
             (
                 "survey.SurveyPolicyService.ApplySurveyPolicy",
                 json!({"orgUnit": RIVERSIDE, "policy": {"code": "x", "title": title}}),

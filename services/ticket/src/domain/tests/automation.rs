@@ -3,21 +3,25 @@
 use super::*;
 
 fn condition(condition: ConditionDraft) -> Policy {
+    Policy::try_new(policy_draft(condition, TriggerEvent::Updated)).expect("a sound policy")
+}
+
+fn policy_draft(condition: ConditionDraft, when: TriggerEvent) -> PolicyDraft {
     let trigger = TriggerDraft {
         name: "rule".into(),
         title: Text::new("Rule", "规则"),
-        when: vec![Some(TriggerEvent::Updated)],
+        when: vec![Some(when)],
         condition,
         then: vec![StepDraftOf::AddNote("自动".into())],
     };
     let automation = AutomationDraft { triggers: vec![trigger], ..AutomationDraft::default() };
-    Policy::try_new(PolicyDraft { automation, ..draft() }).expect("a sound policy")
+    PolicyDraft { automation, ..draft() }
 }
 
 fn holds(ticket: &Ticket, draft: ConditionDraft) -> bool {
     let policy = condition(draft);
-    let mut triggers = policy.automation().triggers_on(TriggerEvent::Updated);
-    triggers.next().expect("the trigger").condition.holds(ticket)
+    let mut triggers = policy.automation().triggers_on(&[TriggerEvent::Updated]);
+    triggers.next().expect("the trigger").condition.holds(ticket, None, &EventTold::default())
 }
 
 fn ticket() -> Ticket {
@@ -82,6 +86,96 @@ fn t26_a_condition_asks_for_one_entry_of_each_of_its_lists() {
 }
 
 #[test]
+fn t26_a_condition_asks_for_level_product_shop_amount_fields_and_team() {
+    let list = |entries: &[&str]| entries.iter().map(|entry| (*entry).to_owned()).collect();
+    let none = ConditionDraft::default;
+    let mut ticket = ticket();
+    ticket.receiver_level = ReceiverLevel::from_number(2).expect("a level");
+    (ticket.details.product, ticket.details.shop) = ("ＫＦ－９ 型".into(), "Harbour 3".into());
+    ticket.amount = Some(Amount { cents: 50_000, currency: "CNY".into() });
+    ticket.details.fields = [
+        ("batch".to_owned(), vec!["42".to_owned()]),
+        ("damage".to_owned(), vec!["box".to_owned(), "screen".to_owned()]),
+    ]
+    .into();
+    let field = |code: &str, kind, choices: &[&str]| FieldDraft {
+        code: code.into(),
+        title: Text::new("", "字段"),
+        kind: Some(kind),
+        choices: choices.iter().map(|code| ((*code).into(), Text::new("", "选项"))).collect(),
+        ..FieldDraft::default()
+    };
+    let holds = |draft: ConditionDraft, team: Option<&str>| {
+        let mut policy = policy_draft(draft, TriggerEvent::Updated);
+        policy.content.fields = vec![
+            field("batch", FieldType::Number, &[]),
+            field("damage", FieldType::MultiChoice, &["box", "screen", "lid"]),
+            field("note", FieldType::Text, &[]),
+        ];
+        let policy = Policy::try_new(policy).expect("a sound policy");
+        let mut triggers = policy.automation().triggers_on(&[TriggerEvent::Updated]);
+        let condition = &triggers.next().expect("the trigger").condition;
+        assert_eq!(condition.asks_for_team(), team.is_some());
+        condition.holds(&ticket, team, &EventTold::default())
+    };
+    let asks = |field: &str, values: &[&str]| ConditionDraft {
+        custom_fields: vec![(field.into(), list(values))],
+        ..none()
+    };
+    let amount = |min, below, currency: &str| ConditionDraft {
+        min_amount_cents: min,
+        below_amount_cents: below,
+        currency: currency.into(),
+        ..none()
+    };
+    let cases: Vec<(ConditionDraft, bool)> = vec![
+        (ConditionDraft { receiver_levels: vec![1, 2], ..none() }, true),
+        (ConditionDraft { receiver_levels: vec![1, 3], ..none() }, false),
+        (ConditionDraft { products: list(&["kf-9 型"]), ..none() }, true),
+        (ConditionDraft { products: list(&["kf-8 型"]), ..none() }, false),
+        (ConditionDraft { shops: list(&["HARBOUR 3"]), ..none() }, true),
+        (ConditionDraft { shops: list(&["harbour"]), ..none() }, false),
+        (amount(50_000, 0, "CNY"), true),
+        (amount(0, 50_000, "CNY"), false),
+        (amount(50_001, 0, "CNY"), false),
+        (amount(1, 0, "USD"), false),
+        (asks("batch", &["+042"]), true),
+        (asks("batch", &["41"]), false),
+        (asks("batch", &[]), true),
+        (asks("note", &[]), false),
+        (asks("damage", &["lid", "screen"]), true),
+        (asks("damage", &["lid"]), false),
+    ];
+    for (draft, expected) in cases {
+        assert_eq!(holds(draft.clone(), None), expected, "{draft:?}");
+    }
+    let of_team = |code: &str| ConditionDraft { teams: list(&["lifts", code]), ..none() };
+    assert!(holds(of_team("desk"), Some("desk")));
+    assert!(!holds(of_team("desk"), Some("night")));
+}
+
+#[test]
+fn t26_a_condition_asks_for_the_clock_of_a_clock_event_and_for_nothing_without_one() {
+    let asking = |event| {
+        let draft =
+            ConditionDraft { clocks: vec!["resolution".into()], ..ConditionDraft::default() };
+        Policy::try_new(policy_draft(draft, event))
+    };
+    let policy = asking(TriggerEvent::ClockBreached).expect("a sound policy");
+    let after = |clock: Option<&str>| {
+        let told = EventTold { clock: clock.map(ToOwned::to_owned), ..EventTold::default() };
+        let mut triggers = policy.automation().triggers_on(&[TriggerEvent::ClockBreached]);
+        triggers.next().expect("the trigger").condition.holds(&ticket(), None, &told)
+    };
+    assert!(after(Some("resolution")));
+    assert!(!after(Some("first-response")));
+    assert!(!after(None));
+    let faults = asking(TriggerEvent::Updated).expect_err("no clock there");
+    let paths: Vec<_> = faults.iter().map(|fault| &*fault.path).collect();
+    assert_eq!(paths, ["triggers[0].if.clocks"]);
+}
+
+#[test]
 fn t26_steps_are_done_each_on_what_the_one_before_left_or_none_is() {
     let desk = Desk::new(Severity::Ordinary);
     let actor = Actor::Trigger("rule".into());
@@ -92,7 +186,7 @@ fn t26_steps_are_done_each_on_what_the_one_before_left_or_none_is() {
         customer_name: None,
         route: None,
         placed: None,
-        told_level: None,
+        occurred: None,
     };
     let steps = [
         AutoStep::AddTags(vec!["急".into()]),

@@ -145,7 +145,7 @@ fn t26_a_step_that_assigns_raises_the_priority_first_or_does_nothing() {
         customer_name: None,
         route: None,
         placed,
-        told_level: None,
+        occurred: None,
     };
     let done = automate(&desk.ticket, &desk.policy, &steps, doing(Some(&placed))).expect("allowed");
     assert_eq!(actions(&done.changes), ["UpdateTicket", "RaisePriority", "AssignTicket"]);

@@ -346,10 +346,11 @@ fn t26_a_notice_goes_to_whoever_that_is_when_the_trigger_runs() {
         desk(|draft| draft.automation.triggers = vec![trigger])
     };
     let addressee = |desk: &Desk, told_level: Option<i32>| {
-        let mut triggers = desk.policy.automation().triggers_on(TriggerEvent::ClockWarned);
+        let mut triggers = desk.policy.automation().triggers_on(&[TriggerEvent::ClockWarned]);
         let steps = &triggers.next().expect("the trigger").then;
         let actor = Actor::Trigger("warn".into());
         let told_level = told_level.and_then(ReceiverLevel::from_number);
+        let occurred = EventTold { told_level, ..EventTold::default() };
         let doing = Doing {
             actor: &actor,
             by_manager: false,
@@ -357,7 +358,7 @@ fn t26_a_notice_goes_to_whoever_that_is_when_the_trigger_runs() {
             customer_name: None,
             route: None,
             placed: None,
-            told_level,
+            occurred: Some(&occurred),
         };
         let done = automate(&desk.ticket, &desk.policy, steps, doing).expect("allowed");
         let [Outgoing::Notice { to, .. }] = &done.outgoing[..] else {
