@@ -8,6 +8,7 @@ use kefu_policy::Version;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::placement::Hold;
 use super::process::{Judged, NewEntry, append, save};
 use super::ticket::not_found as no_ticket;
 use super::timer::Fired;
@@ -207,7 +208,8 @@ impl App {
         let asked = (rung.raise, rung.reason.clone());
         let (mut changes, raised) = raise_by_stage(&ticket, &version.policy, asked, at, now);
         let judged = (&ticket, &version.policy);
-        changes.extend(Box::pin(placement::reroute(conn, judged, &changes, now)).await?);
+        changes
+            .extend(Box::pin(placement::reroute(conn, judged, &changes, (now, Hold::Team))).await?);
         let by = Provenance::system("timers");
         Box::pin(change::record(conn, &self.ids, ticket, &changes, &by)).await?;
         placement::take_turn(conn, &changes).await?;

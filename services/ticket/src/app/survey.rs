@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use kefu_api::survey::v1::CallBackAnswered;
 use kefu_journal::{Entry, Provenance};
-use kefu_rpc::timestamp;
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::placement::Hold;
 use super::{App, Error, change, placement};
 use crate::domain::{Actor, Command, Refusal, What, decide};
 use crate::store;
@@ -60,7 +60,8 @@ impl App {
         };
         let by = Provenance::system("survey");
         let judged = (&ticket, &version.policy);
-        let following = Box::pin(placement::reroute(conn, judged, &changes, now)).await?;
+        let following =
+            Box::pin(placement::reroute(conn, judged, &changes, (now, Hold::Team))).await?;
         changes.extend(following);
         let late = changes.iter().any(|change| matches!(change.what, What::AnsweredLate(_)));
         let ticket = change::record(conn, &self.ids, ticket, &changes, &by).await?;

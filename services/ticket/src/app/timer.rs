@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::placement::Hold;
 use super::{App, Error, change, placement};
 use crate::domain::{Actor, Change, Command, Due, Ticket, apply, decide};
 use crate::store;
@@ -94,7 +95,9 @@ impl App {
         if changes.is_empty() {
             return Ok(Fired::Nothing);
         }
-        changes.extend(placement::reroute(&mut tx, (&ticket, policy), &changes, now).await?);
+        changes.extend(
+            placement::reroute(&mut tx, (&ticket, policy), &changes, (now, Hold::Team)).await?,
+        );
         let by = Provenance::system("timers");
         change::record(&mut tx, &self.ids, ticket, &changes, &by).await?;
         placement::take_turn(&mut tx, &changes).await?;

@@ -8,7 +8,7 @@ pub fn reopen(dissatisfied: bool) -> Command {
 
 fn answered(cycle: u32, value: i32, hour: i64) -> Command {
     let comment = "还是漏".to_owned();
-    Command::TakeSurveyVerdict { cycle, value, comment, at: Some(hours(hour)) }
+    Command::TakeSurveyVerdict { cycle, value, comment, submitted_at: Some(hours(hour)) }
 }
 
 /// Closed by a verdict at hour 2, under a policy that lets it be reopened for so long.

@@ -108,7 +108,7 @@ fn x08_t16_what_an_order_has_on_record_is_bounded() {
     assert_eq!(room(&order, give("handler-wu"), DISPATCHER), [OrderMissing::Room]);
     let accept = OrderCommand::Accept { at: None, stands_in: false };
     order = after(&order, accept, HANDLER, hours(0));
-    let report = || OrderCommand::Report { note: "parts".into(), next: hours(2) };
+    let report = || OrderCommand::Report { note: "parts".into(), next: hours(2), in_place: true };
     order = after(&order, report(), HANDLER, hours(0));
     order.progress = vec![order.progress[0].clone(); 1_000];
     assert_eq!(room(&order, report(), HANDLER), [OrderMissing::Room]);
