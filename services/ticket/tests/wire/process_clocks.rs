@@ -272,7 +272,7 @@ async fn t04_t22_a_ticket_whose_process_runs_is_not_merged_so_no_stage_escapes_i
     world.pass_hours(47).await;
     let mut manager = world.manager();
     let error = merge(&mut manager, &ticket, &other).await.unwrap_err();
-    assert_eq!(lacking(&error), ["no_running_process"]);
+    assert_eq!(lacking(&error), ["NO_RUNNING_PROCESS"]);
     world.pass_hours(2).await;
     let broken = fitter(&world).process(&name).await;
     let late = begun + SignedDuration::from_hours(48);
@@ -304,7 +304,7 @@ async fn t04_t22_of_a_merge_and_a_process_at_once_there_is_one() {
     for (merged, begun) in calls {
         match (merged.await.unwrap(), begun.await.unwrap()) {
             (Ok(_), Err(late)) => assert_eq!(missing(&late), [lack("OPEN_TICKET", "ticket")]),
-            (Err(late), Ok(_)) => assert_eq!(lacking(&late), ["no_running_process"]),
+            (Err(late), Ok(_)) => assert_eq!(lacking(&late), ["NO_RUNNING_PROCESS"]),
             other => panic!("one of the two: {other:?}"),
         }
     }
@@ -354,21 +354,14 @@ async fn t07_t22_what_was_due_before_its_ticket_ended_is_broken_also_when_it_cat
     }
     // As it was before processes followed their tickets, and as the migration leaves it: the one due at 5, the other at 48 hours.
     let owner = world.database.owner_pool().unwrap();
-    for statement in [
-        "UPDATE process_stage SET state = 'running', ended_by = NULL, ended_at = NULL",
-        "UPDATE process SET state = 'running', ended_by = NULL, ended_at = NULL, end_reason = NULL,
-             current_stages = '{application}', next_fire_at = updated_at",
-    ] {
-        sqlx::query(statement).execute(&owner).await.unwrap();
-    }
     let early: uuid::Uuid = tickets[0].1.rsplit('/').next().unwrap().parse().unwrap();
-    sqlx::query(
-        "UPDATE process_stage SET due_at = started_at + interval '5 hours' WHERE process_id = $1",
-    )
-    .bind(early)
-    .execute(&owner)
-    .await
-    .unwrap();
+    let stages = "UPDATE process_stage SET state = 'running', ended_by = NULL, ended_at = NULL,
+        due_at = CASE process_id WHEN $1 THEN started_at + interval '5 hours' ELSE due_at END";
+    sqlx::query(stages).bind(early).execute(&owner).await.unwrap();
+    let processes =
+        "UPDATE process SET state = 'running', ended_by = NULL, ended_at = NULL, end_reason = NULL,
+        current_stages = '{application}', next_fire_at = updated_at";
+    sqlx::query(processes).execute(&owner).await.unwrap();
     world.pass_hours(100).await;
     let mut breaches = Vec::new();
     for (_, name) in &tickets {
