@@ -48,9 +48,9 @@
 //! - **Nothing is charged without a confirmation, and statements of past months never change (T-19).**
 //! - **A process is judged by its ticket's policy and locked by its ticket (T-22).** At most one is under way for a ticket, and of
 //!   it each stage runs once at a time, which the schema enforces; it goes where its ticket goes. While it runs the ticket gets
-//!   no solution; it stands still, goes on and ends with its ticket, in the transaction of what happens to that. Its deadlines
-//!   are made of what the ledger's clocks are made of and are no rows of the ledger: those belong to a cycle, to a rule of the
-//!   policy's list and to the survivor of a merge, and a stage does not.
+//!   no solution and is not merged; it stands still, goes on and ends with its ticket, in the transaction of what happens to
+//!   that. Its deadlines are made of what the ledger's clocks are made of and are no rows of the ledger: those belong to a
+//!   cycle, to a rule of the policy's list and to the survivor of a merge, and a stage does not.
 //! - **Queues and search follow the journal (T-23).** A worker looks at each ticket that changed as it is then, in the
 //!   transaction that moves its place in the journal; commands pay nothing for it, and each answer says how far it is.
 //! - **A file is there whole or not at all (T-01).** An intent is on record before the first byte is stored, and goes in the

@@ -67,6 +67,11 @@ const NO_WORK_ORDERS: Need = Need::new(
     "work orders for the ticket run: complete or void them first",
     "该工单有未完成的派工单，须先完成或作废",
 );
+const NO_PROCESS: Need = Need::new(
+    "no_running_process",
+    "its process runs, and its stages are promised: complete or cancel it first",
+    "该工单的流程仍在进行且各环节有时限，须先完成或取消流程",
+);
 const NO_CHILDREN: Need = Need::new(
     "no_children",
     "the ticket has children: unlink them first",
@@ -190,6 +195,7 @@ fn missing(both: &Merging<'_>, blockers: &[Blocker]) -> Vec<Need> {
         (handling.supervision.is_some(), NO_SUPERVISION),
         (handling.plan.as_ref().is_some_and(|plan| plan.open() > 0), NO_OPEN_PLAN),
         (blockers.contains(&Blocker::WorkOrders), NO_WORK_ORDERS),
+        (source.process.is_some(), NO_PROCESS),
         (blockers.contains(&Blocker::Children), NO_CHILDREN),
         (!matches!(target.state, State::Open(_)), OPEN_SURVIVOR),
         (source.kind == TicketKind::Complaint && target.kind != source.kind, COMPLAINT),

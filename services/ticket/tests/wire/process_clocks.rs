@@ -10,6 +10,7 @@ use kefu_identity::role;
 use tonic::{Response, Status};
 use tonic_types::StatusExt as _;
 
+use crate::handling::lacking;
 use crate::merge::{merge, unmerge};
 use crate::pack::hours;
 use crate::process::{
@@ -263,31 +264,53 @@ async fn t22_a_stage_that_begins_while_the_ticket_waits_has_all_of_its_time_left
 }
 
 #[tokio::test]
-async fn t22_a_stage_stands_still_while_its_ticket_is_merged_and_nobody_works_on_it() {
+async fn t04_t22_a_ticket_whose_process_runs_is_not_merged_so_no_stage_escapes_its_deadline() {
     let world = escalating_company().await;
     let begun = world.clock.now();
     let (ticket, name) = started(&world).await;
     let other = fitter(&world).create(request()).await.name;
-    world.pass_hours(10).await;
+    world.pass_hours(47).await;
     let mut manager = world.manager();
+    let error = merge(&mut manager, &ticket, &other).await.unwrap_err();
+    assert_eq!(lacking(&error), ["NO_RUNNING_PROCESS"]);
+    world.pass_hours(2).await;
+    let broken = fitter(&world).process(&name).await;
+    let late = begun + SignedDuration::from_hours(48);
+    assert_eq!(time(run(&broken, "application").breach_time), late);
+    // The other way round it survives, and its stages go on.
+    merge(&mut manager, &other, &ticket).await.unwrap();
+    assert_eq!(running(&fitter(&world).process(&name).await), ["application"]);
+    unmerge(&mut manager, &other).await.unwrap();
+    manager.cancel_process(&name, "由他单办理").await.unwrap();
     merge(&mut manager, &ticket, &other).await.unwrap();
-    world.pass_hours(100).await;
-    let mut fitter = fitter(&world);
-    let still = fitter.process(&name).await;
-    assert!(still.pause_reason.contains("已并入其他工单"), "{}", still.pause_reason);
-    assert_eq!((still.due_time, run(&still, "application").breach_time), (None, None));
-    let error = fitter.stage_document(&name, "application", "identity", "x").await.unwrap_err();
-    assert_eq!(missing(&error), [lack("UNMERGED_TICKET", "ticket")]);
-    unmerge(&mut manager, &ticket).await.unwrap();
-    let going = fitter.process(&name).await;
-    assert_eq!(time(going.due_time), begun + SignedDuration::from_hours(148));
-    fitter.hands_in(&name, "application", &["identity"]).await;
-    // Merged again, it can be called off all the same.
-    merge(&mut manager, &ticket, &other).await.unwrap();
-    let ended = manager.cancel_process(&name, "并入后由他单办理").await.unwrap();
-    assert_eq!((ended.state(), ended.pause_time), (pb::ProcessState::Cancelled, None));
-    unmerge(&mut manager, &ticket).await.unwrap();
-    assert_eq!(fitter.process(&name).await.state(), pb::ProcessState::Cancelled);
+    assert_eq!(world.manager().violations("group").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t04_t22_of_a_merge_and_a_process_at_once_there_is_one() {
+    let mut world = company().await;
+    world.start_replica().await;
+    let other = fitter(&world).create(request()).await.name;
+    let mut calls = Vec::new();
+    for index in 0..10_usize {
+        let ticket = fitter(&world).create(request()).await.name;
+        let mut starter = fitter_at(&world, index % 2);
+        let mut manager = world.manager();
+        let (of, into) = (ticket.clone(), other.clone());
+        let merged = tokio::spawn(async move { merge(&mut manager, &of, &into).await });
+        let begun = tokio::spawn(async move { starter.start_process(&ticket, 5.0, false).await });
+        calls.push((merged, begun));
+    }
+    for (merged, begun) in calls {
+        match (merged.await.unwrap(), begun.await.unwrap()) {
+            (Ok(_), Err(late)) => assert_eq!(missing(&late), [lack("OPEN_TICKET", "ticket")]),
+            (Err(late), Ok(_)) => assert_eq!(lacking(&late), ["NO_RUNNING_PROCESS"]),
+            other => panic!("one of the two: {other:?}"),
+        }
+    }
+    let both = "SELECT count(*) FROM process JOIN ticket ON ticket.id = ticket_id
+        WHERE process.state = 'running' AND ticket.state = 'merged'";
+    assert_eq!(world.count(both).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

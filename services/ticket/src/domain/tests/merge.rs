@@ -119,6 +119,9 @@ fn t04_everything_that_is_under_way_is_named_at_once() {
     second.does(HANDLER, hours(11), pause());
     first.does(CLERK, hours(11), handling::send("group/south"));
     first.does(QUALITY, hours(11), handling::supervise(hours(50)));
+    let rules = Arc::new(Regulation(first.ticket.policy_version, first.policy.clone()));
+    let (id, stages) = (Uuid::from_u128(9), vec!["survey".to_owned()]);
+    first.ticket.process = Some(RunningProcess { id, stages, rules });
     let blockers = [Blocker::WorkOrders, Blocker::Children];
     let actor = Actor::staff(HANDLER);
     let refused = merge(merging(&first, &second), &blockers, "同".into(), &actor, hours(12));
@@ -128,6 +131,7 @@ fn t04_everything_that_is_under_way_is_named_at_once() {
             "transfer_ended",
             "no_supervision",
             "no_open_work_order",
+            "no_running_process",
             "no_children",
             "open_survivor",
             "same_customer"
