@@ -1,17 +1,21 @@
 //! What comes to its time in a process: warnings, breaches, steps of escalation (T-07, T-22).
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use kefu_journal::Provenance;
+use kefu_policy::Version;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::change;
 use super::process::{Judged, NewEntry, append, save};
+use super::ticket::not_found as no_ticket;
 use super::timer::Fired;
 use super::{App, Error};
 use crate::domain::{
-    Notice, ProcessRefusal, Raise, ReceiverLevel, RunAlarm, StageClock, Standing, Subject,
-    Violation, ViolationState, notice_process, raise_by_stage,
+    Notice, Policy, ProcessRefusal, Raise, ReceiverLevel, RunAlarm, StageClock, Standing, Subject,
+    Ticket, Violation, ViolationState, notice_process, raise_by_stage,
 };
 use crate::encode::process as encode;
 use crate::store;
@@ -55,7 +59,48 @@ impl App {
         (now, is_timer): (Timestamp, bool),
     ) -> Result<bool, Error> {
         let by = Provenance::system("timers");
-        let mut settled = self.catch_up_process(conn, judged, place, (&by, now)).await?;
+        let mut settled = false;
+        if let Standing::Over(_) = place.standing()? {
+            // What was due before the ticket ended was due, however late somebody looks.
+            let ended = (place.since().min(now), false);
+            settled |= self.ring_process(conn, judged, place, (&by, ended)).await?;
+        }
+        settled |= self.catch_up_process(conn, judged, place, (&by, now)).await?;
+        settled |= self.ring_process(conn, judged, place, (&by, (now, is_timer))).await?;
+        Ok(settled)
+    }
+
+    /// A ticket that this transaction has locked, after what came to its time in its process. To be called before a command
+    /// looks at the ticket, so that it does not matter when a timer comes: what ends the process makes no breach undone (T-07).
+    pub(super) async fn after_its_process(
+        &self,
+        conn: &mut PgConnection,
+        (ticket, version): (Ticket, Arc<Version<Policy>>),
+        now: Timestamp,
+    ) -> Result<(Ticket, Arc<Version<Policy>>), Error> {
+        let running = ticket.process.as_ref().map(|running| running.id);
+        let Some(running) = running else { return Ok((ticket, version)) };
+        let found = store::process::find(conn, running).await?;
+        let found = found.filter(|process| process.next_fire_at().is_some_and(|at| at < now));
+        let Some(process) = found else { return Ok((ticket, version)) };
+        let place = store::process::lock(conn, ticket.id).await?;
+        let place = place.ok_or_else(|| no_ticket(ticket.id))?;
+        let mut judged = self.judged_process(conn, process).await?;
+        self.settle_process(conn, &mut judged, &place, (now, false)).await?;
+        // It may have been raised.
+        let row = store::ticket::find(conn, ticket.id).await?;
+        Ok(self.judged(conn, row.ok_or_else(|| no_ticket(ticket.id))?).await?)
+    }
+
+    /// Puts on record what came to its time in a process by `now`; whether there was something.
+    async fn ring_process(
+        &self,
+        conn: &mut PgConnection,
+        judged: &mut Judged,
+        place: &Place,
+        (by, (now, is_timer)): (&Provenance, (Timestamp, bool)),
+    ) -> Result<bool, Error> {
+        let mut settled = false;
         let mut level = place.receiver_level()?;
         while let Some((noticed, notice)) = notice_process(&judged.process, now, is_timer) {
             store::process::update(conn, &judged.process, &noticed).await?;
@@ -88,7 +133,7 @@ impl App {
                 action,
                 event,
             };
-            append(conn, &self.ids, &by, entry).await?;
+            append(conn, &self.ids, by, entry).await?;
             level = raised.unwrap_or(level).max(level);
             judged.process = noticed;
             settled = true;

@@ -196,6 +196,8 @@ impl App {
         check_etag(etag, ticket.revision)?;
         let actor = Actor::staff(call.caller.subject());
         let now = work.now();
+        let due = self.after_its_process(work.conn(), (ticket, version), now);
+        let (ticket, version) = Box::pin(due).await?;
         let mut command = command(&ticket);
         look_up_team(work.conn(), &ticket, &mut command, call.caller.subject(), now).await?;
         look_up_grade(work.conn(), &ticket, &mut command).await?;

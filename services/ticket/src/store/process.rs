@@ -324,6 +324,11 @@ impl Place {
         self.state == StateName::Merged.code()
     }
 
+    /// Since when it is in its state.
+    pub(crate) fn since(&self) -> jiff::Timestamp {
+        self.since.to_jiff()
+    }
+
     /// Who may handle it.
     pub(crate) fn receiver_level(&self) -> Result<ReceiverLevel, StoreError> {
         level("ticket.receiver_level", self.receiver_level)

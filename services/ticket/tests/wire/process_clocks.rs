@@ -313,6 +313,66 @@ async fn t04_t22_of_a_merge_and_a_process_at_once_there_is_one() {
     assert_eq!(world.count(both).await, 0);
 }
 
+#[tokio::test]
+async fn t07_t22_a_ticket_that_is_called_off_takes_no_breach_along_that_nobody_had_come_for() {
+    let world = escalating_company().await;
+    let begun = world.clock.now();
+    let (ticket, name) = started(&world).await;
+    // As if no timer was there from now on.
+    let owner = world.database.owner_pool().unwrap();
+    sqlx::query("UPDATE process SET next_fire_at = NULL").execute(&owner).await.unwrap();
+    world.pass_hours(50).await;
+    assert_eq!(run(&fitter(&world).process(&name).await, "application").breach_time, None);
+    world.manager().calls_off(&ticket).await.unwrap();
+    let ended = fitter(&world).process(&name).await;
+    assert_eq!(ended.state(), pb::ProcessState::Cancelled);
+    let application = run(&ended, "application");
+    let late = begun + SignedDuration::from_hours(48);
+    assert_eq!(time(application.breach_time), late);
+    let taken = application.steps.iter().map(|step| step.take_time.is_some());
+    assert_eq!(taken.collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!(world.manager().violations("group").await.len(), 1);
+    let told = "SELECT count(*) FROM journal WHERE actor = 'system/timers'
+        AND event_type = 'kefu.ticket.v1.ProcessStageBreached'";
+    assert_eq!(world.count(told).await, 1);
+    // By the step before the deadline, and by the breach: as if a timer had come for each.
+    let raised = fitter(&world).get(&ticket).await;
+    assert_eq!((raised.state(), raised.receiver_level), (pb::TicketState::Cancelled, 3));
+}
+
+#[tokio::test]
+async fn t07_t22_what_was_due_before_its_ticket_ended_is_broken_also_when_it_catches_up() {
+    let world = escalating_company().await;
+    let begun = world.clock.now();
+    let mut tickets = Vec::new();
+    for _ in 0..2 {
+        tickets.push(started(&world).await);
+    }
+    world.pass_hours(10).await;
+    for (ticket, _) in &tickets {
+        world.manager().calls_off(ticket).await.unwrap();
+    }
+    // As it was before processes followed their tickets, and as the migration leaves it: the one due at 5, the other at 48 hours.
+    let owner = world.database.owner_pool().unwrap();
+    let early: uuid::Uuid = tickets[0].1.rsplit('/').next().unwrap().parse().unwrap();
+    let stages = "UPDATE process_stage SET state = 'running', ended_by = NULL, ended_at = NULL,
+        due_at = CASE process_id WHEN $1 THEN started_at + interval '5 hours' ELSE due_at END";
+    sqlx::query(stages).bind(early).execute(&owner).await.unwrap();
+    let processes =
+        "UPDATE process SET state = 'running', ended_by = NULL, ended_at = NULL, end_reason = NULL,
+        current_stages = '{application}', next_fire_at = updated_at";
+    sqlx::query(processes).execute(&owner).await.unwrap();
+    world.pass_hours(100).await;
+    let mut breaches = Vec::new();
+    for (_, name) in &tickets {
+        let process = fitter(&world).process(name).await;
+        assert_eq!(process.state(), pb::ProcessState::Cancelled);
+        breaches.push(run(&process, "application").breach_time.map(|at| time(Some(at))));
+    }
+    assert_eq!(breaches, [Some(begun + SignedDuration::from_hours(5)), None]);
+    assert_eq!(world.manager().violations("group").await.len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t22_a_stage_escalates_once_with_two_replicas_and_raises_its_ticket() {
     let mut world = escalating_company().await;
