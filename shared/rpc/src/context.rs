@@ -113,13 +113,12 @@ impl RequestContext {
     /// The same for a request that is not decoded.
     pub fn from_parts(headers: &HeaderMap, extensions: &Extensions) -> Self {
         let caller = extensions.get::<Arc<Caller>>().unwrap_or(&ANONYMOUS);
-        let language = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         Self {
             caller: Arc::clone(caller),
             deadline: extensions.get().copied().unwrap_or_default(),
             trace: extensions.get().copied().unwrap_or_else(TraceContext::root),
             origin: Origin::of(headers, extensions),
-            language: language.map(Language::accepted).unwrap_or_default(),
+            language: Language::of(headers),
         }
     }
 

@@ -7,7 +7,7 @@ use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::{StatusExt as _, pb};
 
-use crate::Language;
+use crate::{Language, chinese::in_chinese};
 
 /// `ErrorInfo.domain` of every error that Kefu itself makes.
 pub const DOMAIN: &str = "kefu.dev";
@@ -15,6 +15,10 @@ pub const DOMAIN: &str = "kefu.dev";
 /// Upper limit for the serialised details. They travel in one header line, base64-encoded, and common clients refuse
 /// header lists of more than 8 KiB.
 const MAX_DETAILS: usize = 4 * 1024;
+/// Of these, what the preconditions may take that are listed; the others are counted. The rest is for saying it in Chinese.
+const MAX_LISTED: usize = 2_560;
+/// What a `LocalizedMessage` takes beside its text.
+const MESSAGE_FRAME: usize = 96;
 
 /// The text of `ErrorInfo.reason`: the enum value's name without its prefix.
 pub fn reason_name(reason: Reason) -> &'static str {
@@ -44,6 +48,8 @@ pub struct Failure {
     message: String,
     metadata: HashMap<String, String>,
     details: Vec<prost_types::Any>,
+    /// What people read who read Chinese.
+    chinese: Option<String>,
 }
 
 impl Failure {
@@ -55,6 +61,7 @@ impl Failure {
             message: message.into(),
             metadata: HashMap::new(),
             details: Vec::new(),
+            chinese: None,
         }
     }
 
@@ -77,32 +84,41 @@ impl Failure {
     }
 
     /// Names what is missing for the call to be possible (`FAILED_PRECONDITION`), and says it to people in their language.
+    /// What would not fit into a header is counted: `ErrorInfo.metadata` has the number under `preconditions_not_listed`.
     pub fn preconditions(
-        self,
+        mut self,
         language: Language,
-        violations: impl IntoIterator<Item = Precondition>,
+        missing: impl IntoIterator<Item = Precondition>,
     ) -> Self {
-        let (violations, chinese): (Vec<_>, Vec<_>) = violations
-            .into_iter()
-            .map(|p| {
-                let (r#type, subject, description) = (p.kind, p.subject, p.english);
-                let lack = pb::precondition_failure::Violation { r#type, subject, description };
-                (lack, p.chinese)
-            })
-            .unzip();
+        let (mut violations, mut chinese) = (Vec::new(), Vec::new());
+        let (mut size, mut more) = (0, 0_usize);
+        for Precondition { kind, subject, english, chinese: words } in missing {
+            chinese.push(words);
+            size += kind.len() + subject.len() + english.len() + 8;
+            if size > MAX_LISTED {
+                more += 1;
+                continue;
+            }
+            let (r#type, description) = (kind, english);
+            violations.push(pb::precondition_failure::Violation { r#type, subject, description });
+        }
+        if more > 0 {
+            self = self.metadata("preconditions_not_listed", more.to_string());
+        }
         self.detail("PreconditionFailure", &pb::PreconditionFailure { violations })
             .localized(language, chinese.join("；"))
     }
 
-    /// Says it to people who read Chinese; the message is English, for developers.
-    pub fn localized(self, language: Language, chinese: impl Into<String>) -> Self {
-        match language {
-            Language::English => self,
-            Language::Chinese => self.detail("LocalizedMessage", &in_chinese(chinese)),
+    /// Says it to people who read Chinese; the message is English, for developers. What was said first stays.
+    pub fn localized(mut self, language: Language, chinese: impl Into<String>) -> Self {
+        if language == Language::Chinese {
+            self.chinese.get_or_insert_with(|| chinese.into());
         }
+        self
     }
 
-    /// The finished status. Details that would not fit into a header are left out, last first; the reason stays.
+    /// The finished status. Details that would not fit into a header are left out, last first; the reason stays, and what people
+    /// read is cut to the room that is left.
     pub fn into_status(self) -> Status {
         let info = pb::ErrorInfo {
             reason: reason_name(self.reason).to_owned(),
@@ -116,8 +132,22 @@ impl Failure {
         while status.details.len() > 1 && status.encoded_len() > MAX_DETAILS {
             status.details.pop();
         }
+        if let Some(chinese) = self.chinese {
+            let room = MAX_DETAILS.saturating_sub(status.encoded_len() + MESSAGE_FRAME);
+            status.details.push(any("LocalizedMessage", &in_chinese(cut(chinese, room))));
+        }
         Status::with_details(self.code, self.message, status.encode_to_vec().into())
     }
+}
+
+/// A text that takes at most so many bytes, and shows where it was cut.
+fn cut(mut text: String, room: usize) -> String {
+    const CUT: &str = "……";
+    if text.len() > room {
+        text.truncate(text.floor_char_boundary(room.saturating_sub(CUT.len())));
+        text.push_str(CUT);
+    }
+    text
 }
 
 impl From<Failure> for Status {
@@ -126,62 +156,8 @@ impl From<Failure> for Status {
     }
 }
 
-/// The same status for people who read Chinese: with what its reason means, where it does not say more already.
-pub fn in_language(status: Status, language: Language) -> Status {
-    let Some(reason) = reason(&status).filter(|_| language == Language::Chinese) else {
-        return status;
-    };
-    let Ok(mut details) = pb::Status::decode(status.details()) else { return status };
-    let says_more = ["LocalizedMessage", "BadRequest"].map(|name| format!(".{name}"));
-    let told = |detail: &prost_types::Any| {
-        says_more.iter().any(|name| detail.type_url.ends_with(name.as_str()))
-    };
-    if details.details.iter().any(told) {
-        return status;
-    }
-    details.details.push(any("LocalizedMessage", &in_chinese(words(reason))));
-    let (code, message) = (status.code(), status.message().to_owned());
-    let metadata = status.metadata().clone();
-    let details = details.encode_to_vec().into();
-    Status::with_details_and_metadata(code, message, details, metadata)
-}
-
-fn in_chinese(message: impl Into<String>) -> pb::LocalizedMessage {
-    pb::LocalizedMessage { locale: "zh-CN".to_owned(), message: message.into() }
-}
-
-/// What a reason means, for people who read Chinese.
-const fn words(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Unspecified => "操作未成功",
-        Reason::FieldsInvalid => "请求中有字段填写不正确",
-        Reason::TokenMissing => "请先登录",
-        Reason::TokenInvalid => "登录凭证无效",
-        Reason::TokenExpired => "登录已过期，请重新登录",
-        Reason::PermissionDenied => "没有在该组织单元执行此操作的权限",
-        Reason::ResourceNotFound => "未找到所指的资源",
-        Reason::RequestIdReused => "该请求编号已用于内容不同的请求",
-        Reason::ResourceAlreadyExists => "该资源已存在",
-        Reason::EtagStale => "内容已被他人更改，请重新读取",
-        Reason::Conflict => "与他人的操作冲突，请重试",
-        Reason::IllegalState => "当前状态不允许此操作",
-        Reason::OrgUnitUnknown => "组织单元不存在",
-        Reason::PolicyMissing => "该组织单元没有生效的制度",
-        Reason::SeparationOfDuties => "不得对本人经办的事项作出评判",
-        Reason::FeedIdentityChanged => "续读标记属于另一数据库",
-        Reason::Overloaded => "当前请求过多，请稍后重试",
-        Reason::StoreUnavailable => "存储暂时不可用，请稍后重试",
-        Reason::ContextUnavailable => "所依赖的服务暂时不可用，请稍后重试",
-        Reason::DeadlineExceeded => "处理超时，可用相同的请求编号重试",
-        Reason::Internal => "系统内部错误",
-        Reason::InvitationInvalid => "邀请已失效",
-        Reason::AlreadyAnswered => "该邀请已答复",
-        Reason::ClockNotManual => "该服务的时钟不可设置",
-    }
-}
-
 /// The generated types do not know their names.
-fn any(name: &str, message: &impl Message) -> prost_types::Any {
+pub(crate) fn any(name: &str, message: &impl Message) -> prost_types::Any {
     prost_types::Any {
         type_url: format!("type.googleapis.com/google.rpc.{name}"),
         value: message.encode_to_vec(),
@@ -234,8 +210,8 @@ fn about(failure: Failure, resource_type: &str, name: &str) -> Status {
 }
 
 /// `INVALID_ARGUMENT` for one wrong field; use [`crate::Violations`] where more than one can be wrong.
-pub fn invalid(field: &str, fault: crate::Fault) -> Status {
-    let mut violations = crate::Violations::new();
+pub fn invalid(language: Language, field: &str, fault: crate::Fault) -> Status {
+    let mut violations = crate::Violations::in_language(language);
     violations.add(field, fault);
     violations.to_status()
 }
@@ -425,31 +401,30 @@ mod tests {
     }
 
     #[test]
-    fn x09_whatever_is_refused_is_said_in_chinese_to_whoever_reads_that() {
-        let plain = not_found("kefu.dev/Ticket", "tickets/1");
-        let told = |status: &Status| {
-            status.get_details_localized_message().map(|localized| localized.message)
+    fn x09_of_too_much_that_is_missing_the_words_for_people_are_cut_last() {
+        let missing = |count: usize| {
+            (0..count).map(|index| {
+                let chinese = format!("第 {index} 项文件尚未登记，请补充");
+                Precondition::new("DOCUMENT", format!("document-{index}"), "is missing", chinese)
+            })
         };
-        assert_eq!(told(&in_language(plain.clone(), Language::English)), None);
-        let localized = in_language(plain.clone(), Language::Chinese);
-        assert_eq!(told(&localized).as_deref(), Some("未找到所指的资源"));
-        assert_eq!((localized.code(), localized.message()), (plain.code(), plain.message()));
-        assert_eq!(localized.get_details_resource_info().unwrap().resource_name, "tickets/1");
-        assert_eq!(reason(&localized), Some(Reason::ResourceNotFound));
-        // What says more already is left as it is.
-        let own = Failure::new(Code::PermissionDenied, Reason::SeparationOfDuties, "not you")
-            .localized(Language::Chinese, "须由他人录入")
-            .into_status();
-        assert_eq!(told(&in_language(own, Language::Chinese)).as_deref(), Some("须由他人录入"));
-        let strange = in_language(Status::unknown("?"), Language::Chinese);
-        assert_eq!((strange.code(), told(&strange)), (Code::Unknown, None), "none of ours");
-        let every = (1..).map_while(|number| Reason::try_from(number).ok());
-        let mut known = 0;
-        for reason in every {
-            let chinese = words(reason).chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
-            assert!(chinese, "{reason:?}");
-            known += 1;
+        for (count, is_counted, is_cut) in
+            [(5, false, false), (60, false, true), (2_000, true, true)]
+        {
+            let status = Failure::new(Code::FailedPrecondition, Reason::IllegalState, "not yet")
+                .metadata("command", "ResolveTicket")
+                .preconditions(Language::Chinese, missing(count))
+                .into_status();
+            assert!(status.details().len() <= MAX_DETAILS, "{}", status.details().len());
+            let listed = status.get_details_precondition_failure().unwrap().violations.len();
+            let info = status.get_details_error_info().unwrap();
+            let more = info.metadata.get("preconditions_not_listed");
+            let more = more.map_or(0, |more| more.parse().unwrap());
+            assert_eq!((listed + more, more > 0), (count, is_counted));
+            let told = status.get_details_localized_message().unwrap().message;
+            assert!(told.starts_with("第 0 项文件尚未登记，请补充；第 1 项"), "{told}");
+            assert_eq!(told.ends_with("……"), is_cut, "{told}");
+            assert!(!is_cut || told.len() > 1_000, "the room is used: {}", told.len());
         }
-        assert!(known >= 23);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use http::{HeaderMap, header::ACCEPT_LANGUAGE};
+
 /// The language of messages for people. Descriptions for developers are always English.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Language {
@@ -24,6 +26,12 @@ impl Language {
             }
         });
         known.unwrap_or_default()
+    }
+
+    /// The language of whoever sent these headers.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        accepted.map(Self::accepted).unwrap_or_default()
     }
 }
 

@@ -18,6 +18,7 @@
 //! * A handler always finds a verified caller, or the anonymous one, in its request.
 //! * The same holds over a socket and inside a process.
 
+mod chinese;
 mod context;
 mod deadline;
 mod etag;
@@ -40,13 +41,14 @@ mod violations;
 pub use kefu_api::error::v1::Reason;
 
 pub use crate::{
+    chinese::{in_language, status_in},
     context::{Origin, PeerAddress, RequestContext, forward},
     deadline::{Deadline, GRPC_TIMEOUT, parse_timeout},
     etag::Etag,
     failure::{
         DOMAIN, Failure, Precondition, aborted_conflict, aborted_stale_etag, aborted_stale_etag_of,
-        already_exists, context_starting, context_unavailable, deadline_exceeded, in_language,
-        internal, invalid, not_found, permission_denied, reason, reason_name, request_id_reused,
+        already_exists, context_starting, context_unavailable, deadline_exceeded, internal,
+        invalid, not_found, permission_denied, reason, reason_name, request_id_reused,
         resource_exhausted, store_unavailable, unauthenticated,
     },
     fault::{Fault, Language},

@@ -12,7 +12,7 @@ use kefu_api::{
 use kefu_clock::Clock as _;
 use kefu_rpc::Limits;
 use probe::{clock, feed, reason, start, with_header};
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
 fn subscribe(cursor: &str) -> SubscribeRequest {
@@ -177,4 +177,71 @@ async fn x08_a_handler_sees_deadline_origin_and_trace_of_its_call() {
     assert!(parts[1].starts_with("127.0.0.1 (kefu/"), "{told}");
     assert_eq!(parts[2], "Some(29)");
     assert_eq!(parts[3], "0af7651916cd43dd8448eb211c80319c");
+}
+
+/// The same call by somebody who reads Chinese.
+fn in_chinese<T>(message: T) -> Request<T> {
+    with_header(message, "accept-language", "zh-CN,zh;q=0.9")
+}
+
+/// What people read of a refusal.
+fn told(status: &Status) -> String {
+    status.get_details_localized_message().map(|told| told.message).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn x09_what_the_stack_itself_refuses_is_said_in_chinese_to_whoever_reads_that() {
+    let server = start(Limits::default()).await;
+    for transport in server.both() {
+        let mut client = clock(transport.clone());
+        let mut request = in_chinese(SettleRequest::default());
+        request.metadata_mut().insert("authorization", "Bearer rubbish".parse().unwrap());
+        assert_eq!(told(&client.settle(request).await.unwrap_err()), "登录凭证无效");
+        // Whoever reads English gets nothing that it has to skip.
+        let plain = client.set_time(SetTimeRequest::default()).await.unwrap_err();
+        assert_eq!((plain.code(), told(&plain)), (Code::Internal, String::new()));
+        let status = client.set_time(in_chinese(SetTimeRequest::default())).await.unwrap_err();
+        assert_eq!((told(&status), reason(&status)), ("系统内部错误".into(), "INTERNAL".into()));
+        let mut request = in_chinese(GetTimeRequest::default());
+        request.metadata_mut().insert("grpc-timeout", "1m".parse().unwrap());
+        let status = client.get_time(request).await.unwrap_err();
+        assert_eq!(told(&status), "处理超时，可用相同的请求编号重试");
+        // None of ours: the library has no reasons.
+        let probe = tonic_health::pb::HealthCheckRequest { service: "?".into() };
+        let mut health = tonic_health::pb::health_client::HealthClient::new(transport);
+        let unknown = health.check(in_chinese(probe)).await.unwrap_err();
+        assert_eq!((unknown.code(), &*told(&unknown)), (Code::NotFound, "未找到所指的资源"));
+        let mut request = in_chinese(SettleRequest::default());
+        request.metadata_mut().insert("grpc-timeout", "soon".parse().unwrap());
+        let wrong = client.settle(request).await.unwrap_err();
+        let wrong = wrong.get_details_bad_request().unwrap().field_violations.remove(0);
+        assert!(wrong.localized_message.unwrap().message.contains("格式不正确"));
+    }
+}
+
+#[tokio::test]
+async fn x09_a_full_server_says_so_in_chinese() {
+    let server = start(Limits { calls: 1, ..Limits::default() }).await;
+    let mut client = clock(server.remote());
+    let mut waiting = client.clone();
+    let waiting = tokio::spawn(async move { waiting.get_time(GetTimeRequest::default()).await });
+    server.seen.until(&server.seen.begun, 1).await;
+    let full = client.settle(in_chinese(SettleRequest::default())).await.unwrap_err();
+    assert_eq!((reason(&full).as_str(), &*told(&full)), ("OVERLOADED", "当前请求过多，请稍后重试"));
+    server.seen.release.notify_waiters();
+    assert!(waiting.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn x09_what_ends_a_stream_is_said_in_chinese_as_well() {
+    let server = start(Limits::default()).await;
+    for transport in server.both() {
+        let mut request = in_chinese(subscribe(""));
+        request.metadata_mut().insert("grpc-timeout", "50m".parse().unwrap());
+        let mut stream = feed(transport).subscribe(request).await.unwrap().into_inner();
+        assert!(stream.message().await.unwrap().is_some());
+        let status = stream.message().await.unwrap_err();
+        assert_eq!(reason(&status), "DEADLINE_EXCEEDED");
+        assert_eq!(told(&status), "处理超时，可用相同的请求编号重试");
+    }
 }

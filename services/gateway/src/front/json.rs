@@ -4,15 +4,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use base64::{
-    Engine as _, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use kefu_identity::{AuthenticationError, Authenticator, bearer_token};
-use kefu_rpc::{Fault, Served};
+use kefu_rpc::{Fault, Language, Served};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, Value};
 use serde::Serialize as _;
@@ -41,12 +37,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The flag and the length before a message in gRPC.
 const PREFIX: usize = 5;
-
-/// Metadata in base64 may come with padding or without.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// Translates JSON to gRPC and back, by the descriptors of the API. Clones share their places.
 #[derive(Clone, Debug)]
@@ -79,9 +69,11 @@ impl Json {
 
     /// Answers a JSON request by a call to `grpc`.
     pub(super) async fn translate(&self, grpc: Served, request: Request<Body>) -> Response<Body> {
-        match self.call(grpc, request).await {
+        let language = Language::of(request.headers());
+        match self.call(grpc, request, language).await {
             Ok(response) => response,
-            Err(status) => self.refusal(&status),
+            // What is refused here has not come through the stack, which says it in the caller's language.
+            Err(status) => self.refusal(&kefu_rpc::in_language(status, language)),
         }
     }
 
@@ -89,6 +81,7 @@ impl Json {
         &self,
         mut grpc: Served,
         request: Request<Body>,
+        language: Language,
     ) -> Result<Response<Body>, Status> {
         let method = self.method(&request)?;
         let (mut parts, body) = request.into_parts();
@@ -102,11 +95,11 @@ impl Json {
             Err(error) => return Err(kefu_rpc::token_refused(&error)),
         };
         // Not before: who sends slowly must not take the place of who does not.
-        let bytes = read_request(&parts.headers, body, limit).await?;
+        let bytes = read_request(&parts.headers, body, limit, language).await?;
         let Ok(_place) = self.places.try_acquire() else {
             return Err(kefu_rpc::resource_exhausted(Duration::from_millis(250)));
         };
-        let message = parse(&bytes, method.input())?;
+        let message = parse(&bytes, method.input(), language)?;
 
         remove_of_http(&mut parts.headers);
         parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -120,20 +113,19 @@ impl Json {
 
         let (mut parts, body) = response.into_parts();
         // An error without any message has its status in the headers.
-        check_status(&mut parts.headers)?;
+        check_status(&parts.headers)?;
         let answer = Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| {
             tracing::info!(%error, "an answer too large for JSON");
             Status::out_of_range("the answer is too large for JSON; use gRPC, or ask for less")
         })?;
-        let mut trailers = answer.trailers().cloned().unwrap_or_default();
-        if !check_status(&mut trailers)? {
+        if !answer.trailers().map_or(Ok(false), check_status)? {
             return Err(Status::unknown("the answer has no status"));
         }
         let answer = unframed(answer.to_bytes())?;
         let answer = DynamicMessage::decode(method.output(), answer)
             .map_err(|error| kefu_rpc::internal(&error))?;
         remove_of_http(&mut parts.headers);
-        Ok(self.response(StatusCode::OK, parts.headers, &answer))
+        self.response(StatusCode::OK, parts.headers, &answer)
     }
 
     fn method<B>(&self, request: &Request<B>) -> Result<MethodDescriptor, Status> {
@@ -159,19 +151,17 @@ impl Json {
         status: StatusCode,
         headers: HeaderMap,
         message: &DynamicMessage,
-    ) -> Response<Body> {
+    ) -> Result<Response<Body>, Status> {
         let mut json = Vec::new();
         let written = message.serialize(&mut serde_json::Serializer::new(&mut json));
-        if let Err(error) = written {
-            // An `Any` of a type that this gateway does not know.
-            return self.refusal(&kefu_rpc::internal(&error));
-        }
+        // An `Any` of a type that this gateway does not know.
+        written.map_err(|error| kefu_rpc::internal(&error))?;
         let mut response = Response::new(Body::new(Full::new(Bytes::from(json))));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
-        response
+        Ok(response)
     }
 
     fn refusal(&self, status: &Status) -> Response<Body> {
@@ -190,14 +180,12 @@ impl Json {
             // Details that cannot be written out are left out.
             self.written(&Status::new(status.code(), status.message()))
         });
-        match written {
-            Some(message) => self.response(http, headers, &message),
-            None => {
-                let mut response = Response::new(Body::empty());
-                *response.status_mut() = http;
-                response
-            }
-        }
+        let response = written.and_then(|message| self.response(http, headers, &message).ok());
+        response.unwrap_or_else(|| {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = http;
+            response
+        })
     }
 
     /// The status as a `google.rpc.Status` that can be written as JSON.
@@ -210,7 +198,12 @@ impl Json {
     }
 }
 
-async fn read_request(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Status> {
+async fn read_request(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    language: Language,
+) -> Result<Bytes, Status> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| encoding != "identity") {
         return Err(Status::invalid_argument("send the request without content-encoding"));
@@ -221,13 +214,17 @@ async fn read_request(headers: &HeaderMap, body: Body, limit: usize) -> Result<B
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             let english = format!("is larger than {limit} bytes");
             let chinese = format!("超过 {limit} 字节");
-            Err(kefu_rpc::invalid("body", Fault::new("TOO_LARGE", english, chinese)))
+            Err(kefu_rpc::invalid(language, "body", Fault::new("TOO_LARGE", english, chinese)))
         }
         Ok(Err(_)) => Err(Status::cancelled("the request broke off")),
     }
 }
 
-fn parse(bytes: &[u8], form: MessageDescriptor) -> Result<DynamicMessage, Status> {
+fn parse(
+    bytes: &[u8],
+    form: MessageDescriptor,
+    language: Language,
+) -> Result<DynamicMessage, Status> {
     if bytes.is_empty() {
         return Ok(DynamicMessage::new(form));
     }
@@ -236,7 +233,7 @@ fn parse(bytes: &[u8], form: MessageDescriptor) -> Result<DynamicMessage, Status
     message.and_then(|message| reader.end().map(|()| message)).map_err(|error| {
         let english = format!("is not the request's JSON: {error}");
         let chinese = format!("不是该请求的有效 JSON：{error}");
-        kefu_rpc::invalid("body", Fault::new("MALFORMED", english, chinese))
+        kefu_rpc::invalid(language, "body", Fault::new("MALFORMED", english, chinese))
     })
 }
 
@@ -288,13 +285,8 @@ fn unframed(mut answer: Bytes) -> Result<Bytes, Status> {
 }
 
 /// Whether there is a status, and it is OK.
-fn check_status(headers: &mut HeaderMap) -> Result<bool, Status> {
-    let details = headers.get(Status::GRPC_STATUS_DETAILS);
-    if details.is_some_and(|details| BASE64.decode(details).is_err()) {
-        // The library would panic.
-        headers.remove(Status::GRPC_STATUS_DETAILS);
-    }
-    match Status::from_header_map(headers) {
+fn check_status(headers: &HeaderMap) -> Result<bool, Status> {
+    match kefu_rpc::status_in(headers) {
         None => Ok(false),
         Some(status) if status.code() == Code::Ok => Ok(true),
         Some(status) => Err(status),

@@ -39,12 +39,25 @@ async fn post_as(
     json: impl Into<Bytes>,
     token: &str,
 ) -> Answer {
-    let request = Request::post(format!("http://{}{path}", world.address))
+    let authorization = format!("Bearer {token}");
+    let headers = [(header::AUTHORIZATION, &*authorization), (header::ACCEPT_LANGUAGE, "en")];
+    post_with(http, world, path, json, headers).await
+}
+
+async fn post_with<const N: usize>(
+    http: &Http,
+    world: &World,
+    path: &str,
+    json: impl Into<Bytes>,
+    headers: [(header::HeaderName, &str); N],
+) -> Answer {
+    let mut request = Request::post(format!("http://{}{path}", world.address))
         .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
-        .header(header::AUTHORIZATION, format!("Bearer {token}"))
-        .header("x-desk", "7")
-        .body(Full::new(json.into()))
-        .unwrap();
+        .header("x-desk", "7");
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let request = request.body(Full::new(json.into())).unwrap();
     let (parts, body) = http.request(request).await.unwrap().into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     assert_eq!(parts.headers[header::CONTENT_TYPE], "application/json");
@@ -183,4 +196,30 @@ async fn g01_what_is_no_protocol_of_ours_is_told_which_ones_are() {
         assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
         assert!(response.headers().contains_key("accept-post"));
     }
+}
+
+#[tokio::test]
+async fn x09_json_that_is_refused_at_the_door_is_refused_in_the_callers_language() {
+    let world = World::start(BOTH[1]).await;
+    let [http, _] = clients();
+    let bearer = format!("Bearer {}", world.token_of("group/north", "clerk"));
+    let chinese = (header::ACCEPT_LANGUAGE, "zh-CN,zh;q=0.9");
+    let known = [(header::AUTHORIZATION, &*bearer), chinese.clone()];
+    let words = |answer: &Answer| {
+        let details = answer.json["details"].as_array().unwrap();
+        details.last().unwrap()["message"].as_str().unwrap_or_default().to_owned()
+    };
+    let broken = post_with(&http, &world, GET_TICKET, "{", known.clone()).await;
+    let wrong = &broken.json["details"][1]["fieldViolations"][0]["localizedMessage"];
+    assert_eq!(wrong["locale"], "zh-CN");
+    let message = wrong["message"].as_str().unwrap();
+    assert!(message.starts_with("不是该请求的有效 JSON"), "{message}");
+    let forged = [(header::AUTHORIZATION, "Bearer rubbish"), chinese.clone()];
+    let forged = post_with(&http, &world, GET_TICKET, "{}", forged).await;
+    assert_eq!((forged.status, &*words(&forged)), (StatusCode::UNAUTHORIZED, "登录凭证无效"));
+    // By the stack behind the translator.
+    let anonymous = post_with(&http, &world, GET_TICKET, "{}", [chinese]).await;
+    assert_eq!((anonymous.status, &*words(&anonymous)), (StatusCode::UNAUTHORIZED, "请先登录"));
+    let stream = post_with(&http, &world, WATCH_TICKETS, "{}", known).await;
+    assert_eq!(words(&stream), "没有此接口，或不支持此种调用方式");
 }

@@ -132,3 +132,45 @@ async fn g01_garbage_and_truncated_frames_cost_their_own_connection_only() {
         call::<_, Ticket>(&connection, GET_TICKET, world.request(GetTicketRequest::default()));
     assert_eq!(answer.await.unwrap_err().code(), Code::Unimplemented, "the others go on");
 }
+
+/// The same call by somebody who reads Chinese.
+fn in_chinese<T>(mut request: Request<T>) -> Request<T> {
+    request.metadata_mut().insert("accept-language", "zh-CN".parse().unwrap());
+    request
+}
+
+fn told(status: &Status) -> String {
+    status.get_details_localized_message().map(|told| told.message).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn x09_the_gateways_own_refusals_are_said_in_chinese_and_a_contexts_words_stay() {
+    for way in BOTH {
+        let mut world = World::start(way).await;
+        world.ticket.unary(GET_TICKET, |request: Request<GetTicketRequest>| async move {
+            let language = kefu_rpc::RequestContext::of(&request).language();
+            let refused = kefu_rpc::Failure::new(
+                Code::PermissionDenied,
+                kefu_rpc::Reason::SeparationOfDuties,
+                "not you",
+            );
+            Err::<Ticket, _>(refused.localized(language, "须由他人录入").into_status())
+        });
+        let connection = world.connect();
+        let ask = || in_chinese(world.request(GetTicketRequest::default()));
+        let nowhere = "/kefu.nowhere.v1.NoService/NoMethod";
+        let (own, unknown, dead) = (ask(), ask(), ask());
+        let anonymous = in_chinese(Request::new(GetTicketRequest::default()));
+        let status = call::<_, Ticket>(&connection, GET_TICKET, own).await.unwrap_err();
+        assert_eq!(told(&status), "须由他人录入");
+        let status = call::<_, Ticket>(&connection, GET_TICKET, anonymous).await.unwrap_err();
+        assert_eq!((status.code(), &*told(&status)), (Code::Unauthenticated, "请先登录"));
+        let status = call::<_, Ticket>(&connection, nowhere, unknown).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unimplemented);
+        assert_eq!(told(&status), "没有此接口，或不支持此种调用方式");
+        world.ticket.kill().await;
+        let status = call::<_, Ticket>(&connection, GET_TICKET, dead).await.unwrap_err();
+        assert_unavailable(&status);
+        assert_eq!(told(&status), "所依赖的服务暂时不可用，请稍后重试");
+    }
+}

@@ -59,12 +59,14 @@ impl AttachmentService for Grpc {
             })
         });
         let (call, new) = violations.finish(new)?;
+        let language = context.language();
         let chunks = messages.map(move |message| match message?.part {
             Some(Part::Chunk(chunk)) if (1..=MAX_CHUNK).contains(&chunk.len()) => Ok(chunk),
             Some(Part::Chunk(chunk)) => {
-                Err(kefu_rpc::invalid("chunk", Fault::out_of_range(1, MAX_CHUNK, chunk.len())))
+                let fault = Fault::out_of_range(1, MAX_CHUNK, chunk.len());
+                Err(kefu_rpc::invalid(language, "chunk", fault))
             }
-            _ => Err(kefu_rpc::invalid("chunk", Fault::required())),
+            _ => Err(kefu_rpc::invalid(language, "chunk", Fault::required())),
         });
         let answer = Box::pin(self.app.upload_attachment(call, new, chunks)).await;
         answer.map(Response::new).map_err(|error| status(&context, error))

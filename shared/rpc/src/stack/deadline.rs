@@ -18,7 +18,7 @@ use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
 use super::{Limits, Reply, refusal, trailers};
-use crate::{Deadline, Failure, Method, parse_timeout};
+use crate::{Deadline, Failure, Language, Method, parse_timeout};
 
 /// How long a body of which nobody knows whether it is a stream may say nothing before it ends with the server. An answer
 /// whose command was executed comes in one piece; only a stream is silent for that long.
@@ -85,7 +85,8 @@ where
         let asked = match parse_timeout(request.headers()) {
             Ok(asked) => asked,
             Err(fault) => {
-                let response = refusal(crate::invalid("grpc-timeout", fault));
+                let language = Language::of(request.headers());
+                let response = refusal(crate::invalid(language, "grpc-timeout", fault));
                 return Box::pin(async { Ok(response) });
             }
         };

@@ -3,6 +3,7 @@
 mod admit;
 mod authenticate;
 mod deadline;
+mod localize;
 mod observe;
 mod rescue;
 
@@ -107,13 +108,16 @@ impl Stack {
             .map_response(|response: Response<_>| response.map(Body::new))
             // 1. Span, metrics and names: outermost, so that refusals of the layers below are counted as well.
             .layer(observe::ObserveLayer::new(self.methods.clone()))
-            // 2. A panic in anything below, handler or stream, becomes INTERNAL.
+            // 2. Whatever is refused below, by a layer, a handler or a context behind this server, is said in Chinese to
+            //    whoever reads that.
+            .layer(localize::LocalizeLayer)
+            // 3. A panic in anything below, handler or stream, becomes INTERNAL.
             .layer(rescue::RescueLayer)
-            // 3. Refuse what is too much before spending anything on it.
+            // 4. Refuse what is too much before spending anything on it.
             .layer(admit::AdmitLayer::new(&self.limits))
-            // 4. The deadline, and the end of streams at shutdown.
+            // 5. The deadline, and the end of streams at shutdown.
             .layer(deadline::DeadlineLayer::new(&self.limits, self.shutdown.clone()))
-            // 5. Who calls; the most expensive step, hence the last. What he may do is asked by the handler, which
+            // 6. Who calls; the most expensive step, hence the last. What he may do is asked by the handler, which
             //    knows the org unit.
             .layer(authenticate::AuthenticateLayer::new(
                 Arc::clone(&self.authenticator),
