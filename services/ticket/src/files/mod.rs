@@ -13,10 +13,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, RetryConfig};
+use object_store::{
+    ClientConfigKey, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, RetryConfig,
+};
 
 use self::places::Places;
 pub(crate) use self::{places::Place, sink::Sink};
@@ -33,6 +35,13 @@ const MAX_DOWNLOADS: usize = 64;
 const MAX_DOWNLOADS_OF_ONE: u32 = 8;
 /// How long a store may be tried again before it is said that it does not answer.
 const RETRY_TIME: Duration = Duration::from_secs(20);
+/// How long a store may say nothing.
+const SILENCE: Duration = Duration::from_secs(30);
+/// The longest that anybody may read one file.
+pub(crate) const LONGEST_READ: Duration = Duration::from_secs(30 * 60);
+/// How long one request may take, to the last byte of its answer: what is read longer ends before. The library would give it no
+/// more than half a minute.
+const REQUEST_TIME: Duration = Duration::from_secs(2 * LONGEST_READ.as_secs());
 
 /// The object store.
 #[derive(Clone)]
@@ -80,11 +89,8 @@ impl Files {
             let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
             anyhow::ensure!(!bucket.is_empty(), "names no bucket");
             let prefix = Path::parse(prefix.trim_end_matches('/')).context("the prefix")?;
-            // Fails only where somebody else has done it.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-            let retry = RetryConfig { retry_timeout: RETRY_TIME, ..RetryConfig::default() };
-            let store = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry);
-            return Ok(Self::of(Some(Arc::new(store.build()?)), prefix, None));
+            let store = patient(AmazonS3Builder::from_env().with_bucket_name(bucket));
+            return Self::s3(store, prefix);
         }
         let directory = FilePath::new(setting.strip_prefix("file://").unwrap_or(setting));
         std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
@@ -92,6 +98,12 @@ impl Files {
         // On the disk before it is said to be there (X-01).
         let store = LocalFileSystem::new_with_prefix(&directory)?.with_fsync(true);
         Ok(Self::of(Some(Arc::new(store)), Path::default(), Some(directory)))
+    }
+
+    fn s3(store: AmazonS3Builder, prefix: Path) -> anyhow::Result<Self> {
+        // Fails only where somebody else has done it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Ok(Self::of(Some(Arc::new(store.build()?)), prefix, None))
     }
 
     fn of(store: Option<Arc<dyn ObjectStore>>, prefix: Path, local: Option<PathBuf>) -> Self {
@@ -166,9 +178,90 @@ impl Files {
     }
 }
 
+/// What is slow has time, and what is silent has not. Beside it the operator's settings stay as they are.
+fn patient(store: AmazonS3Builder) -> AmazonS3Builder {
+    let time = |time: Duration| format!("{}s", time.as_secs());
+    let retry = RetryConfig { retry_timeout: RETRY_TIME, ..RetryConfig::default() };
+    store
+        .with_retry(retry)
+        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), time(REQUEST_TIME))
+        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::ReadTimeout), time(SILENCE))
+}
+
 #[cfg(test)]
 mod tests {
+    use futures::TryStreamExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// A store that speaks S3 and gives these answers, each on a connection of its own; what it was asked for.
+    async fn bucket<const N: usize>(
+        answers: [&'static str; N],
+    ) -> (Files, tokio::task::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let asked = tokio::spawn(async move {
+            let mut asked = Vec::new();
+            for answer in answers {
+                let (mut caller, _) = listener.accept().await.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(caller.read_u8().await.unwrap());
+                }
+                asked.push(String::from_utf8(request).unwrap().to_lowercase());
+                caller.write_all(answer.as_bytes()).await.unwrap();
+                caller.shutdown().await.unwrap();
+            }
+            asked
+        });
+        let store = AmazonS3Builder::new().with_bucket_name("kefu").with_endpoint(endpoint);
+        let store = store.with_allow_http(true).with_region("cn-north-1");
+        let store = store.with_access_key_id("id").with_secret_access_key("secret");
+        (Files::s3(patient(store), Path::parse("riverside").unwrap()).unwrap(), asked)
+    }
+
+    async fn read(files: &Files, from: u64) -> Result<Vec<u8>, FilesError> {
+        let (bytes, _place) = files.read("li", "2026/a", from).await?;
+        Ok(bytes.try_collect::<Vec<_>>().await?.concat())
+    }
+
+    #[tokio::test]
+    async fn t01_a_store_that_speaks_s3_is_read_whole_also_where_it_breaks_off_on_the_way() {
+        let (files, asked) = bucket([
+            "HTTP/1.1 200 OK\r\ncontent-length: 10\r\netag: \"1\"\r\nconnection: close\r\n\
+             last-modified: Mon, 02 Mar 2026 02:00:00 GMT\r\n\r\nsome b",
+            "HTTP/1.1 206 Partial Content\r\ncontent-length: 4\r\netag: \"1\"\r\nconnection: close\r\n\
+             content-range: bytes 6-9/10\r\nlast-modified: Mon, 02 Mar 2026 02:00:00 GMT\r\n\r\nytes",
+            "HTTP/1.1 206 Partial Content\r\ncontent-length: 5\r\netag: \"1\"\r\nconnection: close\r\n\
+             content-range: bytes 5-9/10\r\nlast-modified: Mon, 02 Mar 2026 02:00:00 GMT\r\n\r\nbytes",
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        ])
+        .await;
+        assert_eq!(read(&files, 0).await.unwrap(), b"some bytes");
+        assert_eq!(read(&files, 5).await.unwrap(), b"bytes");
+        let gone = read(&files, 0).await.unwrap_err();
+        assert!(matches!(gone, FilesError::Store(object_store::Error::NotFound { .. })), "{gone}");
+        let asked = asked.await.unwrap();
+        assert!(asked.iter().all(|asked| asked.starts_with("get /kefu/riverside/2026/a ")));
+        let range = |asked: &String| {
+            let line = asked.lines().find(|line| line.starts_with("range:"));
+            line.map(|line| line["range:".len()..].trim().to_owned())
+        };
+        let ranges: Vec<_> = asked.iter().map(|asked| range(asked).unwrap_or_default()).collect();
+        assert_eq!(ranges, ["", "bytes=6-9", "bytes=5-", ""]);
+    }
+
+    /// The library would end every download after half a minute, whatever came of it until then.
+    #[test]
+    fn t01_a_long_download_outlives_no_timeout_of_the_store() {
+        let store = patient(AmazonS3Builder::new().with_allow_http(true));
+        let of = |key| store.get_config_value(&AmazonS3ConfigKey::Client(key));
+        assert_eq!(of(ClientConfigKey::Timeout).as_deref(), Some("3600s"));
+        assert_eq!(of(ClientConfigKey::ReadTimeout).as_deref(), Some("30s"));
+        assert_eq!(of(ClientConfigKey::AllowHttp).as_deref(), Some("true"), "the operator's");
+    }
 
     async fn written(files: &Files, key: &str, parts: &[&[u8]]) {
         let mut sink = files.write(key).await.unwrap();
