@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::process::{save, template_of};
 use super::{App, Error};
-use crate::domain::{Change, ProcessRefusal, Standing, Ticket, without_file};
+use crate::domain::{Change, Standing, Ticket, without_file};
 use crate::store;
 
 /// Stands still, goes on or ends with a ticket that this transaction has locked, by what a change made of that.
@@ -34,8 +34,7 @@ pub(super) async fn follow(
     let template = template_of(policy, &found)?;
     let (rules, subject) = ((template, policy.calendar()), change.actor.subject());
     let next = found.follow(rules, &standing, &subject, change.effective_at);
-    let next = next.map_err(|_| ProcessRefusal::NoDeadline)?;
-    if let Some(next) = next {
+    if let Some(next) = next? {
         save(conn, ids, by, (&found, &next), template, standing.action()).await?;
     }
     Ok(())

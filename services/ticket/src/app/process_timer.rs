@@ -14,8 +14,8 @@ use super::ticket::not_found as no_ticket;
 use super::timer::Fired;
 use super::{App, Error};
 use crate::domain::{
-    Notice, Policy, ProcessRefusal, Raise, ReceiverLevel, RunAlarm, StageClock, Standing, Subject,
-    Ticket, Violation, ViolationState, notice_process, raise_by_stage,
+    Notice, Policy, Raise, ReceiverLevel, RunAlarm, StageClock, Standing, Subject, Ticket,
+    Violation, ViolationState, notice_process, raise_by_stage,
 };
 use crate::encode::process as encode;
 use crate::store;
@@ -158,7 +158,7 @@ impl App {
         let (template, calendar) = (judged.template()?, judged.version.policy.calendar());
         let subject: Subject = by.actor.as_str().into();
         let next = judged.process.follow((template, calendar), &standing, &subject, at);
-        let Some(next) = next.map_err(|_| ProcessRefusal::NoDeadline)? else { return Ok(false) };
+        let Some(next) = next? else { return Ok(false) };
         let both = (&judged.process, &next);
         save(conn, &self.ids, by, both, template, standing.action()).await?;
         judged.process = next;

@@ -8,6 +8,7 @@ use super::{
     step::{Need, Step, StepRefusal, wrong_field},
     word::{Subject, Words, coded},
     work_order::{Reassignment, StepTaken},
+    work_order_reassign::MAX_REASSIGNMENTS,
 };
 
 /// The most rounds of one action.
@@ -170,6 +171,11 @@ const NOT_COMPLETED: Need = Need::new(
 const OPEN: Need =
     Need::new("open_action", "the action is closed or was called off", "措施已关闭或取消");
 const ROUNDS: Need = Need::new("rounds", "the action has had its 20 rounds", "措施已满二十轮");
+const REASSIGNMENTS: Need = Need::new(
+    "room",
+    "the action was given to somebody else 50 times already",
+    "该措施已改派五十次，达到上限",
+);
 const OWNER: Need = Need::new("owner", "only the owner may do this", "只有负责人可以执行此操作");
 const NOT_OWNER: Need = Need::new(
     "not_owner",
@@ -303,6 +309,9 @@ pub fn decide_action(
         ActionCommand::Reassign { owner, reason } => {
             if state == ActionState::Completed {
                 return step.missing(NOT_COMPLETED);
+            }
+            if action.reassignments.len() >= MAX_REASSIGNMENTS {
+                return step.missing(REASSIGNMENTS);
             }
             if owner == action.owner {
                 return wrong_field("owner", ("has the action already", "该措施已由其负责"));

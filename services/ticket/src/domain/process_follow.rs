@@ -4,7 +4,7 @@
 use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
-use kefu_calendar::{Calendar, DueError};
+use kefu_calendar::Calendar;
 use uuid::Uuid;
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
     policy::Policy,
     process::Process,
     process_clock::Raise,
+    process_need::{NeedKind, ProcessNeed, ProcessRefusal},
     process_template::ProcessTemplate,
     refusal::Refusal,
     story::Story,
@@ -24,6 +25,9 @@ use super::{
 
 /// Why the clocks stand still while the ticket is merged, in both languages.
 const MERGED: &str = "merged into another ticket / 已并入其他工单";
+
+/// So often the clock of one stage stands still at most.
+const MAX_PAUSES: usize = 200;
 
 /// The process that a ticket follows, as far as the ticket has to know it.
 #[derive(Clone)]
@@ -126,14 +130,15 @@ impl Process {
     /// Stands still, goes on or ends with its ticket as of `at`. None where it does so already.
     ///
     /// # Errors
-    /// If the calendar does not reach a deadline that comes of going on.
+    /// If the calendar does not reach a deadline that comes of going on, or a stage stood still so often that there is no room
+    /// for more on record.
     pub fn follow(
         &self,
         (template, calendar): (&ProcessTemplate, &Calendar),
         standing: &Standing,
         by: &Subject,
         at: Timestamp,
-    ) -> Result<Option<Self>, DueError> {
+    ) -> Result<Option<Self>, ProcessRefusal> {
         let held = self.held.as_ref().map(|held| &held.reason);
         let asked = match standing {
             Standing::Held(hold) => Some(&hold.reason),
@@ -147,6 +152,10 @@ impl Process {
         match standing {
             Standing::Over(reason) => next.cancel(by, reason.clone()),
             Standing::Held(hold) => {
+                if let Some(full) = self.running().find(|run| run.pauses.len() >= MAX_PAUSES) {
+                    let missing = vec![ProcessNeed::new(NeedKind::Room, &full.stage)];
+                    return Err(ProcessRefusal::Lacking { command: "PauseTicket", missing });
+                }
                 next.held = Some(Hold { since: at, reason: hold.reason.clone() });
                 next.running_mut().for_each(|run| run.pause(at, &hold.reason));
             }
@@ -156,7 +165,8 @@ impl Process {
                 for run in next.running_mut() {
                     let stage = template.stage(&run.stage);
                     let clock = stage.and_then(|(_, stage)| stage.clock(route));
-                    run.resume(clock, calendar, at)?;
+                    let resumed = run.resume(clock, calendar, at);
+                    resumed.map_err(|_| ProcessRefusal::NoDeadline)?;
                 }
             }
         }

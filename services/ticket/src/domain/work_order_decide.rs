@@ -14,6 +14,10 @@ use super::{
     work_order_alarm::{missed, refused},
 };
 
+/// The most reports of one order, and the most objections to it.
+const MAX_REPORTS: usize = 1_000;
+const MAX_DISPUTES: usize = 50;
+
 /// What is asked of an order. Texts were checked for length and characters by whoever decoded them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderCommand {
@@ -164,6 +168,8 @@ coded! {
         OpenDispute = "open_dispute",
         /// An objection is open.
         NoOpenDispute = "no_open_dispute",
+        /// There is no room for more on record.
+        Room = "room",
     }
 }
 
@@ -184,6 +190,7 @@ impl OrderMissing {
             Self::NotVoided => ("the order was voided", "派工单已作废"),
             Self::OpenDispute => ("there is no open objection", "没有待裁定的申诉"),
             Self::NoOpenDispute => ("an objection must be decided first", "须先裁定申诉"),
+            Self::Room => ("there is no room for more of that on record", "此类记录已达上限"),
         };
         Text::new(en, zh)
     }
@@ -222,6 +229,11 @@ impl Duty {
         };
         Text::new(en, zh)
     }
+}
+
+/// That of what an order has so many of there may be no more.
+pub(super) fn room(have: usize, most: usize) -> Option<OrderMissing> {
+    (have >= most).then_some(OrderMissing::Room)
 }
 
 fn list(missing: &[OrderMissing]) -> String {
@@ -490,6 +502,7 @@ impl Desk<'_> {
         policy: &Policy,
     ) -> Result<Vec<OrderEvent>, OrderRefusal> {
         self.at_stage(1)?;
+        self.allow(room(self.order.progress.len(), MAX_REPORTS).into_iter().collect())?;
         let faults: Vec<Fault> = self.reply_fault(next, policy).into_iter().collect();
         if !faults.is_empty() {
             return Err(OrderRefusal::Fields(faults));
@@ -516,6 +529,7 @@ impl Desk<'_> {
     fn dispute(&self, reason: String) -> Result<Vec<OrderEvent>, OrderRefusal> {
         let mut missing = self.missing_between(0, 1);
         missing.extend(self.order.open_dispute().map(|_| OrderMissing::NoOpenDispute));
+        missing.extend(room(self.order.disputes.len(), MAX_DISPUTES));
         self.allow(missing)?;
         Ok(vec![OrderEvent::Disputed { reason }])
     }

@@ -7,8 +7,11 @@ use super::{
     policy::Policy,
     word::{Fault, Subject},
     work_order::{OrderEvent, OrderState, Reassignment, StepTaken, Unsigned, WorkOrder},
-    work_order_decide::{Desk, Duty, OrderMissing, OrderRefusal, accept_due},
+    work_order_decide::{Desk, Duty, OrderMissing, OrderRefusal, accept_due, room},
 };
+
+/// So often one order, or one corrective action, is given to somebody else at most.
+pub(super) const MAX_REASSIGNMENTS: usize = 50;
 
 impl Desk<'_> {
     /// Whoever gets it has to accept it, in the time that the policy gives from now on. The reply stays due when it was; where it
@@ -22,6 +25,7 @@ impl Desk<'_> {
     ) -> Result<Vec<OrderEvent>, OrderRefusal> {
         let mut missing = self.missing_between(0, 1);
         missing.extend(self.order.open_dispute().map(|_| OrderMissing::NoOpenDispute));
+        missing.extend(room(self.order.reassignments.len(), MAX_REASSIGNMENTS));
         self.allow(missing)?;
         let has_it = self.order.assignee.as_ref().is_some_and(|present| self.is(present));
         self.duty(!has_it, Duty::NotWorker)?;

@@ -74,6 +74,22 @@ fn action() -> CorrectiveAction {
     }
 }
 
+#[test]
+fn x08_t18_an_action_is_handed_on_only_as_often_as_there_is_room_for() {
+    let give = |action: &CorrectiveAction, to: &str| {
+        let command = ActionCommand::Reassign { owner: to.into(), reason: "left".into() };
+        decide_action(action, command, (&"sun".into(), false), hours(1))
+    };
+    let mut action = action();
+    for index in 0..50 {
+        let to = if index % 2 == 0 { "zhao" } else { "wang" };
+        action = give(&action, to).expect("there is room");
+    }
+    let refused = give(&action, "zhao").expect_err("there is none");
+    let StepRefusal::IllegalState { missing, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!(missing.iter().map(|need| need.code).collect::<Vec<_>>(), ["room"]);
+}
+
 fn action_commands() -> impl Strategy<Value = ActionCommand> {
     prop_oneof![
         3 => Just(ActionCommand::Start),

@@ -350,6 +350,24 @@ fn t22_steps_of_a_stage_are_checked_with_their_paths() {
     );
 }
 
+#[test]
+fn x08_t22_a_stage_stands_still_only_as_often_as_there_is_room_for() {
+    let mut site = surveying();
+    for hour in 0..200 {
+        let at = hours(0) + SignedDuration::from_mins(2 * hour);
+        assert!(site.follows(&waits("等"), at));
+        assert!(site.follows(&goes_on(), at + SignedDuration::from_mins(1)));
+    }
+    let rules = (site.template(), site.policy.calendar());
+    let held =
+        |standing: &Standing| site.process.follow(rules, standing, &HANDLER.into(), hours(9));
+    let missing = vec![ProcessNeed::new(NeedKind::Room, "survey")];
+    let refused = ProcessRefusal::Lacking { command: "PauseTicket", missing };
+    assert_eq!(held(&waits("等")), Err(refused));
+    let over = Standing::by(StateName::Cancelled, hours(9), "不需要了");
+    assert!(held(&over).expect("there is room to end").is_some());
+}
+
 proptest! {
     /// For any waits and any looks of the timers: pauses do not overlap and only the last is open, what is used up and what is
     /// left are the whole, the deadline is what a plain count of the minutes says, and it is broken exactly when that has passed.

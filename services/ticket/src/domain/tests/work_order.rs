@@ -85,6 +85,43 @@ fn t16_a_minute_is_cut_off_also_before_1970() {
     assert_eq!(to_minute(Timestamp::MIN), Timestamp::MIN);
 }
 
+#[test]
+fn x08_t16_what_an_order_has_on_record_is_bounded() {
+    let room = |order: &WorkOrder, command: OrderCommand, staff: &str| {
+        let actor = Actor::staff(staff);
+        match decide_order(order, &sound(), command, &actor, hours(1)) {
+            Err(OrderRefusal::IllegalState { missing, .. }) => missing,
+            other => panic!("{other:?}"),
+        }
+    };
+    let give = |to: &str| OrderCommand::Reassign {
+        assignee: to.into(),
+        reason: "left".into(),
+        next: None,
+        supervisor: false,
+    };
+    let mut order = issued(2);
+    for index in 0..50 {
+        let to = if index % 2 == 0 { "handler-wu" } else { HANDLER };
+        order = after(&order, give(to), DISPATCHER, hours(0));
+    }
+    assert_eq!(room(&order, give("handler-wu"), DISPATCHER), [OrderMissing::Room]);
+    let accept = OrderCommand::Accept { at: None, stands_in: false };
+    order = after(&order, accept, HANDLER, hours(0));
+    let report = || OrderCommand::Report { note: "parts".into(), next: hours(2) };
+    order = after(&order, report(), HANDLER, hours(0));
+    order.progress = vec![order.progress[0].clone(); 1_000];
+    assert_eq!(room(&order, report(), HANDLER), [OrderMissing::Room]);
+    for _ in 0..50 {
+        order =
+            after(&order, OrderCommand::Dispute { reason: "not ours".into() }, HANDLER, hours(1));
+        let (outcome, decision) = (DisputeOutcome::Stands, "so be it".into());
+        order = after(&order, OrderCommand::DecideDispute { outcome, decision }, MANAGER, hours(1));
+    }
+    let dispute = OrderCommand::Dispute { reason: "not ours".into() };
+    assert_eq!(room(&order, dispute, HANDLER), [OrderMissing::Room]);
+}
+
 /// A command, by whom, and how long after the one before.
 #[derive(Clone, Debug)]
 struct Turn {
