@@ -92,14 +92,14 @@ fn template(
         if !stages.iter().any(|stage| stage.applies(Some(&route.code))) {
             faults.add(
                 format_args!("{path}.routes[{index}]"),
-                ("leads through no stage", "不经过任何阶段"),
+                ("leads through no stage", "不经过任何环节"),
             );
         }
     }
     let asked: BTreeSet<&String> =
         stages.iter().flat_map(|stage| &stage.documents).map(|document| &document.asked).collect();
     for code in documents.keys().filter(|code| !asked.contains(code)) {
-        let words = (format!("no stage asks for {code}"), format!("没有阶段需要资料 {code}"));
+        let words = (format!("no stage asks for {code}"), format!("没有环节需要资料 {code}"));
         faults.add(format_args!("{path}.documents"), words);
     }
     ProcessTemplate {
@@ -252,7 +252,7 @@ impl Place<'_> {
     fn stages(&self, drafts: Vec<StageDraft>, path: &str, faults: &mut Faults) -> Vec<Stage> {
         let list = format!("{path}.stages");
         if drafts.is_empty() {
-            faults.add(&list, ("must have at least one stage", "至少须有一个阶段"));
+            faults.add(&list, ("must have at least one stage", "至少须有一个环节"));
         }
         faults.at_most(drafts.len(), MAX_STAGES, &list);
         let mut codes = BTreeMap::new();
@@ -265,7 +265,7 @@ impl Place<'_> {
             if index == 0 && draft.parallel {
                 faults.add(
                     format_args!("{path}.parallel"),
-                    ("must be false: there is no stage before it", "须为 false：其前没有阶段"),
+                    ("must be false: there is no stage before it", "须为 false：其前没有环节"),
                 );
             }
             roles(&draft.roles, 1, &format!("{path}.roles"), faults);

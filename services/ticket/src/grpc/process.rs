@@ -384,7 +384,7 @@ pub(super) fn runs(context: &RequestContext, refusal: Refusal) -> Status {
         .into_iter()
         .map(|stage| {
             let english = format!("{process}: complete the stage {stage}, or cancel the process");
-            let chinese = format!("{process}：须先完成阶段 {stage}，或取消流程");
+            let chinese = format!("{process}：须先完成环节 {stage}，或取消流程");
             Precondition::new("PROCESS_STAGE", stage, english, chinese)
         })
         .collect();
