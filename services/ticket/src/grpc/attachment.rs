@@ -3,7 +3,6 @@
 use std::pin::Pin;
 
 use futures::{Stream, StreamExt as _};
-use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::attachment_service_server::AttachmentService;
 use kefu_api::ticket::v1::upload_attachment_request::Part;
@@ -14,7 +13,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::status::{named, status};
-use super::{Grpc, attachment_stream, page_size, text, values};
+use super::{Grpc, attachment_stream, decode, page_size, text, values};
 use crate::app::Call;
 use crate::app::attachment::AttachmentId;
 use crate::app::upload::{METHOD, NewUpload, PATIENCE};
@@ -26,8 +25,6 @@ use crate::files::FilesError;
 const MAX_CHUNK: usize = 1024 * 1024;
 /// The longest message.
 pub(super) const MAX_MESSAGE: usize = MAX_CHUNK + 64 * 1024;
-/// The most states that a list can be asked for.
-const MAX_STATES: usize = 20;
 const FILE_NAME: TextRule = TextRule::line(200).required();
 const MEDIA_TYPE: TextRule = TextRule::line(200);
 /// When to try again while the object store does not answer, or is busy.
@@ -121,25 +118,16 @@ impl AttachmentService for Grpc {
         let mut violations = context.violations();
         let ticket = violations.resource_id("parent", &message.parent, "tickets");
         let size = page_size(&mut violations, message.page_size);
-        let mut query = PageQuery::new("ticket.ListAttachments").field(&message.parent);
-        let mut states = Vec::new();
-        if violations.at_most("states", message.states.len(), MAX_STATES) {
-            for (index, state) in message.states.iter().enumerate() {
-                query = query.field(state.to_be_bytes());
-                let state = violations.enumeration(&format!("states[{index}]"), *state);
-                states.extend(state.and_then(attachment_state));
-            }
-        }
-        let after: Option<(i64, Uuid)> =
-            violations.page_token("page_token", &message.page_token, &query);
-        let after = after.and_then(|(at, id)| Some((Timestamp::from_microsecond(at).ok()?, id)));
+        let query = PageQuery::new("ticket.ListAttachments").field(&message.parent);
+        let (query, states) =
+            decode::states(&mut violations, query, &message.states, attachment_state);
+        let after = decode::after(&mut violations, &message.page_token, &query);
         let ticket = violations.finish(ticket)?;
         let page = self.app.list_attachments(context.caller(), ticket, &states, after, size).await;
         let page = page.map_err(|error| status(&context, error))?;
-        let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
         Ok(Response::new(pb::ListAttachmentsResponse {
             attachments: page.items.iter().map(encode::resource).collect(),
-            next_page_token: next.unwrap_or_default(),
+            next_page_token: decode::next(&query, page.next),
         }))
     }
 

@@ -1,15 +1,13 @@
 //! `kefu.ticket.v1.DeliveryService` (T-14, T-26).
 
-use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::delivery_service_server::DeliveryService;
 use kefu_rpc::{Failure, PageQuery, Precondition, Reason, RequestContext, TextRule, Violations};
 use prost::Message;
 use tonic::{Code, Request, Response, Status};
-use uuid::Uuid;
 
 use super::status::status;
-use super::{Grpc, page_size, values};
+use super::{Grpc, decode, page_size, values};
 use crate::app::Call;
 use crate::app::delivery::DeliveryCommand;
 use crate::domain::{DeliveryRefusal, DeliveryState, MAX_RECIPIENT, Route};
@@ -103,18 +101,15 @@ impl DeliveryService for Grpc {
         if message.states.is_empty() {
             states = DeliveryState::ALL.to_vec();
         }
-        let after: Option<(i64, Uuid)> =
-            violations.page_token("page_token", &message.page_token, &query);
-        let after = after.and_then(|(at, id)| Some((Timestamp::from_microsecond(at).ok()?, id)));
+        let after = decode::after(&mut violations, &message.page_token, &query);
         let (org_unit, ticket) = violations.finish(org_unit.zip(ticket))?;
         let asked =
             DeliveryQuery { org_unit: org_unit.to_string(), states, ticket, after, limit: 0 };
         let page = self.app.list_deliveries(context.caller(), &org_unit, asked, size).await;
         let page = page.map_err(|error| status(&context, error))?;
-        let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
         Ok(Response::new(pb::ListDeliveriesResponse {
             deliveries: page.items.iter().map(encode::resource).collect(),
-            next_page_token: next.unwrap_or_default(),
+            next_page_token: decode::next(&query, page.next),
         }))
     }
 

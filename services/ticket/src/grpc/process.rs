@@ -1,6 +1,5 @@
 //! `kefu.ticket.v1.ProcessService` (T-22).
 
-use jiff::Timestamp;
 use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::process_attribute_value::Value as Told;
 use kefu_api::ticket::v1::process_service_server::ProcessService;
@@ -9,10 +8,9 @@ use kefu_rpc::{
     Violations,
 };
 use tonic::{Code, Request, Response, Status};
-use uuid::Uuid;
 
 use super::status::{named, status};
-use super::{Grpc, Target, target, text, values};
+use super::{Grpc, Target, decode, text, values};
 use crate::app::Call;
 use crate::domain::{
     Named, NamedFile, Number, ProcessCommand, ProcessNeed, ProcessRefusal, ProcessState, Refusal,
@@ -20,8 +18,6 @@ use crate::domain::{
 };
 use crate::store::process_list::ProcessQuery;
 
-/// The most states that a list can be asked for.
-const MAX_STATES: usize = 20;
 const MAX_ATTRIBUTES: usize = 20;
 /// A process is long.
 const PAGE: PageLimits = PageLimits { default: 50, max: 100 };
@@ -33,20 +29,16 @@ const WHY: TextRule = TextRule::paragraphs(2_000).required();
 
 /// Every command on a process: decode, and hand over.
 macro_rules! command {
-    ($self:ident, $request:ident, $method:literal, |$violations:ident, $message:ident| $decode:expr) => {{
-        let context = RequestContext::of(&$request);
-        let mut $message = $request.into_inner();
-        let request_id = std::mem::take(&mut $message.request_id);
-        let mut $violations = context.violations();
-        let method = concat!("kefu.ticket.v1.ProcessService/", $method);
-        let common = (&*$message.name, &*$message.etag, &*request_id);
-        let target = target(&context, &mut $violations, (method, COLLECTION), common, &$message);
-        let command: Option<ProcessCommand> = $decode;
-        let (Target { call, id, etag }, command) = $violations.finish(target.zip(command))?;
-        let action = concat!("ticket.", $method);
-        let answer = $self.app.process_command(&call, action, (id, etag), command).await;
-        answer.map(Response::new).map_err(|error| status(&context, error))
-    }};
+    ($self:ident, $request:ident, $method:literal, |$violations:ident, $message:ident| $decode:expr) => {
+        named_command!(
+            $request, "ProcessService" / $method of COLLECTION,
+            |$violations, $message| $decode,
+            |target, command| {
+                let Target { call, id, etag } = &target;
+                $self.app.process_command(call, concat!("ticket.", $method), (*id, *etag), command)
+            }
+        )
+    };
 }
 
 #[tonic::async_trait]
@@ -93,23 +85,15 @@ impl ProcessService for Grpc {
         let ticket = values::optional_id(&mut violations, "ticket", &message.ticket, "tickets");
         let template = violations.text("template", &message.template, values::CODE);
         let stage = violations.text("stage", &message.stage, values::CODE);
-        let mut query = PageQuery::new("ticket.ListProcesses")
+        let query = PageQuery::new("ticket.ListProcesses")
             .field(&message.org_unit)
             .field(&message.ticket)
             .field(&message.template)
             .field(&message.stage)
             .field([u8::from(message.overdue)]);
-        let mut states = Vec::new();
-        if violations.at_most("states", message.states.len(), MAX_STATES) {
-            for (index, state) in message.states.iter().enumerate() {
-                query = query.field(state.to_be_bytes());
-                let state = violations.enumeration(&format!("states[{index}]"), *state);
-                states.extend(state.and_then(process_state));
-            }
-        }
-        let after: Option<(i64, Uuid)> =
-            violations.page_token("page_token", &message.page_token, &query);
-        let after = after.and_then(|(at, id)| Some((Timestamp::from_microsecond(at).ok()?, id)));
+        let (query, states) =
+            decode::states(&mut violations, query, &message.states, process_state);
+        let after = decode::after(&mut violations, &message.page_token, &query);
         let (org_unit, ticket) = violations.finish(org_unit.zip(ticket))?;
         let given = |text: String| Some(text).filter(|text| !text.is_empty());
         let asked = ProcessQuery {
@@ -125,10 +109,9 @@ impl ProcessService for Grpc {
         };
         let page = self.app.list_processes(context.caller(), &org_unit, asked, size).await;
         let page = page.map_err(|error| status(&context, error))?;
-        let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
         Ok(Response::new(pb::ListProcessesResponse {
             processes: page.items,
-            next_page_token: next.unwrap_or_default(),
+            next_page_token: decode::next(&query, page.next),
         }))
     }
 

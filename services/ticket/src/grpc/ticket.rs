@@ -5,13 +5,12 @@ use kefu_api::ticket::v1 as pb;
 use kefu_api::ticket::v1::ticket_service_server::TicketService;
 use kefu_rpc::{Fault, Mask, PageQuery, RequestContext, TextRule, Violations, to_proto_timestamp};
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
 use super::status::status;
 use super::values::DetailChanges;
 use super::{
-    Grpc, Target, correction, delivery, message, page_size, queue, target, text, values, violation,
-    watch,
+    Grpc, Target, correction, decode, delivery, message, page_size, queue, target, text, values,
+    violation, watch,
 };
 use crate::app::{Call, registration::NewRegistration};
 use crate::domain::{Command, Route, Severity, Ticket};
@@ -20,8 +19,6 @@ use crate::store::history::HistoryRow;
 use crate::store::ticket_list::TicketQuery;
 
 const COLLECTION: &str = "tickets";
-/// The most states that a list can be asked for: each twice.
-const MAX_STATES: usize = 20;
 /// What the customer is told where something else can be told instead.
 const TOLD: TextRule = TextRule::paragraphs(20_000);
 
@@ -111,25 +108,15 @@ impl TicketService for Grpc {
         let size = page_size(&mut violations, message.page_size);
         let customer =
             values::optional_id(&mut violations, "customer", &message.customer, "customers");
-        let mut states = Vec::new();
-        if violations.at_most("states", message.states.len(), MAX_STATES) {
-            for (index, state) in message.states.iter().enumerate() {
-                let state = violations.enumeration(&format!("states[{index}]"), *state);
-                states.extend(state.and_then(values::state));
-            }
-        }
         let filter = queue::filter(&mut violations, "filter", &message.filter);
         let mut query =
             PageQuery::new("ticket.ListTickets").field(&message.org_unit).field(&message.customer);
         if !message.filter.is_empty() {
             query = query.field(&message.filter);
         }
-        for state in &message.states {
-            query = query.field(state.to_be_bytes());
-        }
-        let after: Option<(i64, Uuid)> =
-            violations.page_token("page_token", &message.page_token, &query);
-        let after = after.and_then(|(at, id)| Some((Timestamp::from_microsecond(at).ok()?, id)));
+        let (query, states) =
+            decode::states(&mut violations, query, &message.states, values::state);
+        let after = decode::after(&mut violations, &message.page_token, &query);
         let decoded = org_unit.zip(customer).zip(filter);
         let ((org_unit, customer), filter) = violations.finish(decoded)?;
         let asked =
@@ -141,10 +128,9 @@ impl TicketService for Grpc {
             Box::pin(self.app.filter_tickets(caller, &org_unit, asked, &filter, size)).await
         };
         let page = page.map_err(|error| status(&context, error))?;
-        let next = page.next.map(|(at, id)| query.token(&(at.as_microsecond(), id)));
         Ok(Response::new(pb::ListTicketsResponse {
             tickets: page.items.iter().map(encode::resource).collect(),
-            next_page_token: next.unwrap_or_default(),
+            next_page_token: decode::next(&query, page.next),
         }))
     }
 
