@@ -36,19 +36,22 @@ impl Change {
     /// What it says to the customer.
     #[must_use]
     pub fn spoken(&self) -> Option<Spoken<'_>> {
+        // What this system sends is said when it is put in the outbox, also where it answers as of when it was said on a parent.
+        let said_at =
+            |dispatch: Option<&Dispatch>, at| if dispatch.is_some() { self.at } else { at };
         let spoken = |purpose, message, overridden, dispatch| Spoken {
             purpose,
             message,
             overridden,
             dispatch,
-            at: self.effective_at,
+            at: said_at(dispatch, self.effective_at),
         };
         match &self.what {
             What::Responded { message, overridden, dispatch, .. } => {
                 Some(spoken(MessagePurpose::Answer, message, overridden, dispatch.as_ref()))
             }
             What::ResultFedBack { message, sent_at, overridden, dispatch } => Some(Spoken {
-                at: *sent_at,
+                at: said_at(dispatch.as_ref(), *sent_at),
                 ..spoken(MessagePurpose::Result, message, overridden, dispatch.as_ref())
             }),
             What::DelayAnnounced { message, overridden, dispatch, .. } => {

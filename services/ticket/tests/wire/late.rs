@@ -6,6 +6,7 @@ use kefu_api::ticket::v1 as pb;
 use kefu_clock::Clock as _;
 use kefu_identity::role;
 use kefu_rpc::to_proto_timestamp;
+use tonic_types::StatusExt as _;
 
 use crate::delivery::messages;
 use crate::errors::{in_chinese, said};
@@ -21,6 +22,13 @@ use crate::world::{START, World, clock, complaint, reason, violations};
 fn hour(count: i64) -> Option<prost_types::Timestamp> {
     let start: Timestamp = START.parse().unwrap();
     Some(to_proto_timestamp(start + SignedDuration::from_hours(count)))
+}
+
+/// What is wrong with a field, in Chinese.
+fn wrong_with(error: &tonic::Status, field: &str) -> String {
+    let violations = error.get_details_bad_request().unwrap().field_violations;
+    let violation = violations.into_iter().find(|violation| violation.field == field).unwrap();
+    violation.localized_message.unwrap().message
 }
 
 /// Whether it was kept, when, and whether a breach is on record in spite of that.
@@ -49,7 +57,8 @@ async fn t07_the_result_counts_as_of_when_the_customer_was_told() {
     }
     let early = in_chinese(told(hour(0)));
     let error = manager.tickets.feed_back_ticket(early).await.unwrap_err();
-    assert!(said(&error).contains("不得早于处理方案登记时间"), "{}", said(&error));
+    let why = wrong_with(&error, "send_time");
+    assert!(why.contains("不得早于处理方案登记时间"), "{why}");
     let told = manager.tickets.feed_back_ticket(told(hour(20))).await.unwrap().into_inner();
     for rule in ["first-response", "result-feedback"] {
         // The breach stays on record, as where an answer is entered too late.
@@ -81,7 +90,8 @@ async fn t13_a_verdict_counts_as_of_when_the_customer_was_asked() {
     let both = in_chinese(asked(9, hour(0)));
     let error = quality.tickets.record_verdict(both).await.unwrap_err();
     assert_eq!(violations(&error), ["value", "call_time"]);
-    assert!(said(&error).contains("不得早于向客户反馈结果的时间"), "{}", said(&error));
+    let why = wrong_with(&error, "call_time");
+    assert!(why.contains("不得早于向客户反馈结果的时间"), "{why}");
     let closed = quality.tickets.record_verdict(asked(2, hour(70))).await.unwrap().into_inner();
     assert_eq!(kept(&closed, "call-back"), (pb::ClockState::Met, hour(70), true));
     let verdict = &closed.verdicts[0];
@@ -111,7 +121,7 @@ async fn t13_whoever_has_or_had_an_order_for_the_ticket_enters_no_verdict_in_tha
     wu.complete(&name).await.unwrap();
     let needless = pb::WorkOrder { assignee: "zhang".into(), ..brief("量尺寸") };
     let needless = clerk.issue(needless).await.name;
-    clerk.void(&needless).await.unwrap();
+    world.manager().void(&needless).await.unwrap();
     world.manager().handle(&ticket).await;
     for worker in [&mut first, &mut wu] {
         let error = worker.verdict(&ticket, 1).await.unwrap_err();

@@ -194,3 +194,36 @@ fn t07_what_is_carried_from_a_parent_was_said_when_it_was_said_there() {
     let refused = desk.tries(HANDLER, hours(5), carried(respond(), hours(2)));
     assert_eq!(wrong_fields(refused), ["send_time"]);
 }
+
+#[test]
+fn t14_what_is_sent_is_said_when_it_is_sent_though_it_answers_as_of_when_it_was_said_on_the_parent()
+{
+    let mut draft = draft();
+    draft.automation.adapters = vec![AdapterDraft {
+        code: "mail".into(),
+        kind: Some(AdapterKind::Mail),
+        title: Text::new("Mail", "邮件"),
+        max_attempts: 3,
+        first_retry: Some(Duration::from_secs(60)),
+        longest_retry: Some(Duration::from_secs(3_600)),
+    }];
+    let policy = Policy::try_new(draft).expect("a sound policy");
+    let by_mail = |command| Command::Send {
+        command: Box::new(command),
+        route: Route { adapter: "mail".into(), recipient: "wang@example.cn".into() },
+    };
+    let mut desk = Desk::with(policy, Severity::Ordinary);
+    let mut said = Vec::new();
+    for (at, command) in [(30, respond()), (31, resolve()), (32, feed_back())] {
+        let command = match command {
+            Command::Resolve { .. } => command,
+            other => carried(by_mail(other), hours(20)),
+        };
+        let changes = desk.does(HANDLER, hours(at), command);
+        said.extend(changes.iter().filter_map(Change::spoken).map(|spoken| spoken.at));
+    }
+    // What was said by somebody in between is not the last word where this never leaves.
+    assert_eq!(said, [hours(30), hours(32)]);
+    assert_eq!(kept(desk.clock("first-response", 1)), (ClockState::Met, None, hours(20)));
+    assert_eq!(desk.ticket.first_response_at, Some(hours(20)));
+}
