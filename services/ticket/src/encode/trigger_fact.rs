@@ -102,8 +102,9 @@ impl Facts {
     /// A stage, with the deadline of its newest run.
     fn stage(self, process: Option<&pb::Process>, stage: &str) -> Self {
         let runs = process.iter().flat_map(|process| &process.stages);
-        let mut due = runs.filter(|run| run.stage == stage).filter_map(|run| run.due_time.as_ref());
-        self.process(process).put("stage", stage).time("due_time", due.last())
+        let newest = runs.filter(|run| run.stage == stage).rfind(|run| run.due_time.is_some());
+        let due = newest.and_then(|run| run.due_time.as_ref());
+        self.process(process).put("stage", stage).time("due_time", due)
     }
 }
 

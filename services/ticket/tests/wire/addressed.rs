@@ -117,7 +117,7 @@ async fn t21_t25_a_suggestion_reaches_whom_it_names_and_whoever_stands_in_decide
     let name = submitted.into_inner().name;
     let mut wang = world.desk("wang", "group/north", role::HANDLER);
     let mut zhao = world.desk("zhao", "group/north", role::HANDLER);
-    assert_eq!(suggestions(&mut wang, "me").await.unwrap(), [name.clone()]);
+    assert_eq!(suggestions(&mut wang, "me").await.unwrap(), std::slice::from_ref(&name));
     assert_eq!(suggestions(&mut wang, "").await.unwrap_err().code(), Code::PermissionDenied);
     assert!(suggestions(&mut zhao, "me").await.unwrap().is_empty());
     let decide = pb::DecideSuggestionRequest {
@@ -129,7 +129,7 @@ async fn t21_t25_a_suggestion_reaches_whom_it_names_and_whoever_stands_in_decide
     let denied = zhao.suggestions.decide_suggestion(decide.clone()).await.unwrap_err();
     assert_eq!(denied.code(), Code::PermissionDenied);
     away(&world).await;
-    assert_eq!(suggestions(&mut zhao, "me").await.unwrap(), [name.clone()]);
+    assert_eq!(suggestions(&mut zhao, "me").await.unwrap(), std::slice::from_ref(&name));
     let get = pb::GetSuggestionRequest { name: name.clone() };
     zhao.suggestions.get_suggestion(get.clone()).await.unwrap();
     let decided = zhao.suggestions.decide_suggestion(decide).await.unwrap().into_inner();

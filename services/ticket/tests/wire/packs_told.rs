@@ -16,7 +16,7 @@ use crate::world::{Desk, World, at, complaint, violations};
 /// The ways out of the operator's example, to servers of this test.
 fn ways_out(mail: &MailServer, partner: &Endpoint) -> String {
     let example = include_str!("../../../../deploy/delivery/example.yaml");
-    let (_, rest) = example.split_once("\nrecipients:").expect("lists of recipients");
+    let (_, rest) = example.split_once("\nrecipients:").unwrap();
     let adapters = [mail.adapter("customer-mail"), partner.adapter("partner-events", 5_000)];
     format!("adapters:\n{}\nrecipients:{rest}", adapters.concat())
 }

@@ -64,7 +64,7 @@ async fn t13_a_closed_ticket_is_reopened_with_a_new_cycle_of_clocks_one_level_up
     assert_eq!(clock(&open, "first-response", 2).state(), pb::ClockState::Running);
     assert_eq!(clock(&open, "first-response", 1), clock(&ticket, "first-response", 1));
     world.settle().await;
-    assert_eq!(queue(&mut handler).await, [ticket.name.clone()]);
+    assert_eq!(queue(&mut handler).await, std::slice::from_ref(&ticket.name));
     let told: Vec<u8> = sqlx::query_scalar(
         "SELECT event FROM journal WHERE event_type = 'kefu.ticket.v1.TicketReopened'",
     )
