@@ -170,13 +170,20 @@ impl Company {
                 desk.tickets.announce_delay(request).await.map(drop)
             }
             19 => {
-                let request = pb::ReopenTicketRequest {
-                    name,
-                    reason: "又坏了".into(),
-                    customer_dissatisfied: dice.roll(2) == 0,
-                    ..Default::default()
-                };
-                desk.handling.reopen_ticket(request).await.map(drop)
+                // Whichever of the last is closed.
+                let customer_dissatisfied = dice.roll(2) == 0;
+                for name in self.tickets.iter().rev().take(recent) {
+                    let request = pb::ReopenTicketRequest {
+                        name: name.clone(),
+                        reason: "又坏了".into(),
+                        customer_dissatisfied,
+                        ..Default::default()
+                    };
+                    if desk.handling.reopen_ticket(request).await.is_ok() {
+                        return;
+                    }
+                }
+                return;
             }
             // What comes next.
             14..=18 => {
