@@ -40,8 +40,8 @@
 //!   least load and turns are fair whatever happens at the same time, in any number of replicas.
 //! - **Nothing waits for somebody who is away (T-25).** Who works on what is compared with who is there, again and again, by
 //!   how things are and not by what has happened; so nothing is missed that came in between or while the process was down.
-//! - **Nobody judges what he had a hand in (T-13),** also by an order for the ticket; that is looked up under the ticket's lock, for
-//!   which the issue of an order waits.
+//! - **Nobody judges what he had a hand in (T-13),** also by an order for the ticket; that is looked up under the ticket's
+//!   lock, for which the issue of an order waits.
 //! - **A survey's answer counts once (T-13, S-08).** It takes effect in the transaction that moves the feed's cursor, and
 //!   the journal has every answer, also one that came too late to count.
 //! - **Of a product at most one hold is in force per org unit (T-18),** which the schema enforces. One that the policy places
