@@ -131,9 +131,7 @@ impl App {
         let stage = &run.stage;
         let (notify, reason) = match notice.alarm {
             RunAlarm::Warn => (None, String::new()),
-            RunAlarm::Breach => {
-                (Some(next), said_late(judged, place, stage, notice.at))
-            }
+            RunAlarm::Breach => (Some(next), said_late(judged, place, stage, notice.at)),
             RunAlarm::Step(place) => {
                 let step = clock.step(run, place);
                 let name = step.map(|step| &*step.name).unwrap_or_default();
@@ -220,8 +218,11 @@ fn said_late(judged: &Judged, place: &Place, stage: &str, due: Timestamp) -> Str
     let policy = &judged.version.policy;
     let called = |code: &str| Text::new(code, code);
     let template = policy.process(&judged.process.template);
-    let process = template.map_or_else(|| called(&judged.process.template), |of| of.title().clone());
-    let stage = template.and_then(|of| Some(of.stage(stage)?.1.title.clone())).unwrap_or_else(|| called(stage));
+    let process =
+        template.map_or_else(|| called(&judged.process.template), |of| of.title().clone());
+    let stage = template
+        .and_then(|of| Some(of.stage(stage)?.1.title.clone()))
+        .unwrap_or_else(|| called(stage));
     late_stage(policy, &place.number, (&process, &stage), due)
 }
 

@@ -105,11 +105,7 @@ impl App {
     }
 
     /// What the clocks of a ticket have to do by now; `None` where that is nothing.
-    async fn fire(
-        &self,
-        conn: &mut PgConnection,
-        row: TicketRow,
-    ) -> Result<Option<Found>, Error> {
+    async fn fire(&self, conn: &mut PgConnection, row: TicketRow) -> Result<Option<Found>, Error> {
         let (ticket, version) = self.judged(conn, row).await?;
         let now = self.now();
         let changes = decide(&ticket, &version.policy, Command::FireTimers, &Actor::TIMERS, now)?;

@@ -6,7 +6,7 @@ use super::{
     assign::Assignment,
     correction::Correction,
     delivery::Route,
-    handling::HandlingCommand,
+    handling_command::HandlingCommand,
     recompute::Recompute,
     spoken::DeliveryNote,
     ticket::Details,

@@ -9,10 +9,8 @@ use super::{
     content_rules,
     decide::{allow, refuse, solve, text_faults},
     delivery::Route,
-    handling::{
-        Agreement, Attempt, ExecutiveOutcome, HandlingChange, HandlingCommand, MOST_ATTEMPTS,
-        PlanItem,
-    },
+    handling::{Agreement, Attempt, ExecutiveOutcome, HandlingChange, MOST_ATTEMPTS, PlanItem},
+    handling_command::HandlingCommand,
     message_template::{Filling, Variable},
     policy::Policy,
     process_follow,

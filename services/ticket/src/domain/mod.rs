@@ -78,6 +78,7 @@ mod due;
 mod escalation;
 mod explain;
 mod handling;
+mod handling_command;
 mod handling_decide;
 mod handling_rules;
 mod keyword;
@@ -191,9 +192,9 @@ pub use self::{
     escalation::{Escalation, EscalationCause},
     explain::{DeadlineExplanation, explain},
     handling::{
-        Agreement, Attempt, ExecutiveOutcome, Handling, HandlingChange, HandlingCommand, Plan,
-        PlanItem, Supervision,
+        Agreement, Attempt, ExecutiveOutcome, Handling, HandlingChange, Plan, PlanItem, Supervision,
     },
+    handling_command::HandlingCommand,
     handling_decide::transfer_names_customer,
     handling_rules::{
         AttemptDraft, HandlingDraft, HandlingRules, ReportingCriterionDraft, ReportingDraft,

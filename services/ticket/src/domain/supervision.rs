@@ -6,7 +6,8 @@ use super::{
     change::What,
     decide::{allow, refuse, text_faults},
     explain,
-    handling::{HandlingChange, HandlingCommand, Supervision},
+    handling::{HandlingChange, Supervision},
+    handling_command::HandlingCommand,
     handling_decide::MOST,
     policy::Policy,
     refusal::{Missing, Refusal},
@@ -149,7 +150,10 @@ fn push(
     allow(story, command, if ended { &[Missing::NotEnded] } else { &[] })?;
     let mut faults = text_faults("text", &text);
     if answer_by.is_some() {
-        let words = ("must be empty: only headquarters asks for an answer", "不得填写：仅总部可要求限期答复");
+        let words = (
+            "must be empty: only headquarters asks for an answer",
+            "不得填写：仅总部可要求限期答复",
+        );
         faults.push(Fault::new("answer_due_time", words));
     }
     let urgings = story.ticket.handling.urgings;

@@ -4,10 +4,11 @@
 use jiff::Timestamp;
 
 use super::{
+    order_duty::Duty,
     policy::Policy,
     word::{Fault, Subject},
     work_order::{OrderEvent, OrderState, Reassignment, StepTaken, Unsigned, WorkOrder},
-    work_order_decide::{Desk, Duty, OrderMissing, OrderRefusal, accept_due},
+    work_order_decide::{Desk, OrderMissing, OrderRefusal, accept_due},
 };
 
 impl Desk<'_> {

@@ -125,8 +125,7 @@ impl WorkOrderService for Grpc {
         command!(self, request, "ReportWorkOrderProgress", |violations, message| {
             let note = text(&mut violations, "note", &message.note, NOTE);
             let next = violations.time("next_reply_time", message.next_reply_time);
-            note.zip(next)
-                .map(|(note, next)| OrderCommand::Report { note, next, in_place: false })
+            note.zip(next).map(|(note, next)| OrderCommand::Report { note, next, in_place: false })
         })
     }
 

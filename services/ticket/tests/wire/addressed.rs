@@ -94,7 +94,10 @@ async fn t16_whoever_has_to_do_something_finds_it_wherever_the_order_comes_from(
     request.page_token = first.next_page_token;
     let second = wang.orders.list_work_orders(request).await.unwrap().into_inner();
     let tasks = [&first.work_orders[0].task, &second.work_orders[0].task];
-    assert_eq!((tasks, &*second.next_page_token), ([&"换灯".to_owned(), &"换密封圈".to_owned()], ""));
+    assert_eq!(
+        (tasks, &*second.next_page_token),
+        ([&"换灯".to_owned(), &"换密封圈".to_owned()], "")
+    );
 }
 
 #[tokio::test]
@@ -109,8 +112,7 @@ async fn t21_t25_a_suggestion_reaches_whom_it_names_and_whoever_stands_in_decide
         decision_maker: "wang".into(),
         ..suggestion(&ticket)
     };
-    let request =
-        pb::SubmitSuggestionRequest { suggestion: Some(named), ..Default::default() };
+    let request = pb::SubmitSuggestionRequest { suggestion: Some(named), ..Default::default() };
     let submitted = world.clerk().suggestions.submit_suggestion(request).await.unwrap();
     let name = submitted.into_inner().name;
     let mut wang = world.desk("wang", "group/north", role::HANDLER);

@@ -104,10 +104,8 @@ async fn t02_whoever_was_asked_first_urges_until_it_ends() {
     assert_eq!(reason(&error), "ETAG_STALE");
     owner.handling.urge_ticket(urge(&ticket.name)).await.unwrap();
     // By when it is answered is for headquarters to say.
-    let dated = pb::UrgeTicketRequest {
-        answer_due_time: at("2099-01-01T00:00:00Z"),
-        ..urge(&ticket.name)
-    };
+    let dated =
+        pb::UrgeTicketRequest { answer_due_time: at("2099-01-01T00:00:00Z"), ..urge(&ticket.name) };
     let error = owner.handling.urge_ticket(dated).await.unwrap_err();
     assert_eq!(violations(&error), ["answer_due_time"]);
     let mut south = world.desk("nan", "group/south", role::HANDLER);

@@ -330,7 +330,9 @@ async fn t22_a_stage_escalates_once_with_two_replicas_and_raises_its_ticket() {
         let forms: Vec<_> =
             raised.escalations.iter().map(|form| (form.from_level, form.to_level)).collect();
         assert_eq!(forms, [(1, 2), (2, 3)]);
-        assert!(raised.escalations[1].reason.contains("流程环节 application"));
+        let reason = &raised.escalations[1].reason;
+        assert!(reason.contains(&raised.number) && reason.contains("+08:00"), "{reason}");
+        assert!(reason.contains("环节“"), "{reason}");
         let process = fitter(&world).process(name).await;
         let steps = &run(&process, "application").steps;
         let taken = steps.iter().map(|step| time(step.take_time).duration_since(begun).as_hours());

@@ -52,7 +52,10 @@ async fn t12_who_has_a_raised_ticket_is_whom_the_rule_on_its_level_names() {
     assert_eq!((&raised.team, &*raised.owner), (&managers.name, "ding"));
     assert_eq!((raised.receiver_level, raised.escalations.len()), (2, 1));
     let step = explain(&mut manager, &raised).await.pop().unwrap();
-    assert_eq!((step.cause(), &*step.rule, &*step.actor), (pb::RoutingCause::Rerouted, "next-level", "system/routing"));
+    assert_eq!(
+        (step.cause(), &*step.rule, &*step.actor),
+        (pb::RoutingCause::Rerouted, "next-level", "system/routing")
+    );
     assert_eq!(step.candidates.len(), 2);
     // At the next level the same rule decides for the same team: who has it keeps it.
     let top = escalate(&mut manager, &ticket.name).await.unwrap();

@@ -126,7 +126,8 @@ impl Life {
     /// How and since when it was ended then.
     fn end(&self, at: Timestamp) -> Option<(&str, Timestamp)> {
         let mut ends = self.ends.iter();
-        let end = ends.find(|(_, since, until)| *since <= at && until.is_none_or(|until| until > at));
+        let end =
+            ends.find(|(_, since, until)| *since <= at && until.is_none_or(|until| until > at));
         end.map(|(how, since, _)| (&**how, *since))
     }
 

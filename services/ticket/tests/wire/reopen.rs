@@ -49,7 +49,8 @@ async fn t13_a_closed_ticket_is_reopened_with_a_new_cycle_of_clocks_one_level_up
     let mut handler = world.desk("wang", "group", role::HANDLER);
     world.settle().await;
     assert!(queue(&mut handler).await.is_empty());
-    for mut desk in [world.clerk(), world.quality(), world.desk("wang", "group/north", role::HANDLER)]
+    for mut desk in
+        [world.clerk(), world.quality(), world.desk("wang", "group/north", role::HANDLER)]
     {
         let error = reopen(&mut desk, &ticket.name, true).await.unwrap_err();
         assert_eq!(error.code(), Code::PermissionDenied);
@@ -104,7 +105,8 @@ async fn t13_a_plan_counts_again_when_its_ticket_does() {
     manager.handle(&ticket.name).await;
     world.quality().verdict(&ticket.name, 3).await.unwrap();
     world.pass_hours(2).await;
-    let overdue = pb::ListOverduePlanItemsRequest { org_unit: "group".into(), ..Default::default() };
+    let overdue =
+        pb::ListOverduePlanItemsRequest { org_unit: "group".into(), ..Default::default() };
     let listed = async |desk: &mut Desk| {
         let answer = desk.handling.list_overdue_plan_items(overdue.clone()).await;
         answer.unwrap().into_inner().items.len()
@@ -235,11 +237,18 @@ async fn t13_a_dissatisfied_answer_that_comes_after_the_close_opens_the_ticket_a
     world.settle().await;
     for name in [&judged.name, &silent.name] {
         let open = quality.get(name).await;
-        assert_eq!((open.state(), open.cycle, open.receiver_level), (pb::TicketState::Reopened, 2, 2));
+        assert_eq!(
+            (open.state(), open.cycle, open.receiver_level),
+            (pb::TicketState::Reopened, 2, 2)
+        );
         assert_eq!(open.close_reason, "");
         assert!(open.escalations[0].reason.contains("还是漏水"), "{:?}", open.escalations);
-        let actions: Vec<_> =
-            quality.history(name).await.into_iter().map(|entry| (entry.action, entry.actor)).collect();
+        let actions: Vec<_> = quality
+            .history(name)
+            .await
+            .into_iter()
+            .map(|entry| (entry.action, entry.actor))
+            .collect();
         let last: Vec<_> = actions.iter().rev().take(2).map(|(a, by)| (&**a, &**by)).collect();
         assert_eq!(last, [("ReopenTicket", "system/survey"), ("NoteLateAnswer", "system/survey")]);
     }

@@ -148,13 +148,20 @@ impl Company {
             }
             // What comes next.
             19 => {
-                let request = pb::ReopenTicketRequest {
-                    name,
-                    reason: "又坏了".into(),
-                    customer_dissatisfied: dice.roll(2) == 0,
-                    ..Default::default()
-                };
-                desk.handling.reopen_ticket(request).await.map(drop)
+                // Whichever of the last is closed.
+                let customer_dissatisfied = dice.roll(2) == 0;
+                for name in self.tickets.iter().rev().take(recent) {
+                    let request = pb::ReopenTicketRequest {
+                        name: name.clone(),
+                        reason: "又坏了".into(),
+                        customer_dissatisfied,
+                        ..Default::default()
+                    };
+                    if desk.handling.reopen_ticket(request).await.is_ok() {
+                        return;
+                    }
+                }
+                return;
             }
             13..=18 => {
                 let value = i32::try_from(1 + dice.roll(5)).unwrap();

@@ -12,7 +12,10 @@ use crate::world::{World, metadata, reason};
 /// Whose it is, by a refusal for that.
 fn duty(refused: Result<pb::WorkOrder, Status>) -> String {
     let status = refused.unwrap_err();
-    assert_eq!((status.code(), &*reason(&status)), (Code::PermissionDenied, "SEPARATION_OF_DUTIES"));
+    assert_eq!(
+        (status.code(), &*reason(&status)),
+        (Code::PermissionDenied, "SEPARATION_OF_DUTIES")
+    );
     metadata(&status, "duty")
 }
 

@@ -272,9 +272,9 @@ fn t19_a_breach_proposes_the_violation_of_its_rule_to_whoever_is_answerable() {
     assert_eq!(violation.at, hours(24));
     assert_eq!(
         violation.evidence,
-        "first-response (first response, cycle 1): started 2019-09-25 10:00, due 2019-09-26 \
-         10:00 (Asia/Shanghai), not fulfilled by then. / first-response（首次回复，第 1 轮）：自 2019-09-25 \
-         10:00 起计，应于 2019-09-26 10:00（Asia/Shanghai）前完成，逾期未完成。"
+        "first-response (first response, cycle 1): started 2019-09-25 10:00 +08:00, due 2019-09-26 \
+         10:00 +08:00 (Asia/Shanghai), not fulfilled by then. / first-response（首次回复，第 1 轮）：自 2019-09-25 \
+         10:00 +08:00 起计，应于 2019-09-26 10:00 +08:00（Asia/Shanghai）前完成，逾期未完成。"
     );
 }
 

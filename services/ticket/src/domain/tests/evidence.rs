@@ -74,7 +74,10 @@ fn t19_x05_evidence_about_an_order_a_shift_and_a_stage_is_told_at_its_place() {
     let titles = (&Text::new("Connection", "接电"), &Text::new("", "勘察"));
     let stage = late_stage(&policy, "T-2019-riverside-000001", titles, hours(15));
     is_told_locally(&stage, "T-2019-riverside-000001", "2019-09-26 01:00");
-    assert!(stage.contains("process Connection: stage 勘察") && stage.contains("流程“接电”"), "{stage}");
+    assert!(
+        stage.contains("process Connection: stage 勘察") && stage.contains("流程“接电”"),
+        "{stage}"
+    );
 }
 
 /// The hour that comes twice when clocks are put back.

@@ -48,7 +48,9 @@ pub fn supervise(answer_by: Timestamp) -> Command {
 }
 
 pub fn urge(answer_by: Option<Timestamp>) -> Command {
-    handle(HandlingCommand::Urge { text: "请尽快答复".into(), answer_by, first_contact: false })
+    handle(HandlingCommand::Urge {
+        text: "请尽快答复".into(), answer_by, first_contact: false
+    })
 }
 
 pub fn answer() -> Command {

@@ -96,9 +96,10 @@ fn t13_a_dissatisfied_answer_given_in_time_reopens_however_late_it_is_heard_of()
 
 #[test]
 fn t13_late_answers_that_reopen_nothing_are_on_record() {
-    let noted = |desk: &Desk, command| {
-        actions(&desk.tries(QUALITY, hours(40), command).expect("no error"))
+    let noted_at = |hour, desk: &Desk, command| {
+        actions(&desk.tries(QUALITY, hours(hour), command).expect("no error"))
     };
+    let noted = |desk: &Desk, command| noted_at(40, desk, command);
     let desk = closed(Severity::Ordinary, elapsed(48));
     assert_eq!(noted(&desk, answered(1, 2, 40)), ["NoteLateAnswer"], "content");
     assert!(noted(&desk, answered(2, 5, 40)).is_empty(), "nobody asked about what has not been");
@@ -112,7 +113,7 @@ fn t13_late_answers_that_reopen_nothing_are_on_record() {
     assert_eq!(noted(&never, answered(1, 5, 3)), ["NoteLateAnswer"], "the policy reopens nothing");
     let mut second = closed(Severity::Ordinary, elapsed(48));
     second.does(HANDLER, hours(3), reopen(false));
-    assert_eq!(noted(&second, answered(1, 5, 40)), ["NoteLateAnswer"], "it is open already");
+    assert_eq!(noted_at(4, &second, answered(1, 5, 4)), ["NoteLateAnswer"], "it is open already");
     second.is_handled(hours(4));
     second.does(QUALITY, hours(6), verdict(1));
     assert_eq!(noted(&second, answered(1, 5, 40)), ["NoteLateAnswer"], "the second cycle answers");
