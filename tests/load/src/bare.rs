@@ -141,19 +141,20 @@ fn ticket(row: &PgRow) -> Result<pb::Ticket, sqlx::Error> {
         clocks: clocks.into_iter().map(|record| clock(record, &policy_version)).collect(),
         verdicts: verdicts
             .into_iter()
-            .map(|(value, cycle, source, recorded_by, comment, recorded_at)| pb::Verdict {
+            .map(|(value, cycle, source, recorded_by, comment, recorded_at, given_at)| pb::Verdict {
                 value: value.into(),
                 cycle,
                 source: number(&["call", "survey"], &source),
                 recorded_by,
                 comment,
                 record_time: time(Some(recorded_at)),
+                give_time: time(given_at.or(Some(recorded_at))),
             })
             .collect(),
         escalations: escalations
             .into_iter()
             .map(|(cause, from, to, cycle, reason, escalated_at)| pb::Escalation {
-                cause: number(&["breach", "verdict", "manager", "step", "authority"], &cause),
+                cause: number(&CAUSES, &cause),
                 from_level: from.into(),
                 to_level: to.into(),
                 cycle,
@@ -169,7 +170,7 @@ fn ticket(row: &PgRow) -> Result<pb::Ticket, sqlx::Error> {
 }
 
 fn clock(record: ClockRecord, policy_version: &str) -> pb::Clock {
-    let (rule, kind, cycle, times, fulfilment, pauses, (round, ..)) = record;
+    let (rule, kind, cycle, times, fulfilment, pauses, (round, .., answerable)) = record;
     let (fulfilled_at, fulfiller, recorded_at) = fulfilment;
     let (started, due, _, _, breached_at, cancelled_at) = times;
     let state = if cancelled_at.is_some() {
@@ -198,6 +199,7 @@ fn clock(record: ClockRecord, policy_version: &str) -> pb::Clock {
         round: round.into(),
         // What the product knows of pauses that were none.
         paused_duration: Some(prost_types::Duration::default()),
+        breach_answerable: answerable.unwrap_or_default(),
         ..pb::Clock::default()
     }
 }
@@ -217,6 +219,8 @@ const STATES: [&str; 9] = [
     "cancelled",
 ];
 const PRIORITIES: [&str; 4] = ["low", "normal", "high", "urgent"];
+const CAUSES: [&str; 8] =
+    ["breach", "verdict", "manager", "step", "authority", "handler", "trigger", "merge"];
 const CLOCKS: [&str; 5] =
     ["first_response", "resolution", "result_feedback", "call_back", "progress_update"];
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::company::RIVERSIDE;
 
-pub fn requests(ticket: &str) -> [(&'static str, Value); 22] {
+pub fn requests(ticket: &str) -> [(&'static str, Value); 23] {
     let text = |field: &str| json!({"name": ticket, field: "好的"});
     let with = |field: &str, value: Value| json!({"name": ticket, field: value});
     let unit = json!({"orgUnit": RIVERSIDE});
