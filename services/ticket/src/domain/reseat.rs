@@ -89,25 +89,23 @@ impl<'s, 'a> Reseating<'s, 'a> {
             return Ok(stays);
         }
         let Some(head) = self.head(taken).cloned() else { return Ok(stays) };
-        let rests = head.merged_at.is_some() && head.is_unsettled() && head.breached_at.is_none();
-        let binds = head.is_live() || rests;
+        let binds = is_binding(&head);
         let heir = self.find(|other, _| is_at(other.replaced.as_ref(), &head));
         // As of when it is taken out: since something else came in its place, if that is so.
         let until = if binds { None } else { head.cancelled_at };
         if !binds && (until.is_none() || heir.is_none()) {
             return Ok(stays);
         }
-        let replaced = taken.replaced.as_ref().and_then(|place| self.entry(place)).cloned();
-        let keeper = replaced.as_ref().and_then(|replaced| {
-            self.find(|other, ledger| {
-                follow(ledger, other).is_some_and(|last| is_same(last, replaced))
-            })
-        });
-        if head.merged_at.is_some() && binds {
-            self.push(effect(&head, ClockEffect::Unmerged));
+        // What binds stays the last of its rule, where everybody looks for it; what is settled stays as it is.
+        let above = self.ledger.current_clocks().filter(|clock| clock.rule == head.rule).last();
+        let above = above.filter(|last| !binds && last.cancelled_at.is_none()).cloned();
+        if above.as_ref().is_some_and(|above| !is_binding(above)) {
+            return Ok(stays);
         }
+        let replaced = taken.replaced.as_ref().and_then(|place| self.entry(place)).cloned();
+        let keeper = replaced.as_ref().and_then(|replaced| self.holder(replaced));
         if binds {
-            self.push(effect(&head, ClockEffect::Cancelled { at: now }));
+            self.end(&head);
         }
         let replaced = replaced.map(|entry| self.caught_up(entry, &head, until)).transpose()?;
         let offer = offer.map(|entry| self.caught_up(entry, &head, until)).transpose()?;
@@ -116,18 +114,19 @@ impl<'s, 'a> Reseating<'s, 'a> {
         });
         let ends = if offer.is_some() { Some(until.unwrap_or(now)) } else { until };
         let own = replaced.and_then(|entry| self.place(entry, ends));
-        if let Some((other, promise)) = keeper
-            && let Some((rule, round)) = own.clone()
-            && let Some(kept) = self.promise_mut(other, promise)
-        {
-            (kept.rule, kept.round) = (rule, round);
-        }
+        self.moves(keeper, own.clone());
         let anew = offer.and_then(|entry| self.place(entry, until));
         let last = anew.clone().or_else(|| own.clone());
         if let Some((other, promise)) = heir
             && let Some(heir) = self.promise_mut(other, promise)
         {
             heir.replaced.clone_from(&last);
+        }
+        if let Some(above) = above {
+            let holder = self.holder(&above);
+            self.end(&above);
+            let place = self.place(above, None);
+            self.moves(holder, place);
         }
         let passed = binds.then(|| Passed {
             rule: head.rule.clone(),
@@ -140,6 +139,28 @@ impl<'s, 'a> Reseating<'s, 'a> {
             replaced: own,
         });
         Ok((taken, passed))
+    }
+
+    /// Which promise of another merge an entry stands for, if it does.
+    fn holder(&self, entry: &ClockEntry) -> Option<(usize, usize)> {
+        self.find(|other, ledger| follow(ledger, other).is_some_and(|last| is_same(last, entry)))
+    }
+
+    /// It stands for it from another place on.
+    fn moves(&mut self, holder: Option<(usize, usize)>, place: Option<Place>) {
+        if let Some((other, promise)) = holder
+            && let Some((rule, round)) = place
+            && let Some(kept) = self.promise_mut(other, promise)
+        {
+            (kept.rule, kept.round) = (rule, round);
+        }
+    }
+
+    fn end(&mut self, entry: &ClockEntry) {
+        if entry.merged_at.is_some() {
+            self.push(effect(entry, ClockEffect::Unmerged));
+        }
+        self.push(effect(entry, ClockEffect::Cancelled { at: self.story.now }));
     }
 
     fn push(&mut self, change: ClockChange) {
@@ -314,6 +335,12 @@ fn rule_of(rule: Option<&ClockRule>, kind: ClockKind) -> Option<&ClockRule> {
 
 fn no_deadline(rule: &str, error: DueError) -> Refusal {
     Refusal::NoDeadline { rule: rule.to_owned(), error }
+}
+
+/// Whether it is live, or would be if its ticket were not merged.
+fn is_binding(entry: &ClockEntry) -> bool {
+    let rests = entry.merged_at.is_some() && entry.is_unsettled() && entry.breached_at.is_none();
+    entry.is_live() || rests
 }
 
 /// Whether the first of two promises binds earlier; while both stand still, has less left.

@@ -131,7 +131,7 @@ async fn t01_what_is_put_on_record_of_a_work_order_at_that_moment_is_of_the_righ
     let lock = "SELECT id FROM work_order FOR UPDATE";
     sqlx::query(lock).execute(&mut *held).await.unwrap();
     let alarm = "INSERT INTO violation SELECT (jsonb_populate_record(violation, jsonb_build_object(
-                     'id', gen_random_uuid()))).* FROM violation";
+                     'id', gen_random_uuid(), 'staff', 'li'))).* FROM violation";
     sqlx::query(alarm).execute(&mut *held).await.unwrap();
     let mut other = world.desk("wang", "group", role::HANDLER);
     let name = ticket.name.clone();
