@@ -202,10 +202,6 @@ async fn x09_what_the_stack_itself_refuses_is_said_in_chinese_to_whoever_reads_t
         assert_eq!((plain.code(), told(&plain)), (Code::Internal, String::new()));
         let status = client.set_time(in_chinese(SetTimeRequest::default())).await.unwrap_err();
         assert_eq!((told(&status), reason(&status)), ("系统内部错误".into(), "INTERNAL".into()));
-        let mut request = in_chinese(GetTimeRequest::default());
-        request.metadata_mut().insert("grpc-timeout", "1m".parse().unwrap());
-        let status = client.get_time(request).await.unwrap_err();
-        assert_eq!(told(&status), "处理超时，可用相同的请求编号重试");
         // None of ours: the library has no reasons.
         let probe = tonic_health::pb::HealthCheckRequest { service: "?".into() };
         let mut health = tonic_health::pb::health_client::HealthClient::new(transport);
@@ -216,6 +212,14 @@ async fn x09_what_the_stack_itself_refuses_is_said_in_chinese_to_whoever_reads_t
         let wrong = client.settle(request).await.unwrap_err();
         let wrong = wrong.get_details_bad_request().unwrap().field_violations.remove(0);
         assert!(wrong.localized_message.unwrap().message.contains("格式不正确"));
+    }
+    // The server's own deadline: one that the client knows of, it may notice first, and in English.
+    let default_deadline = Duration::from_millis(30);
+    let brief = start(Limits { default_deadline, ..Limits::default() }).await;
+    for transport in brief.both() {
+        let request = in_chinese(GetTimeRequest::default());
+        let status = clock(transport).get_time(request).await.unwrap_err();
+        assert_eq!(told(&status), "处理超时，可用相同的请求编号重试");
     }
 }
 

@@ -141,14 +141,16 @@ fn ticket(row: &PgRow) -> Result<pb::Ticket, sqlx::Error> {
         clocks: clocks.into_iter().map(|record| clock(record, &policy_version)).collect(),
         verdicts: verdicts
             .into_iter()
-            .map(|(value, cycle, source, recorded_by, comment, recorded_at, given_at)| pb::Verdict {
-                value: value.into(),
-                cycle,
-                source: number(&["call", "survey"], &source),
-                recorded_by,
-                comment,
-                record_time: time(Some(recorded_at)),
-                give_time: time(given_at.or(Some(recorded_at))),
+            .map(|(value, cycle, source, recorded_by, comment, recorded_at, given_at)| {
+                pb::Verdict {
+                    value: value.into(),
+                    cycle,
+                    source: number(&["call", "survey"], &source),
+                    recorded_by,
+                    comment,
+                    record_time: time(Some(recorded_at)),
+                    give_time: time(given_at.or(Some(recorded_at))),
+                }
             })
             .collect(),
         escalations: escalations

@@ -160,11 +160,12 @@ async fn x09_the_gateways_own_refusals_are_said_in_chinese_and_a_contexts_words_
         let ask = || in_chinese(world.request(GetTicketRequest::default()));
         let nowhere = "/kefu.nowhere.v1.NoService/NoMethod";
         let (own, unknown, dead) = (ask(), ask(), ask());
-        let anonymous = in_chinese(Request::new(GetTicketRequest::default()));
+        let mut forged = in_chinese(Request::new(GetTicketRequest::default()));
+        forged.metadata_mut().insert("authorization", "Bearer rubbish".parse().unwrap());
         let status = call::<_, Ticket>(&connection, GET_TICKET, own).await.unwrap_err();
         assert_eq!(told(&status), "须由他人录入");
-        let status = call::<_, Ticket>(&connection, GET_TICKET, anonymous).await.unwrap_err();
-        assert_eq!((status.code(), &*told(&status)), (Code::Unauthenticated, "请先登录"));
+        let status = call::<_, Ticket>(&connection, GET_TICKET, forged).await.unwrap_err();
+        assert_eq!((status.code(), &*told(&status)), (Code::Unauthenticated, "登录凭证无效"));
         let status = call::<_, Ticket>(&connection, nowhere, unknown).await.unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented);
         assert_eq!(told(&status), "没有此接口，或不支持此种调用方式");
