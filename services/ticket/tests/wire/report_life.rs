@@ -195,7 +195,7 @@ impl Company {
                 }
                 desk.resolve(&name).await.map(drop)
             }
-            _ if dice.roll(3) == 0 => {
+            _ if dice.roll(2) == 0 => {
                 let reason = "客户撤诉".to_owned();
                 let request = pb::CancelTicketRequest { name, reason, ..Default::default() };
                 desk.tickets.cancel_ticket(request).await.map(drop)
