@@ -97,16 +97,21 @@ macro_rules! ordered {
                     r#"SELECT ticket_id AS "ticket_id!", key AS "key!", created_key AS "created_key!",
                               due_key AS "due_key!", coalesce(passes, false) AS "passes!", place = $8 AS "last!"
                        FROM unnest($1::text[]) AS unit (org_unit) CROSS JOIN LATERAL (
-                           SELECT ticket_id, "# + $key + r#" AS key, created_key, due_key,
-                                  jsonb_path_match(fields, (SELECT $2::text::jsonpath), $3) AS passes,
-                                  row_number() OVER (ORDER BY "# + $key + r#", created_key, ticket_id) AS place
-                           FROM queue_entry
-                           WHERE queue_entry.org_unit = unit.org_unit AND turn <= $4
-                             AND ("# + $key + r#", created_key, ticket_id) > ($5, $6, $7)
-                           ORDER BY "# + $key + r#", created_key, ticket_id
-                           LIMIT $8
+                           -- No more of each org unit than there is room for: the others are not even looked at.
+                           SELECT * FROM (
+                               SELECT ticket_id, "# + $key + r#" AS key, created_key, due_key,
+                                      jsonb_path_match(fields, (SELECT $2::text::jsonpath), $3) AS passes,
+                                      row_number() OVER (ORDER BY "# + $key + r#", created_key, ticket_id) AS place
+                               FROM queue_entry
+                               WHERE queue_entry.org_unit = unit.org_unit AND turn <= $4
+                                 AND ("# + $key + r#", created_key, ticket_id) > ($5, $6, $7)
+                               ORDER BY "# + $key + r#", created_key, ticket_id
+                               LIMIT $8
+                           ) AS looked
+                           WHERE passes OR place = $8
+                           ORDER BY key, created_key, ticket_id
+                           LIMIT $9
                        ) AS candidate
-                       WHERE passes OR place = $8
                        ORDER BY key, created_key, ticket_id
                        LIMIT $9"#,
                     units, filter.path, filter.variables, turn, key, created, id, each.max(limit), limit,
