@@ -4,7 +4,7 @@
 //! and leaves nothing out, so it is not asked for but looked up in what the others find.
 
 /// So many documents are looked at.
-pub const SAMPLE: usize = 96;
+const SAMPLE: usize = 96;
 
 /// Words that no document of the sample has are all worth asking for, as far as they are so many: which of them is the rarest
 /// cannot be told.

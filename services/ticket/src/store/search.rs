@@ -122,14 +122,20 @@ pub(crate) async fn find(
     Ok(found)
 }
 
+/// Documents with more tokens are left out of samples: few are so long, and a sample is kept in memory.
+const MOST_SAMPLED: i32 = 4_096;
+
 /// The tokens of the documents at these places, as far as there are some.
 pub(crate) async fn sample(
     conn: &mut PgConnection,
     places: &[i64],
 ) -> Result<Vec<Vec<i32>>, StoreError> {
-    Ok(sqlx::query_scalar!("SELECT tokens FROM search_document WHERE place = ANY ($1)", places)
-        .fetch_all(conn)
-        .await?)
+    let tokens = sqlx::query_scalar!(
+        "SELECT tokens FROM search_document WHERE place = ANY ($1) AND cardinality(tokens) <= $2",
+        places,
+        MOST_SAMPLED,
+    );
+    Ok(tokens.fetch_all(conn).await?)
 }
 
 /// The place that the next new document will get.
